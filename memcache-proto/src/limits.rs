@@ -1,0 +1,55 @@
+/// Every bound the core keeps, with its default and where that comes from.
+///
+/// A peer that passes one of them is closed with a typed error; a caller that passes one is refused
+/// before anything is sent. None of them can be switched off, only raised.
+///
+/// ```
+/// use memcache_proto::Limits;
+///
+/// let limits = Limits { max_value_len: 8 << 20, ..Limits::default() };
+/// assert_eq!(limits.window, 64 << 10);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest line a peer may send, in bytes, without its line end; 2,048, which is where
+    /// memcached itself closes a connection that sent no LF (its `try_read_command_ascii`).
+    pub max_line_len: usize,
+    /// The longest value accepted from a server, in bytes; 1 GiB, the largest item size that
+    /// memcached can be configured to (`-I`).
+    pub max_value_len: usize,
+    /// The longest value sent, in bytes, after compression; 0 for no limit but what a server can count,
+    /// 2^31 - 3. 1 MiB, python-memcached's `server_max_value_length`.
+    pub server_max_value_length: usize,
+    /// Values up to this many bytes are received in the shared buffer, larger ones in a buffer of
+    /// their own that is handed out without a copy; 16 KiB, about one read.
+    pub inline_value_len: usize,
+    /// Request bytes sent and not yet answered, in bytes; a larger single request is sent alone.
+    /// 64 KiB, which the socket buffers of every system hold.
+    pub window: usize,
+    /// Request bytes taken in and not yet answered on one connection, sent or waiting, in bytes;
+    /// above it a submission is refused. 256 MiB: a get of a million keys of full length fits.
+    pub max_queued_bytes: usize,
+    /// Lines of one `stats` or `lru_crawler metadump` reply; 10 million, more than any real item
+    /// dump that is kept in memory.
+    pub max_lines: usize,
+    /// Bytes of one `stats` reply that are kept; 64 MiB.
+    pub max_stats_bytes: usize,
+    /// The largest value that a compressed one may inflate to, in bytes; 128 MiB.
+    pub max_inflated_len: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_line_len: 2048,
+            max_value_len: 1 << 30,
+            server_max_value_length: 1 << 20,
+            inline_value_len: 16 << 10,
+            window: 64 << 10,
+            max_queued_bytes: 256 << 20,
+            max_lines: 10_000_000,
+            max_stats_bytes: 64 << 20,
+            max_inflated_len: 128 << 20,
+        }
+    }
+}
