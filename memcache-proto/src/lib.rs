@@ -6,11 +6,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod codec;
 mod error;
 mod expiry;
 mod key;
 mod limits;
 mod time;
+pub mod value;
 
 pub use error::{ErrorLine, ProtocolError};
 pub use expiry::{Expiry, ExpiryError, Exptime};

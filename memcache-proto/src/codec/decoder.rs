@@ -1,0 +1,428 @@
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use super::Response;
+use super::grammar::{VALUE_KEY_AT, find};
+use super::response::{Found, ValueHeader, block, check_line, find_response};
+use crate::value::Flags;
+use crate::{Key, Limits, ProtocolError};
+
+/// The shared buffer: one read of this many bytes at most.
+const BUFFER_LEN: usize = 64 << 10;
+/// Less room than this behind the received bytes is made larger before it is lent.
+const MIN_SPACE: usize = 4 << 10;
+/// With more than this handed out and less than this left, what is left goes to the front: reads that
+/// come back to the same few KiB find them in the nearest cache, which is worth more than the move.
+const NEAR: usize = 8 << 10;
+/// A large value's own buffer has this much more than twice what has been received, if it needs it.
+const LARGE_ROOM: usize = 16 << 10;
+/// It is made ready for reads in steps, as bytes arrive. The first are of this many bytes, so that a
+/// read of 16 KiB finds them still in the nearest cache.
+const FIRST_STEP: usize = 18 << 10;
+/// Steps double, up to this many bytes, while reads fill them: then fewer reads count for more.
+const MAX_STEP: usize = 64 << 10;
+/// Room behind a large value and its CR LF, so that an END comes with the same read.
+const SLACK: usize = 64;
+/// A large value's buffer that was not taken is kept for the next one up to this size.
+const KEPT_LARGE: usize = 4 << 20;
+
+/// Responses from a stream of bytes that arrives in any pieces.
+///
+/// The decoder owns the buffer: read into [`space`](Decoder::space), say how much came with
+/// [`filled`](Decoder::filled), then take items with [`next`](Decoder::next) until it says `None`.
+/// Each byte is looked at once, whatever the pieces, and memory grows with what has arrived, never
+/// with what a peer announced: at most twice the bytes of an unfinished value, and 80 KiB.
+///
+/// ```
+/// use memcache_proto::Limits;
+/// use memcache_proto::codec::{Decoder, Item, Response};
+///
+/// let mut decoder = Decoder::new(Limits::default());
+/// for piece in [&b"VALUE foo 0 3\r\nb"[..], b"ar\r\nEN", b"D\r\n"] {
+///     decoder.space()[..piece.len()].copy_from_slice(piece); // a read from a socket
+///     decoder.filled(piece.len());
+///     while let Some(item) = decoder.next()? {
+///         match item {
+///             Item::Response(Response::Value { value, .. }) => assert_eq!(value, b"bar"),
+///             Item::Response(response) => assert_eq!(response, Response::End),
+///             Item::LargeValue { value, .. } => drop(value.take()), // a buffer of its own
+///         }
+///     }
+/// }
+/// assert!(decoder.is_empty());
+/// # Ok::<(), memcache_proto::ProtocolError>(())
+/// ```
+pub struct Decoder {
+    limits: Limits,
+    /// All initialised; `start..end` has been received and not yet handed out.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    state: State,
+    /// The value being received where it has a buffer of its own. All initialised; [`Pending`] says
+    /// how much of it has been received.
+    large: Vec<u8>,
+}
+
+enum State {
+    /// A line begins at `start`, and nothing is known of it.
+    Ready,
+    /// The line at `start` is not all there.
+    Line {
+        /// How many of its bytes are known to hold no LF.
+        searched: usize,
+    },
+    /// The value that belongs to the line at `start` is not all there.
+    Value(Pending),
+    /// For good.
+    Failed(ProtocolError),
+}
+
+/// A `VALUE` line that has been parsed, waiting for its value.
+#[derive(Clone, Copy)]
+struct Pending {
+    key_len: usize,
+    flags: Flags,
+    cas: Option<u64>,
+    /// Where the value begins, counted from `start`.
+    header_len: usize,
+    value_len: usize,
+    /// Bytes in `large`; `None` for a value in the shared buffer.
+    large: Option<usize>,
+    /// How much of `large` is made ready for the next read, in bytes.
+    step: usize,
+}
+
+/// What a decoder that had to wait can go on with.
+#[derive(Clone, Copy)]
+enum Resumed {
+    /// What stands at `start`.
+    Ready,
+    /// Nothing yet.
+    Waiting,
+    /// The pending value, in the shared buffer.
+    Value,
+    /// The pending value, in a buffer of its own.
+    Large,
+}
+
+/// What [`Decoder::next`] found.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A response, whole and borrowed.
+    Response(Response<'a>),
+    /// A `VALUE` whose value was too large for the shared buffer
+    /// ([`Limits::inline_value_len`]) and came in one of its own.
+    LargeValue {
+        /// The key it belongs to.
+        key: Key<'a>,
+        /// The flags stored with it.
+        flags: Flags,
+        /// The cas unique, which `gets` and `gats` ask for.
+        cas: Option<u64>,
+        /// The value, to be read or taken.
+        value: LargeValue<'a>,
+    },
+}
+
+/// A large value in a buffer of its own: read it in place, or take the buffer without a copy.
+pub struct LargeValue<'a> {
+    buffer: &'a mut Vec<u8>,
+    len: usize,
+}
+
+impl LargeValue<'_> {
+    /// The value, borrowed. If it is not taken, the next large value comes in the same buffer.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+
+    /// The buffer that holds the value and nothing else, and little room behind it.
+    #[must_use]
+    pub fn take(self) -> Vec<u8> {
+        let mut value = mem::take(self.buffer);
+        value.truncate(self.len);
+        // It was made for a larger value that was not taken.
+        if value.capacity() - self.len > self.len / 8 + 2 + SLACK {
+            value.shrink_to_fit();
+        }
+        value
+    }
+}
+
+impl fmt::Debug for LargeValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LargeValue({} bytes)", self.len)
+    }
+}
+
+impl Decoder {
+    /// A decoder that has seen nothing yet. It allocates at the first call of
+    /// [`space`](Decoder::space).
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Decoder {
+            limits,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            state: State::Ready,
+            large: Vec::new(),
+        }
+    }
+
+    /// Where to read to; never empty. Call [`next`](Decoder::next) until it says `None` first, or the
+    /// buffer must grow. Next call [`filled`](Decoder::filled).
+    #[inline]
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.start == self.end || matches!(self.state, State::Failed(_)) {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.wants_room() {
+            self.make_room();
+        }
+        match &self.state {
+            State::Value(Pending { value_len, large: Some(filled), .. }) => {
+                let lent = *filled..self.large.len().min(room(*value_len, *filled));
+                self.large.get_mut(lent).unwrap_or_default()
+            }
+            _ => self.buffer.get_mut(self.end..).unwrap_or_default(),
+        }
+    }
+
+    /// The first `len` bytes of what [`space`](Decoder::space) lent have been read to. A `len` beyond
+    /// what was lent counts as all of it. Next call [`next`](Decoder::next).
+    #[inline]
+    pub fn filled(&mut self, len: usize) {
+        match &mut self.state {
+            State::Value(Pending { value_len, large: Some(filled), step, .. }) => {
+                let lent = self.large.len().min(room(*value_len, *filled)) - *filled;
+                if len >= lent && lent >= *step {
+                    *step = MAX_STEP.min(2 * *step);
+                }
+                *filled += len.min(lent);
+            }
+            _ => self.end = self.end.saturating_add(len).min(self.buffer.len()),
+        }
+    }
+
+    /// The next response that is all there; `None` where more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProtocolError`] where the bytes are no responses or pass one of the limits. The decoder
+    /// stays failed: every later call gives the same error.
+    #[expect(clippy::should_implement_trait, reason = "the item borrows from the decoder")]
+    #[inline(always)]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolError> {
+        if !matches!(self.state, State::Ready) {
+            match self.resume()? {
+                Resumed::Ready => {}
+                Resumed::Waiting => return Ok(None),
+                Resumed::Value => return Ok(self.finish_value().map(Item::Response)),
+                Resumed::Large => return Ok(self.finish_large()),
+            }
+        }
+        let Decoder { limits, buffer, start, end, state, .. } = self;
+        let input = match buffer.get(*start..*end) {
+            None | Some([]) => return Ok(None),
+            Some(input) => input,
+        };
+        match find_response(input, limits) {
+            Ok(Found::Whole(response, len)) => {
+                *start += len;
+                Ok(Some(Item::Response(response)))
+            }
+            Ok(Found::Header { header, header_len, value_len }) => {
+                let ValueHeader { key, flags, cas, .. } = header;
+                *state = State::Value(Pending {
+                    key_len: key.len(),
+                    flags,
+                    cas,
+                    header_len,
+                    value_len,
+                    large: None,
+                    step: FIRST_STEP,
+                });
+                Ok(None)
+            }
+            Ok(Found::Nothing) => {
+                *state = State::Line { searched: input.len() };
+                Ok(None)
+            }
+            Err(error) => Err(fail(state, error)),
+        }
+    }
+
+    /// Whether nothing has been received but whole responses that were handed out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end && matches!(self.state, State::Ready)
+    }
+
+    /// How many received bytes wait in the shared buffer; a hint of how much more is to come.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there is now what the last call found missing.
+    #[inline(never)]
+    fn resume(&mut self) -> Result<Resumed, ProtocolError> {
+        let (received, value_len, resumed) = match &mut self.state {
+            State::Ready => return Ok(Resumed::Ready),
+            State::Failed(error) => return Err(*error),
+            State::Line { searched } => {
+                let input = self.buffer.get(self.start..self.end).unwrap_or_default();
+                let unseen = input.get(*searched..).unwrap_or_default();
+                // The LF that is still to come counts too.
+                let waits = check_line(input.len() + 1, &self.limits).is_ok();
+                if waits && find(b'\n', unseen).is_none() {
+                    *searched = input.len();
+                    return Ok(Resumed::Waiting);
+                }
+                self.state = State::Ready;
+                return Ok(Resumed::Ready);
+            }
+            State::Value(Pending { header_len, value_len, large: None, .. }) => {
+                let value_at = self.start + *header_len;
+                (self.buffer.get(value_at..self.end), *value_len, Resumed::Value)
+            }
+            State::Value(Pending { value_len, large: Some(filled), .. }) => {
+                (self.large.get(..*filled), *value_len, Resumed::Large)
+            }
+        };
+        match block(received.unwrap_or_default(), value_len) {
+            Ok(Some(_)) => Ok(resumed),
+            Ok(None) => Ok(Resumed::Waiting),
+            Err(error) => Err(fail(&mut self.state, error)),
+        }
+    }
+
+    /// The pending value, which is all there, from the shared buffer.
+    #[inline]
+    fn finish_value(&mut self) -> Option<Response<'_>> {
+        let State::Value(Pending { key_len, flags, cas, header_len, value_len, .. }) = self.state
+        else {
+            return None;
+        };
+        self.state = State::Ready;
+        let response = self.buffer.get(self.start..self.end)?;
+        self.start += header_len + value_len + 2;
+        let key = Key::parsed(response.get(VALUE_KEY_AT..VALUE_KEY_AT + key_len)?);
+        let value = response.get(header_len..header_len + value_len)?;
+        Some(Response::Value { key, flags, cas, value })
+    }
+
+    /// The pending value, which is all there, in its own buffer. The few bytes behind it go back to
+    /// the shared buffer, behind the line that announced it.
+    #[inline(never)]
+    fn finish_large(&mut self) -> Option<Item<'_>> {
+        let State::Value(Pending { key_len, flags, cas, header_len, value_len, large, .. }) =
+            self.state
+        else {
+            return None;
+        };
+        self.state = State::Ready;
+        let behind = self.large.get(value_len + 2..large?)?;
+        let key_at = self.start + VALUE_KEY_AT;
+        self.start += header_len;
+        self.end = self.start + behind.len();
+        if self.buffer.len() < self.end {
+            self.buffer.resize(self.end, 0);
+        }
+        self.buffer.get_mut(self.start..self.end)?.copy_from_slice(behind);
+        let key = Key::parsed(self.buffer.get(key_at..key_at + key_len)?);
+        let value = LargeValue { buffer: &mut self.large, len: value_len };
+        Some(Item::LargeValue { key, flags, cas, value })
+    }
+
+    /// Whether there is too little room to lend, or too much is kept.
+    #[inline]
+    fn wants_room(&self) -> bool {
+        match &self.state {
+            State::Value(Pending { value_len, large: Some(filled), .. }) => {
+                self.large.len() < room(*value_len, *filled).min(filled + MIN_SPACE)
+            }
+            State::Value(pending) if pending.value_len > self.limits.inline_value_len => true,
+            _ => {
+                self.buffer.len() - self.end < MIN_SPACE
+                    || self.large.capacity() > KEPT_LARGE
+                    || (self.start > NEAR && self.end - self.start < NEAR)
+            }
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        match &mut self.state {
+            State::Value(pending) if pending.value_len > self.limits.inline_value_len => {
+                let value_at = self.start + pending.header_len;
+                let head = self.buffer.get(value_at..self.end).unwrap_or_default();
+                self.end = value_at;
+                grow_large(&mut self.large, pending, head);
+            }
+            _ => {
+                if self.large.capacity() > KEPT_LARGE {
+                    self.large = Vec::new();
+                }
+                self.buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+                if self.buffer.len() - self.end < MIN_SPACE {
+                    self.buffer.resize(BUFFER_LEN.max(2 * self.buffer.len()), 0);
+                }
+            }
+        }
+    }
+}
+
+/// Up to where a large value's own buffer is lent: what belongs to the value and a little more, or any
+/// more that comes before the value is taken.
+#[inline]
+fn room(value_len: usize, filled: usize) -> usize {
+    let all = value_len + 2 + SLACK;
+    if filled < all { all } else { filled + MIN_SPACE }
+}
+
+/// Makes room in a large value's own buffer, which begins with `head` if it is new.
+fn grow_large(large: &mut Vec<u8>, pending: &mut Pending, head: &[u8]) {
+    let filled = pending.large.unwrap_or(head.len());
+    let all = room(pending.value_len, filled);
+    let wanted = all.min(filled + MIN_SPACE);
+    if large.capacity() < wanted {
+        // What was left of another value is not worth the move.
+        large.truncate(pending.large.unwrap_or(0));
+        let capacity = all.min(2 * filled + LARGE_ROOM);
+        large.reserve_exact(capacity - large.len());
+    }
+    if pending.large.is_none() {
+        let kept = large.len().min(head.len());
+        let (over, behind) = head.split_at(kept);
+        if let Some(start) = large.get_mut(..kept) {
+            start.copy_from_slice(over);
+        }
+        large.extend_from_slice(behind);
+        pending.large = Some(filled);
+    }
+    let ready = all.min(large.capacity()).min(filled + pending.step);
+    if large.len() < ready {
+        large.resize(ready, 0);
+    }
+}
+
+/// Keeps the error for every later call.
+#[cold]
+fn fail(state: &mut State, error: ProtocolError) -> ProtocolError {
+    *state = State::Failed(error);
+    error
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("buffered", &self.buffered())
+            .field("failed", &matches!(self.state, State::Failed(_)))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,502 @@
+use nom::branch::alt;
+use nom::combinator::{map, value};
+use nom::sequence::{delimited, preceded, terminated};
+use nom::{Err, Parser};
+
+use super::grammar::{
+    Fault, INCOMPLETE, MALFORMED, Parsed, byte, crlf, find, find_small, key_and_space, literal,
+    narrow, number, signed, text_line, word,
+};
+use crate::value::Flags;
+use crate::{ErrorLine, Key, Limits, ProtocolError};
+
+/// One response of a server: a line, or a `VALUE` line and the value behind it.
+///
+/// A reply may be of several: a multi get is answered by a [`Response::Value`] for each key found and
+/// then [`Response::End`]. Which responses answer which command is the connection's
+/// to know.
+///
+/// ```
+/// use memcache_proto::Limits;
+/// use memcache_proto::codec::Response;
+///
+/// let limits = Limits::default();
+/// let input = b"VALUE foo 0 3\r\nbar\r\nEND\r\n";
+/// let (response, len) = Response::parse(input, &limits)?.expect("all of it is there");
+/// let Response::Value { key, value, .. } = response else { panic!("a VALUE") };
+/// assert_eq!((key.as_bytes(), value), (&b"foo"[..], &b"bar"[..]));
+/// assert_eq!(Response::parse(&input[len..], &limits)?, Some((Response::End, 5)));
+/// assert_eq!(Response::parse(&input[..10], &limits)?, None); // incomplete: no error
+/// # Ok::<(), memcache_proto::ProtocolError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Response<'a> {
+    /// `VALUE <key> <flags> <bytes> [<cas unique>]` and the value.
+    Value {
+        /// The key it belongs to.
+        key: Key<'a>,
+        /// The flags stored with it.
+        flags: Flags,
+        /// The cas unique, which `gets` and `gats` ask for.
+        cas: Option<u64>,
+        /// The value, without its CR LF.
+        value: &'a [u8],
+    },
+    /// `END`: no more values, or no more lines.
+    End,
+    /// `STORED`
+    Stored,
+    /// `NOT_STORED`: the condition of an add, replace, append or prepend did not hold.
+    NotStored,
+    /// `EXISTS`: the item has changed since its cas unique was read.
+    Exists,
+    /// `NOT_FOUND`
+    NotFound,
+    /// `DELETED`
+    Deleted,
+    /// `TOUCHED`
+    Touched,
+    /// `OK`
+    Ok,
+    /// `RESET`: the answer to `stats reset`.
+    Reset,
+    /// The new value of a counter. A server may send spaces behind it.
+    Number(u64),
+    /// `VERSION <text>`
+    Version(&'a [u8]),
+    /// `STAT <name> <value>`; the value may hold spaces or be empty.
+    Stat {
+        /// Its name.
+        name: &'a [u8],
+        /// Its value, as text.
+        value: &'a [u8],
+    },
+    /// `PREFIX <prefix> get <n> hit <n> set <n> del <n>`, a line of `stats detail dump`.
+    Prefix {
+        /// The part of the keys before the delimiter.
+        prefix: &'a [u8],
+        /// Keys looked up.
+        get: u64,
+        /// Keys found.
+        hit: u64,
+        /// Values stored.
+        set: u64,
+        /// Keys deleted.
+        del: u64,
+    },
+    /// `ITEM <key> [<bytes> b; <exptime> s]`, a line of `stats cachedump`.
+    Item {
+        /// Its key.
+        key: Key<'a>,
+        /// Length of its value in bytes.
+        bytes: u64,
+        /// When it expires, in unix seconds; 0 where it does not.
+        exptime: u64,
+    },
+    /// `key=<key> exp=<n> la=<n> cas=<n> fetch=<yes|no> cls=<n> size=<n>` and perhaps more, a line of
+    /// `lru_crawler metadump`. It ends in LF alone.
+    Metadump {
+        /// The key, percent-encoded.
+        key: &'a [u8],
+        /// When it expires, in unix seconds; -1 where it does not.
+        exp: i64,
+        /// When it was last read or written, in unix seconds.
+        la: i64,
+        /// Its cas unique.
+        cas: u64,
+        /// Whether it has been read since it was stored.
+        fetch: bool,
+        /// Its slab class.
+        cls: u32,
+        /// Its whole size in bytes.
+        size: u64,
+        /// Its flags, which newer servers add.
+        flags: Option<Flags>,
+    },
+    /// `BUSY [<text>]`: the slab rebalancer or the LRU crawler is at work.
+    Busy(&'a [u8]),
+    /// `BADCLASS [<text>]`
+    BadClass(&'a [u8]),
+    /// `NOSPARE [<text>]`
+    NoSpare(&'a [u8]),
+    /// `NOTFULL [<text>]`
+    NotFull(&'a [u8]),
+    /// `UNSAFE [<text>]`
+    Unsafe(&'a [u8]),
+    /// `SAME [<text>]`
+    Same(&'a [u8]),
+    /// `NOTSTARTED [<text>]`
+    NotStarted(&'a [u8]),
+    /// `MEMLIMIT_TOO_SMALL [<text>]`
+    MemlimitTooSmall(&'a [u8]),
+    /// `MEMLIMIT_ADJUST_FAILED [<text>]`
+    MemlimitAdjustFailed(&'a [u8]),
+    /// `WATCHER_TOO_MANY [<text>]`
+    WatcherTooMany(&'a [u8]),
+    /// `WATCHER_FAILED [<text>]`
+    WatcherFailed(&'a [u8]),
+    /// `ERROR [<text>]`: the server does not know the command. Some versions write `ERROR: <text>`;
+    /// then the text begins with the colon.
+    Error(&'a [u8]),
+    /// `CLIENT_ERROR <text>`
+    ClientError(&'a [u8]),
+    /// `SERVER_ERROR <text>`, or `SERVER_ERROR: <text>`
+    ServerError(&'a [u8]),
+}
+
+impl<'a> Response<'a> {
+    /// Parses one response from the start of `input`; also returns how many bytes it took.
+    ///
+    /// `Ok(None)` where the input ends before the response does: call again with more. For input that
+    /// arrives in pieces, [`Decoder`](super::Decoder) does not begin again each time.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProtocolError`] where the input can be no response, or passes one of `limits`.
+    #[inline(always)]
+    pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, ProtocolError> {
+        match find_response(input, limits)? {
+            Found::Whole(response, len) => Ok(Some((response, len))),
+            Found::Header { .. } | Found::Nothing => Ok(None),
+        }
+    }
+
+    /// The server's own words, where this is one of the three error lines.
+    #[must_use]
+    pub fn as_error_line(&self) -> Option<ErrorLine> {
+        let text = |text: &[u8]| alloc::string::String::from_utf8_lossy(text).into_owned();
+        match self {
+            Response::Error(words) => Some(ErrorLine::Error(text(words))),
+            Response::ClientError(words) => Some(ErrorLine::Client(text(words))),
+            Response::ServerError(words) => Some(ErrorLine::Server(text(words))),
+            _ => None,
+        }
+    }
+}
+
+/// What stands at the start of some input.
+pub(super) enum Found<'a> {
+    /// A response, and how many bytes it takes.
+    Whole(Response<'a>, usize),
+    /// A line with a value behind it that is not all there.
+    Header {
+        header: ValueHeader<'a>,
+        /// The length of the line, CR LF included.
+        header_len: usize,
+        /// The length of the value, which is within the limits.
+        value_len: usize,
+    },
+    /// Not all of a line.
+    Nothing,
+}
+
+/// The line before a value.
+#[derive(Clone, Copy)]
+pub(super) struct ValueHeader<'a> {
+    pub(super) key: Key<'a>,
+    pub(super) flags: Flags,
+    pub(super) cas: Option<u64>,
+    /// The length announced.
+    len: u64,
+}
+
+/// No value is longer, in bytes, whatever the limits.
+const MAX_LEN: usize = usize::MAX / 4;
+
+/// A value, and what follows its CR LF.
+pub(super) type Block<'a> = (&'a [u8], &'a [u8]);
+
+/// The value of `len` bytes at the start of `input`, and what follows its CR LF.
+#[inline]
+pub(super) fn block(input: &[u8], len: usize) -> Result<Option<Block<'_>>, ProtocolError> {
+    match input.split_at_checked(len) {
+        Some((value, [b'\r', b'\n', rest @ ..])) => Ok(Some((value, rest))),
+        Some((_, [] | [b'\r'])) | None => Ok(None),
+        Some(_) => Err(ProtocolError::UnterminatedValue),
+    }
+}
+
+/// The response at the start of `input`.
+///
+/// The frequent lines come first, and each is followed to its end by itself, in line with the caller:
+/// then what is found stays in registers, and a line without a value costs next to nothing.
+#[inline(always)]
+pub(super) fn find_response<'a>(
+    input: &'a [u8],
+    limits: &Limits,
+) -> Result<Found<'a>, ProtocolError> {
+    if let Ok((rest, ())) = literal(b"STORED\r\n")(input) {
+        return whole(Response::Stored, input, rest, limits);
+    }
+    if let Ok((rest, ())) = literal(b"VALUE ")(input) {
+        return match value_header(rest) {
+            Ok((rest, header)) => header_and_block(header, input, rest, limits),
+            Err(fault) => incomplete_or(&fault, input, limits),
+        };
+    }
+    if let Ok((rest, ())) = literal(b"STAT ")(input) {
+        if let Some((name, value, rest)) = plain_stat(rest) {
+            return whole(Response::Stat { name, value }, input, rest, limits);
+        }
+    }
+    if let Ok((rest, ())) = literal(b"END\r\n")(input) {
+        return whole(Response::End, input, rest, limits);
+    }
+    find_other(input, limits)
+}
+
+/// The response at the start of `input`, which does not begin as the frequent ones do.
+#[inline(never)]
+fn find_other<'a>(input: &'a [u8], limits: &Limits) -> Result<Found<'a>, ProtocolError> {
+    match other_line(input) {
+        Ok((rest, response)) => whole(response, input, rest, limits),
+        Err(fault) => incomplete_or(&fault, input, limits),
+    }
+}
+
+/// What a failed parse of a line means: not there yet, too long to wait for, or wrong.
+#[cold]
+#[inline(never)]
+fn incomplete_or<'a>(
+    fault: &Err<Fault>,
+    input: &'a [u8],
+    limits: &Limits,
+) -> Result<Found<'a>, ProtocolError> {
+    // As much of a line as is waited for, where there is as much.
+    let longest = limits.max_line_len.saturating_add(2);
+    match fault {
+        Err::Incomplete(_) if input.len() < longest => Ok(Found::Nothing),
+        Err::Incomplete(_) => Err(ProtocolError::LineTooLong { max: limits.max_line_len }),
+        Err::Error(Fault(error)) | Err::Failure(Fault(error)) => match input.get(..longest) {
+            // What is wrong further on is not seen when the bytes come one by one, so not here.
+            Some(line) if line.len() < input.len() => find_response(line, limits),
+            _ => Err(*error),
+        },
+    }
+}
+
+/// A response that is all there, if its line is not too long.
+#[inline(always)]
+fn whole<'a>(
+    response: Response<'a>,
+    input: &[u8],
+    rest: &[u8],
+    limits: &Limits,
+) -> Result<Found<'a>, ProtocolError> {
+    let len = input.len() - rest.len();
+    check_line(len, limits)?;
+    Ok(Found::Whole(response, len))
+}
+
+/// A line that announces a value, and the value in what follows it.
+#[inline(always)]
+fn header_and_block<'a>(
+    header: ValueHeader<'a>,
+    input: &'a [u8],
+    rest: &'a [u8],
+    limits: &Limits,
+) -> Result<Found<'a>, ProtocolError> {
+    let header_len = input.len() - rest.len();
+    check_line(header_len, limits)?;
+    // What comes with a value is added to its length, which must not overflow whatever the limit.
+    let max = limits.max_value_len.min(MAX_LEN);
+    let value_len = match usize::try_from(header.len) {
+        Ok(len) if len <= max => len,
+        _ => return Err(ProtocolError::ValueTooLong { len: header.len }),
+    };
+    match block(rest, value_len)? {
+        Some((value, rest)) => {
+            let ValueHeader { key, flags, cas, .. } = header;
+            Ok(Found::Whole(Response::Value { key, flags, cas, value }, input.len() - rest.len()))
+        }
+        None => Ok(Found::Header { header, header_len, value_len }),
+    }
+}
+
+/// Refuses a line of `len` bytes, CR LF included, that is longer than the limit.
+#[inline]
+pub(super) fn check_line(len: usize, limits: &Limits) -> Result<(), ProtocolError> {
+    if len.saturating_sub(2) <= limits.max_line_len {
+        return Ok(());
+    }
+    Err(ProtocolError::LineTooLong { max: limits.max_line_len })
+}
+
+/// A `VALUE` line, from the key on.
+#[inline(always)]
+fn value_header(input: &[u8]) -> Parsed<'_, ValueHeader<'_>> {
+    let (input, key) = key_and_space(input)?;
+    let (input, (flags, len)) = (terminated(number, byte(b' ')), number).parse(input)?;
+    let flags = Flags::from_wire(flags);
+    // The plain form is by far the commonest, so it comes first.
+    if let Some((b"\r\n", rest)) = input.split_first_chunk() {
+        return Ok((rest, ValueHeader { key, flags, cas: None, len }));
+    }
+    let (input, cas) = cas_and_crlf(input)?;
+    Ok((input, ValueHeader { key, flags, cas, len }))
+}
+
+/// The end of a `VALUE` line that is not CR LF alone.
+#[inline]
+fn cas_and_crlf(input: &[u8]) -> Parsed<'_, Option<u64>> {
+    match input {
+        [b' ', ..] => delimited(byte(b' '), map(number, Some), crlf).parse(input),
+        _ => value(None, crlf).parse(input),
+    }
+}
+
+/// The name and the value of a `STAT` line that has both, and what follows the line.
+#[inline(always)]
+fn plain_stat(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, value) = input.split_at_checked(find_small(input)?)?;
+    let [b' ', value @ ..] = value else { return None };
+    match value.split_at_checked(find(b'\n', value)?)? {
+        ([value @ .., b'\r'], [_, rest @ ..]) if !name.is_empty() => Some((name, value, rest)),
+        _ => None,
+    }
+}
+
+/// Any `STAT` line. A name without a value at all is what some proxies send for an empty one.
+fn stat(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    let (rest, line) = preceded(literal(b"STAT "), text_line).parse(input)?;
+    let end = find(b' ', line).unwrap_or(line.len());
+    match line.split_at_checked(end) {
+        Some((name @ [_, ..], value)) => {
+            let value = value.split_first().map_or(value, |(_, value)| value);
+            Ok((rest, Response::Stat { name, value }))
+        }
+        _ => Err(MALFORMED),
+    }
+}
+
+fn counter(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    let (mut input, number) = number(input)?;
+    while let [b' ', rest @ ..] = input {
+        input = rest;
+    }
+    let (input, ()) = crlf(input)?;
+    Ok((input, Response::Number(number)))
+}
+
+/// How the lines begin that [`find_response`] looks for itself.
+const FREQUENT: [&[u8]; 3] = [b"STORED\r\n", b"VALUE ", b"END\r\n"];
+
+/// The lines that are not frequent, and the beginnings of those that are.
+fn other_line(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    match input {
+        [b'0'..=b'9', ..] => counter(input),
+        [b'N', ..] => alt((
+            value(Response::NotFound, literal(b"NOT_FOUND\r\n")),
+            value(Response::NotStored, literal(b"NOT_STORED\r\n")),
+            worded(b"NOSPARE", Response::NoSpare),
+            worded(b"NOTFULL", Response::NotFull),
+            worded(b"NOTSTARTED", Response::NotStarted),
+        ))
+        .parse(input),
+        [b'D', ..] => value(Response::Deleted, literal(b"DELETED\r\n")).parse(input),
+        [b'T', ..] => value(Response::Touched, literal(b"TOUCHED\r\n")).parse(input),
+        [b'O', ..] => value(Response::Ok, literal(b"OK\r\n")).parse(input),
+        [b'R', ..] => value(Response::Reset, literal(b"RESET\r\n")).parse(input),
+        [b'E', b'R', ..] => worded(b"ERROR", Response::Error).parse(input),
+        [b'E', b'X', ..] => value(Response::Exists, literal(b"EXISTS\r\n")).parse(input),
+        [b'S', b'T', b'A', ..] => stat(input),
+        [b'S', b'E', ..] => worded(b"SERVER_ERROR", Response::ServerError).parse(input),
+        [b'S', b'A', ..] => worded(b"SAME", Response::Same).parse(input),
+        [b'C', ..] => worded(b"CLIENT_ERROR", Response::ClientError).parse(input),
+        [b'V', b'E', ..] => {
+            map(preceded(literal(b"VERSION "), text_line), Response::Version).parse(input)
+        }
+        [b'P', ..] => prefix(input),
+        [b'I', ..] => item(input),
+        [b'k', ..] => metadump(input),
+        [b'B', ..] => {
+            alt((worded(b"BUSY", Response::Busy), worded(b"BADCLASS", Response::BadClass)))
+                .parse(input)
+        }
+        [b'U', ..] => worded(b"UNSAFE", Response::Unsafe).parse(input),
+        [b'M', ..] => alt((
+            worded(b"MEMLIMIT_TOO_SMALL", Response::MemlimitTooSmall),
+            worded(b"MEMLIMIT_ADJUST_FAILED", Response::MemlimitAdjustFailed),
+        ))
+        .parse(input),
+        [b'W', ..] => alt((
+            worded(b"WATCHER_TOO_MANY", Response::WatcherTooMany),
+            worded(b"WATCHER_FAILED", Response::WatcherFailed),
+        ))
+        .parse(input),
+        _ if FREQUENT.iter().any(|line| line.starts_with(input)) => Err(INCOMPLETE),
+        _ => Err(MALFORMED),
+    }
+}
+
+/// A word and the text that may follow it, behind a space or at a colon.
+fn worded<'a, const N: usize>(
+    word: &'static [u8; N],
+    response: fn(&'a [u8]) -> Response<'a>,
+) -> impl Parser<&'a [u8], Output = Response<'a>, Error = Fault> {
+    preceded(literal(word), move |input: &'a [u8]| {
+        let (rest, text) = text_line(input)?;
+        match text {
+            [] | [b':', ..] => Ok((rest, response(text))),
+            [b' ', text @ ..] => Ok((rest, response(text))),
+            _ => Err(MALFORMED),
+        }
+    })
+}
+
+fn prefix(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    let (input, prefix) = preceded(literal(b"PREFIX "), word).parse(input)?;
+    let (input, (get, hit, set, del)) = (
+        preceded(literal(b" get "), number),
+        preceded(literal(b" hit "), number),
+        preceded(literal(b" set "), number),
+        delimited(literal(b" del "), number, crlf),
+    )
+        .parse(input)?;
+    Ok((input, Response::Prefix { prefix, get, hit, set, del }))
+}
+
+fn item(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    let (input, key) = preceded(literal(b"ITEM "), key_and_space).parse(input)?;
+    let (input, (bytes, exptime)) =
+        (delimited(byte(b'['), number, literal(b" b; ")), terminated(number, literal(b" s]\r\n")))
+            .parse(input)?;
+    Ok((input, Response::Item { key, bytes, exptime }))
+}
+
+fn metadump(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    const FLAGS: &[u8; 7] = b" flags=";
+    let (input, key) = preceded(literal(b"key="), word).parse(input)?;
+    let (input, (exp, la, cas, fetch)) = (
+        preceded(literal(b" exp="), signed),
+        preceded(literal(b" la="), signed),
+        preceded(literal(b" cas="), number),
+        preceded(
+            literal(b" fetch="),
+            alt((value(true, literal(b"yes")), value(false, literal(b"no")))),
+        ),
+    )
+        .parse(input)?;
+    let (input, (cls, size)) =
+        (preceded(literal(b" cls="), narrow), preceded(literal(b" size="), number)).parse(input)?;
+    // Newer servers add fields; of those only the flags are known to be of use.
+    let Some((extra, rest)) =
+        memchr::memchr(b'\n', input).and_then(|at| input.split_at_checked(at))
+    else {
+        return Err(INCOMPLETE);
+    };
+    let flags = match memchr::memmem::find(extra, FLAGS).and_then(|at| input.get(at..)) {
+        Some(field) => match preceded(literal(FLAGS), number).parse(field)? {
+            ([b' ' | b'\r' | b'\n', ..], flags) => Some(Flags::from_wire(flags)),
+            _ => return Err(MALFORMED),
+        },
+        None => None,
+    };
+    match rest {
+        [b'\n', rest @ ..] if matches!(extra, [] | [b' ' | b'\r', ..]) => {
+            Ok((rest, Response::Metadump { key, exp, la, cas, fetch, cls, size, flags }))
+        }
+        _ => Err(MALFORMED),
+    }
+}

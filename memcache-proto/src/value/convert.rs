@@ -1,0 +1,315 @@
+use super::{Integer, IntegerError, Value, ValueError, ValueRef};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// What can be stored: text, bytes, integers, and [`Value`]s.
+///
+/// ```
+/// use memcache_proto::value::{ToValue, ValueRef};
+///
+/// assert_eq!("a".to_value(), ValueRef::Text("a"));
+/// assert_eq!(b"a".to_value(), ValueRef::Bytes(b"a"));
+/// assert!(matches!(7.to_value(), ValueRef::Integer(_)));
+/// ```
+pub trait ToValue {
+    /// The value, borrowed.
+    fn to_value(&self) -> ValueRef<'_>;
+}
+
+/// What a value can be read as.
+///
+/// A conversion is made where nothing can be lost and nothing guessed:
+///
+/// | | from bytes | from text | from an integer | from a pickle |
+/// |---|---|---|---|---|
+/// | `Bytes`, `Vec<u8>` | as it is | its UTF-8 | its digits | as it was stored |
+/// | `String` | if it is UTF-8 | as it is | its digits | no |
+/// | integers | if it is decimal and fits | the same | if it fits | no |
+/// | [`Value`] | as it is | as it is | as it is | as it is |
+///
+/// Bytes are so often read as something else because older writers store text without flags, and a
+/// server that creates a counter sets none.
+///
+/// ```
+/// use memcache_proto::value::{FromValue, Value};
+///
+/// assert_eq!(String::from_value(Value::from(b"a"))?, "a");
+/// assert_eq!(u32::from_value(Value::from(b"9 "))?, 9);
+/// assert!(u8::from_value(Value::from(256)).is_err());
+/// # Ok::<(), memcache_proto::value::ValueError>(())
+/// ```
+pub trait FromValue: Sized {
+    /// Reads `value` as this type.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::Mismatch`] where the value is something else,
+    /// [`ValueError::OutOfRange`] where it is an integer that does not fit.
+    fn from_value(value: Value) -> Result<Self, ValueError>;
+}
+
+impl<T: ToValue + ?Sized> ToValue for &T {
+    fn to_value(&self) -> ValueRef<'_> {
+        (**self).to_value()
+    }
+}
+
+impl ToValue for str {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Text(self)
+    }
+}
+
+impl ToValue for String {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Text(self)
+    }
+}
+
+impl ToValue for [u8] {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Bytes(self)
+    }
+}
+
+macro_rules! owners {
+    ($($owner:ty),*) => {$(
+        impl ToValue for $owner {
+            fn to_value(&self) -> ValueRef<'_> {
+                (**self).to_value()
+            }
+        }
+    )*};
+}
+owners!(Box<str>, Box<[u8]>, Cow<'_, str>, Cow<'_, [u8]>);
+
+impl<const N: usize> ToValue for [u8; N] {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Bytes(self)
+    }
+}
+
+impl ToValue for Vec<u8> {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Bytes(self)
+    }
+}
+
+impl ToValue for Bytes {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Bytes(self)
+    }
+}
+
+impl ToValue for Integer {
+    fn to_value(&self) -> ValueRef<'_> {
+        ValueRef::Integer(Cow::Borrowed(self))
+    }
+}
+
+impl ToValue for Value {
+    fn to_value(&self) -> ValueRef<'_> {
+        match self {
+            Value::Bytes(bytes) => ValueRef::Bytes(bytes),
+            Value::Text(text) => ValueRef::Text(text),
+            Value::Integer(integer) => integer.to_value(),
+            Value::Pickle(bytes) => ValueRef::Pickle(bytes),
+        }
+    }
+}
+
+impl ToValue for ValueRef<'_> {
+    fn to_value(&self) -> ValueRef<'_> {
+        match self {
+            ValueRef::Bytes(bytes) => ValueRef::Bytes(bytes),
+            ValueRef::Text(text) => ValueRef::Text(text),
+            ValueRef::Integer(integer) => ValueRef::Integer(Cow::Borrowed(integer)),
+            ValueRef::Pickle(bytes) => ValueRef::Pickle(bytes),
+        }
+    }
+}
+
+impl FromValue for Value {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        Ok(value)
+    }
+}
+
+impl FromValue for Bytes {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        Ok(match value {
+            Value::Bytes(bytes) | Value::Pickle(bytes) => bytes,
+            Value::Text(text) => text.into(),
+            Value::Integer(integer) => integer.into_digits().into(),
+        })
+    }
+}
+
+impl FromValue for Vec<u8> {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        Ok(match value {
+            Value::Bytes(bytes) | Value::Pickle(bytes) => into_vec(bytes),
+            Value::Text(text) => text.into(),
+            Value::Integer(integer) => integer.into_digits(),
+        })
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        let found = value.kind();
+        match value {
+            Value::Text(text) => Some(text),
+            Value::Bytes(bytes) => String::from_utf8(into_vec(bytes)).ok(),
+            Value::Integer(integer) => String::from_utf8(integer.into_digits()).ok(),
+            Value::Pickle(_) => None,
+        }
+        .ok_or(ValueError::Mismatch { found, wanted: "String" })
+    }
+}
+
+impl FromValue for Integer {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        integer(value, "Integer")
+    }
+}
+
+macro_rules! primitives {
+    ($($primitive:ident)*) => {$(
+        impl ToValue for $primitive {
+            fn to_value(&self) -> ValueRef<'_> {
+                ValueRef::Integer(Cow::Owned(Integer::from(*self)))
+            }
+        }
+
+        impl FromValue for $primitive {
+            fn from_value(value: Value) -> Result<Self, ValueError> {
+                let wanted = stringify!($primitive);
+                let integer = integer(value, wanted)?;
+                $primitive::try_from(&integer)
+                    .map_err(|_| ValueError::OutOfRange { integer, wanted })
+            }
+        }
+    )*};
+}
+primitives!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+
+fn integer(value: Value, wanted: &'static str) -> Result<Integer, ValueError> {
+    let found = value.kind();
+    match value {
+        Value::Integer(integer) => Ok(integer),
+        Value::Bytes(bytes) => Integer::parse(&bytes),
+        Value::Text(text) => text.parse(),
+        Value::Pickle(_) => Err(IntegerError::Malformed { position: 0 }),
+    }
+    .map_err(|_| ValueError::Mismatch { found, wanted })
+}
+
+/// Bytes as a vector of its own. A long one is taken over where nobody else has a part of it; a
+/// short one is copied, as it may be all that is left of a buffer many times as large.
+pub(super) fn into_vec(bytes: Bytes) -> Vec<u8> {
+    const COPIED: usize = 16 << 10;
+    if bytes.len() <= COPIED { bytes.to_vec() } else { bytes.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::ValueKind;
+    use core::fmt::Debug;
+
+    fn text(text: &str) -> Value {
+        Value::from(text)
+    }
+
+    fn bytes(bytes: &'static [u8]) -> Value {
+        Value::from(bytes)
+    }
+
+    fn pickle() -> Value {
+        Value::Pickle(Bytes::from_static(b"I1\n."))
+    }
+
+    fn check<T: FromValue + PartialEq + Debug>(cases: &[(Value, Result<T, ValueError>)]) {
+        for (value, expected) in cases {
+            assert_eq!(T::from_value(value.clone()), *expected, "{value:?}");
+        }
+    }
+
+    fn mismatch(found: ValueKind, wanted: &'static str) -> ValueError {
+        ValueError::Mismatch { found, wanted }
+    }
+
+    #[test]
+    fn values_are_read_where_nothing_is_lost_or_guessed() {
+        use ValueKind as Kind;
+        let long = Value::Bytes(alloc::vec![b'x'; 100_000].into());
+        check::<String>(&[
+            (text("\u{e9}"), Ok("\u{e9}".into())),
+            (bytes(b"\xc3\xa9"), Ok("\u{e9}".into())),
+            (Value::from(-5), Ok("-5".into())),
+            (long.clone(), Ok("x".repeat(100_000))),
+            (bytes(b"\xc3"), Err(mismatch(Kind::Bytes, "String"))),
+            (pickle(), Err(mismatch(Kind::Pickle, "String"))),
+        ]);
+        check::<Bytes>(&[
+            (text("\u{e9}"), Ok(Bytes::from_static(b"\xc3\xa9"))),
+            (bytes(b"\xff"), Ok(Bytes::from_static(b"\xff"))),
+            (Value::from(-5), Ok(Bytes::from_static(b"-5"))),
+            (pickle(), Ok(Bytes::from_static(b"I1\n."))),
+        ]);
+        check::<Vec<u8>>(&[
+            (text("a"), Ok(b"a".to_vec())),
+            (bytes(b"\xff"), Ok(b"\xff".to_vec())),
+            (Value::from(-5), Ok(b"-5".to_vec())),
+            (long, Ok(alloc::vec![b'x'; 100_000])),
+            (pickle(), Ok(b"I1\n.".to_vec())),
+        ]);
+        check::<u8>(&[
+            (Value::from(255), Ok(255)),
+            (bytes(b"9 "), Ok(9)),
+            (text(" 7"), Ok(7)),
+            (bytes(b""), Err(mismatch(Kind::Bytes, "u8"))),
+            (text("7a"), Err(mismatch(Kind::Text, "u8"))),
+            (pickle(), Err(mismatch(Kind::Pickle, "u8"))),
+            (text("-1"), Err(ValueError::OutOfRange { integer: (-1).into(), wanted: "u8" })),
+        ]);
+        check::<Integer>(&[
+            (Value::from(u128::MAX), Ok(u128::MAX.into())),
+            (bytes(b"-3"), Ok((-3).into())),
+            (pickle(), Err(mismatch(Kind::Pickle, "Integer"))),
+        ]);
+        check::<Value>(&[(pickle(), Ok(pickle())), (text("a"), Ok(text("a")))]);
+    }
+
+    #[test]
+    fn every_type_that_can_be_stored_borrows_its_value() {
+        let integer = Integer::from(u128::MAX);
+        assert_eq!("a".to_value(), ValueRef::Text("a"));
+        assert_eq!(String::from("a").to_value(), ValueRef::Text("a"));
+        assert_eq!(b"a".to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!(b"a"[..].to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!((&&b"a".to_vec()).to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!(Bytes::from_static(b"a").to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!(Box::<str>::from("a").to_value(), ValueRef::Text("a"));
+        assert_eq!(Box::<[u8]>::from(*b"a").to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!(Cow::Borrowed("a").to_value(), ValueRef::Text("a"));
+        assert_eq!(Cow::Borrowed(&b"a"[..]).to_value(), ValueRef::Bytes(b"a"));
+        assert_eq!((-7_i8).to_value(), ValueRef::Integer(Cow::Owned((-7).into())));
+        assert!(matches!(integer.to_value(), ValueRef::Integer(Cow::Borrowed(_))));
+        for value in [text("a"), bytes(b"a"), Value::from(integer), pickle()] {
+            assert_eq!(value.to_value().to_value(), value.to_value());
+        }
+        assert_eq!(pickle().to_value(), ValueRef::Pickle(b"I1\n."));
+    }
+
+    #[test]
+    fn a_short_vector_keeps_no_large_buffer() {
+        let mut buffer = Bytes::from(alloc::vec![b'x'; 1 << 16]);
+        buffer.truncate(10);
+        assert_eq!(into_vec(buffer).capacity(), 10);
+    }
+}
