@@ -11,6 +11,7 @@ mod error;
 mod expiry;
 mod key;
 mod limits;
+pub mod routing;
 mod time;
 pub mod value;
 

@@ -1,0 +1,404 @@
+use alloc::boxed::Box;
+use core::fmt;
+use core::str::FromStr;
+
+/// The port of an address that names none.
+pub const DEFAULT_PORT: u16 = 11211;
+
+/// Where a server listens, read from the text that python-memcached takes.
+///
+/// | text | meaning |
+/// |---|---|
+/// | `unix:PATH` | a Unix socket |
+/// | `inet6:[HOST]`, `inet6:[HOST]:PORT` | IPv6 only |
+/// | `inet:HOST`, `inet:HOST:PORT` | IPv4 only |
+/// | `HOST`, `HOST:PORT` | any family |
+///
+/// The forms are tried in this order and the whole text must fit; a port left out is
+/// [`DEFAULT_PORT`]. HOST is a name or a numeric address, kept as given and resolved at each
+/// connect. python-memcached reads a bare `HOST` as IPv4 only; here every address that the name
+/// resolves to may be tried. It also takes what can never be connected to (port 0 or one over
+/// 65535, an empty path, spaces and control characters in a host), which is refused here.
+///
+/// ```
+/// use memcache_proto::routing::{Endpoint, Family, ServerAddress};
+///
+/// let address: ServerAddress = "inet6:[::1]:11212".parse()?;
+/// assert_eq!(address.endpoint(), Endpoint::Tcp { host: "::1", port: 11212, family: Family::V6 });
+/// assert_eq!(address.to_string(), "[::1]:11212");
+/// # Ok::<(), memcache_proto::routing::AddressError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServerAddress(Place);
+
+impl ServerAddress {
+    /// Reads an address from its text.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if let Some((position, found)) = text.char_indices().find(|(_, c)| c.is_control()) {
+            return Err(AddressError::Forbidden { text: text.into(), found, position });
+        }
+        place(text).map(ServerAddress)
+    }
+
+    /// What to connect to.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint<'_> {
+        match &self.0 {
+            Place::Tcp { host, port, family } => {
+                Endpoint::Tcp { host, port: *port, family: *family }
+            }
+            Place::Unix { path } => Endpoint::Unix { path },
+        }
+    }
+
+    /// The name that python-memcached gives the server in its results, `ip:port (weight)` for
+    /// instance: the address as it is displayed, and its weight.
+    #[must_use]
+    pub fn stats_name(&self, weight: i32) -> StatsName<'_> {
+        StatsName { address: self, weight }
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        ServerAddress::parse(text)
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    /// `host:port`, `[host]:port` for an `inet6:` address, `unix:path`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Tcp { host, port, family: Family::V6 } => write!(f, "[{host}]:{port}"),
+            Place::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Place::Unix { path } => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+impl fmt::Debug for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerAddress").field(&self.endpoint()).finish()
+    }
+}
+
+/// What an adapter connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint<'a> {
+    /// A TCP port.
+    Tcp {
+        /// A name to resolve, or a numeric address, without brackets.
+        host: &'a str,
+        /// The port, never 0.
+        port: u16,
+        /// Which of the addresses of `host` may be tried.
+        family: Family,
+    },
+    /// A Unix stream socket.
+    Unix {
+        /// Its path, never empty.
+        path: &'a str,
+    },
+}
+
+/// Which kinds of address a host may be resolved to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Every kind, in the order in which the resolver gives them.
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// A server's name in results, made by [`ServerAddress::stats_name`]; to be displayed.
+#[derive(Clone, Copy, Debug)]
+pub struct StatsName<'a> {
+    address: &'a ServerAddress,
+    weight: i32,
+}
+
+impl fmt::Display for StatsName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.address, self.weight)
+    }
+}
+
+/// A server in a list of servers.
+///
+/// ```
+/// use memcache_proto::routing::Server;
+///
+/// let even = Server::from("10.0.0.1:11211".parse::<memcache_proto::routing::ServerAddress>()?);
+/// let twice = Server::from(("10.0.0.2:11211".parse()?, 2));
+/// assert_eq!((even.weight, twice.weight), (1, 2));
+/// assert_eq!(twice.stats_name().to_string(), "10.0.0.2:11211 (2)");
+/// # Ok::<(), memcache_proto::routing::AddressError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// Where it listens.
+    pub address: ServerAddress,
+    /// Its share of the keys, relative to the other weights; 1 is usual. With 0 or less it is given
+    /// no keys, but is a server all the same: it can be asked for its statistics, or flushed.
+    pub weight: i32,
+}
+
+impl Server {
+    /// [`ServerAddress::stats_name`] with the server's weight.
+    #[must_use]
+    pub fn stats_name(&self) -> StatsName<'_> {
+        self.address.stats_name(self.weight)
+    }
+}
+
+impl From<ServerAddress> for Server {
+    /// A server of weight 1.
+    fn from(address: ServerAddress) -> Self {
+        Server { address, weight: 1 }
+    }
+}
+
+impl From<(ServerAddress, i32)> for Server {
+    fn from((address, weight): (ServerAddress, i32)) -> Self {
+        Server { address, weight }
+    }
+}
+
+/// Why a text is no server address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// The text is empty.
+    Empty,
+    /// The text holds a control character, or a space in a host.
+    Forbidden {
+        /// The text.
+        text: Box<str>,
+        /// The first such character.
+        found: char,
+        /// Where it stands, counted in bytes from 0.
+        position: usize,
+    },
+    /// Nothing stands where the host or the path should.
+    MissingHost {
+        /// The text.
+        text: Box<str>,
+    },
+    /// What follows the colon is no number from 1 to 65535.
+    Port {
+        /// The text.
+        text: Box<str>,
+        /// What stands where the port should.
+        port: Box<str>,
+    },
+    /// More colons than one host and one port need, or brackets that do not pair: an IPv6 address
+    /// not written `inet6:[HOST]`.
+    Malformed {
+        /// The text.
+        text: Box<str>,
+    },
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressError::Empty => write!(f, "the server address is empty"),
+            AddressError::Forbidden { text, found, position } => write!(
+                f,
+                "the server address {text:?} holds {found:?} at position {position}, which is not allowed",
+            ),
+            AddressError::MissingHost { text } => {
+                write!(f, "the server address {text:?} names no host or path")
+            }
+            AddressError::Port { text, port } => write!(
+                f,
+                "the server address {text:?} has {port:?} for a port; expected 1 to 65535, or no colon for {DEFAULT_PORT}",
+            ),
+            AddressError::Malformed { text } => write!(
+                f,
+                "the server address {text:?} is not of the form HOST:PORT; an IPv6 address is written inet6:[HOST]:PORT",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for AddressError {}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Tcp { host: Box<str>, port: u16, family: Family },
+    Unix { path: Box<str> },
+}
+
+fn place(text: &str) -> Result<Place, AddressError> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err(AddressError::MissingHost { text: text.into() }),
+            _ => Ok(Place::Unix { path: path.into() }),
+        };
+    }
+    // A text with one of these prefixes fits no later form: its host would be followed by something
+    // that is no port, or by a second colon.
+    let (host, port, family) = if let Some(rest) = text.strip_prefix("inet6:[") {
+        match rest.split_once(']') {
+            Some((host, "")) => (host, None, Family::V6),
+            Some((host, tail)) => match tail.strip_prefix(':') {
+                Some(port) => (host, Some(port), Family::V6),
+                None => return Err(AddressError::Malformed { text: text.into() }),
+            },
+            None => return Err(AddressError::Malformed { text: text.into() }),
+        }
+    } else {
+        let (rest, family) = match text.strip_prefix("inet:") {
+            Some(rest) => (rest, Family::V4),
+            None => (text, Family::Any),
+        };
+        match rest.split_once(':') {
+            Some((_, port)) if port.contains(':') => {
+                return Err(AddressError::Malformed { text: text.into() });
+            }
+            Some((host, port)) => (host, Some(port), family),
+            None => (rest, None, family),
+        }
+    };
+    check_host(host, family, text)?;
+    let port = match port {
+        Some(port) => parse_port(port)
+            .ok_or_else(|| AddressError::Port { text: text.into(), port: port.into() })?,
+        None => DEFAULT_PORT,
+    };
+    Ok(Place::Tcp { host: host.into(), port, family })
+}
+
+fn check_host(host: &str, family: Family, text: &str) -> Result<(), AddressError> {
+    if host.is_empty() {
+        return Err(AddressError::MissingHost { text: text.into() });
+    }
+    if let Some(found) = host.chars().find(|c| c.is_whitespace()) {
+        let position = text.find(found).unwrap_or_default();
+        return Err(AddressError::Forbidden { text: text.into(), found, position });
+    }
+    if family == Family::V6 && host.contains('[') {
+        return Err(AddressError::Malformed { text: text.into() });
+    }
+    Ok(())
+}
+
+/// Digits only, where `u16::from_str` would also take a sign.
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&port| digits && port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// What python-memcached 1.62 reads from the same texts (`_Host`), the family of a bare host
+    /// aside.
+    #[test]
+    fn the_grammar_is_that_of_python_memcached() {
+        let tcp = |host, port, family| Endpoint::Tcp { host, port, family };
+        let cases = [
+            ("unix:/a b", Endpoint::Unix { path: "/a b" }, "unix:/a b (3)"),
+            ("unix:a:1", Endpoint::Unix { path: "a:1" }, "unix:a:1 (3)"),
+            ("unix", tcp("unix", 11211, Family::Any), "unix:11211 (3)"),
+            ("inet6:[::1]", tcp("::1", 11211, Family::V6), "[::1]:11211 (3)"),
+            ("inet6:[::1]:5", tcp("::1", 5, Family::V6), "[::1]:5 (3)"),
+            ("inet6:[fe80::1%eth0]:7", tcp("fe80::1%eth0", 7, Family::V6), "[fe80::1%eth0]:7 (3)"),
+            ("inet6:[localhost]", tcp("localhost", 11211, Family::V6), "[localhost]:11211 (3)"),
+            ("inet6:80", tcp("inet6", 80, Family::Any), "inet6:80 (3)"),
+            ("inet6", tcp("inet6", 11211, Family::Any), "inet6:11211 (3)"),
+            ("inet:h", tcp("h", 11211, Family::V4), "h:11211 (3)"),
+            ("inet:h:1", tcp("h", 1, Family::V4), "h:1 (3)"),
+            ("inet:80", tcp("80", 11211, Family::V4), "80:11211 (3)"),
+            ("inet", tcp("inet", 11211, Family::Any), "inet:11211 (3)"),
+            ("h", tcp("h", 11211, Family::Any), "h:11211 (3)"),
+            ("127.0.0.1:1", tcp("127.0.0.1", 1, Family::Any), "127.0.0.1:1 (3)"),
+            ("h:00080", tcp("h", 80, Family::Any), "h:80 (3)"),
+            ("h:65535", tcp("h", 65535, Family::Any), "h:65535 (3)"),
+            ("[h]:1", tcp("[h]", 1, Family::Any), "[h]:1 (3)"),
+            ("h\u{fc}:1", tcp("h\u{fc}", 1, Family::Any), "h\u{fc}:1 (3)"),
+        ];
+        for (text, endpoint, name) in cases {
+            let server = Server::from((ServerAddress::parse(text).unwrap(), 3));
+            assert_eq!(server.address.endpoint(), endpoint, "{text}");
+            assert_eq!(server.stats_name().to_string(), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_its_reason() {
+        let forbidden = |found, position| {
+            move |text: &str| AddressError::Forbidden { text: text.into(), found, position }
+        };
+        let port = |port: &'static str| {
+            move |text: &str| AddressError::Port { text: text.into(), port: port.into() }
+        };
+        let missing = |text: &str| AddressError::MissingHost { text: text.into() };
+        let malformed = |text: &str| AddressError::Malformed { text: text.into() };
+        type Expected<'a> = &'a dyn Fn(&str) -> AddressError;
+        let cases: &[(&str, Expected<'_>)] = &[
+            ("", &|_| AddressError::Empty),
+            ("unix:", &missing),
+            ("unix:/a\0", &forbidden('\0', 7)),
+            ("h\n", &forbidden('\n', 1)),
+            ("h:1\n", &forbidden('\n', 3)),
+            ("h\u{85}", &forbidden('\u{85}', 1)),
+            (" h", &forbidden(' ', 0)),
+            ("inet:h h:1", &forbidden(' ', 6)),
+            ("h:1 ", &port("1 ")),
+            ("h:", &port("")),
+            ("h:0", &port("0")),
+            ("h:65536", &port("65536")),
+            ("h:+1", &port("+1")),
+            ("h:-1", &port("-1")),
+            ("h:\u{661}", &port("\u{661}")),
+            ("inet:", &missing),
+            ("inet6:", &port("")),
+            ("inet6:a", &port("a")),
+            (":1", &missing),
+            ("inet::1", &missing),
+            ("inet6:[]", &missing),
+            ("inet6:[]:1", &missing),
+            ("inet6:[::1]:", &port("")),
+            ("inet6:[::1]:x", &port("x")),
+            ("::1", &malformed),
+            ("[::1]:1", &malformed),
+            ("inet:[::1]:1", &malformed),
+            ("inet6:[[a]:1", &malformed),
+            ("inet6:[a]]:1", &malformed),
+            ("inet6:[::1", &malformed),
+            ("inet6:[::1]x", &malformed),
+            ("inet6:::1", &malformed),
+            ("h:1:2", &malformed),
+        ];
+        for (text, expected) in cases {
+            let error = text.parse::<ServerAddress>().unwrap_err();
+            assert_eq!(error, expected(text), "{text:?}");
+            assert!(error.to_string().is_ascii() || !text.is_ascii(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write_instead() {
+        assert_eq!(
+            ServerAddress::parse("[::1]:1").unwrap_err().to_string(),
+            "the server address \"[::1]:1\" is not of the form HOST:PORT; \
+             an IPv6 address is written inet6:[HOST]:PORT",
+        );
+    }
+}
