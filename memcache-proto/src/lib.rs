@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod codec;
+pub mod connection;
 mod error;
 mod expiry;
 mod key;

@@ -1,0 +1,474 @@
+//! One byte stream to one server: requests in flight, in order, each paired with its reply.
+//!
+//! ```
+//! use memcache_proto::codec::{Command, Keys, Response};
+//! use memcache_proto::connection::{Connection, Reply};
+//! use memcache_proto::{Key, Limits};
+//!
+//! let mut connection = Connection::new(Limits::default());
+//! let keys = [Key::new("foo")?, Key::new("bar")?];
+//! let request = connection.submit(&Command::Get { keys: Keys::new(&keys), cas: false })?;
+//!
+//! let sent = connection.transmit(); // write these to the socket
+//! assert_eq!(sent, b"get foo bar\r\n");
+//! let len = sent.len();
+//! connection.transmitted(len); // as many as the socket took
+//!
+//! let received = b"VALUE bar 0 3\r\nbaz\r\nEND\r\n";
+//! connection.receive_buffer()[..received.len()].copy_from_slice(received); // a read
+//! connection.received(received.len());
+//!
+//! let event = connection.poll_event().expect("the value of bar");
+//! let Reply::Value { index: 1, value, .. } = event.reply else { panic!("a value") };
+//! assert_eq!((event.request, value.as_slice()), (request, &b"baz"[..]));
+//! let event = connection.poll_event().expect("the end");
+//! assert!(matches!(event.reply, Reply::Last(Response::End)));
+//! assert!(connection.is_idle());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod expect;
+mod keys;
+mod queue;
+
+use core::fmt;
+
+use crate::codec::{Command, Decoder, LargeValue, Response};
+use crate::value::Flags;
+use crate::{Key, Limits, ProtocolError};
+
+use expect::Expect;
+use queue::Queue;
+pub use queue::RequestId;
+
+/// The protocol on one stream, without the stream.
+///
+/// Replies come in the order of the requests. Each is checked against the request whose turn it is,
+/// and each value's key against the keys that were asked for. On any doubt (a response that does not
+/// fit, a malformed one, bytes that nothing asked for, EOF with a request in flight) the connection is
+/// closed for good: every request that waits fails, and no later byte is believed.
+///
+/// The loop: [`submit`](Self::submit); write [`transmit`](Self::transmit) and say how much went with
+/// [`transmitted`](Self::transmitted); read into [`receive_buffer`](Self::receive_buffer), say how
+/// much came with [`received`](Self::received), and take events with
+/// [`poll_event`](Self::poll_event) until there are none.
+pub struct Connection {
+    decoder: Decoder,
+    queue: Queue,
+    limits: Limits,
+    merge_gets: bool,
+    eof: bool,
+    /// Whether any byte was received since nothing was last in flight.
+    answering: bool,
+    /// Quiet bytes submitted since the last barrier.
+    quiet: usize,
+    closed: Option<CloseReason>,
+}
+
+/// Something that happened to a request.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// The request, as [`Connection::submit`] returned it.
+    pub request: RequestId,
+    /// What happened.
+    pub reply: Reply<'a>,
+}
+
+/// What happened to a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reply<'a> {
+    /// A value that a get found. More events follow.
+    Value {
+        /// Which of the request's keys it is, counted from 0.
+        index: usize,
+        /// The flags stored with it.
+        flags: Flags,
+        /// The cas unique, if it was asked for.
+        cas: Option<u64>,
+        /// The value.
+        value: ValueBytes<'a>,
+    },
+    /// A line of a longer reply, a `STAT` for instance. More events follow.
+    Line(Response<'a>),
+    /// The reply, or the end of it. The request is done.
+    Last(Response<'a>),
+    /// A command with noreply has been written whole. The request is done.
+    Sent,
+    /// The server closed the connection, which is how it answers quit and shutdown. The request is
+    /// done.
+    Closed,
+    /// The connection closed before the reply was whole; [`Connection::close_reason`] says why. The
+    /// request is done.
+    Failed {
+        /// How far the request had come.
+        delivery: Delivery,
+        /// The request as it was or would have been sent, for sending it elsewhere.
+        text: &'a [u8],
+    },
+}
+
+/// A value that was just received: borrowed, or in a buffer of its own if it is large.
+pub enum ValueBytes<'a> {
+    /// In the buffer that all responses share.
+    Shared(&'a [u8]),
+    /// In a buffer of its own, which can be taken without a copy.
+    Large(LargeValue<'a>),
+}
+
+impl ValueBytes<'_> {
+    /// The value.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            ValueBytes::Shared(bytes) => bytes,
+            ValueBytes::Large(value) => value.as_slice(),
+        }
+    }
+}
+
+impl fmt::Debug for ValueBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValueBytes({} bytes)", self.as_slice().len())
+    }
+}
+
+/// How far a failed request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// No byte of it was sent; the server knows nothing of it.
+    NotSent,
+    /// Some or all of it was sent and its reply did not come; it may have been applied.
+    Unanswered,
+    /// The server answered it.
+    Answered,
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The server closed it.
+    Eof,
+    /// The adapter lost or closed it.
+    Disconnected,
+    /// The server broke the protocol.
+    Protocol(ProtocolError),
+    /// The server found fault with the form of a request, after which versions differ in what they
+    /// send and read.
+    Form,
+    /// The server has too many connections and said so.
+    Refused,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Eof => write!(f, "the server closed the connection"),
+            CloseReason::Disconnected => write!(f, "the connection was lost"),
+            CloseReason::Protocol(error) => write!(f, "the server sent {error}"),
+            CloseReason::Form => write!(f, "the server found fault with the form of a request"),
+            CloseReason::Refused => write!(f, "the server has too many open connections"),
+        }
+    }
+}
+
+/// Why a command was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The connection is closed, or a quit or shutdown was submitted.
+    Closed,
+    /// [`Limits::max_queued_bytes`] of requests wait already.
+    Full,
+    /// The line would be longer than the 2,048 bytes that servers accept of any command but get and
+    /// gets: a gat of too many keys.
+    LineTooLong,
+    /// A get without keys.
+    NoKeys,
+    /// The value has more bytes than a server can count (2^31 - 3), so that it would take the line for
+    /// none and run the value as commands.
+    ValueTooLong,
+}
+
+/// The longest value that the server's 32 bits can count, with its CR LF.
+pub(crate) const MAX_VALUE_LEN: usize = (i32::MAX - 2).unsigned_abs() as usize;
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SubmitError::Closed => "the connection is closed",
+            SubmitError::Full => "too many bytes of requests wait for their replies",
+            SubmitError::LineTooLong => "the command line is longer than servers accept",
+            SubmitError::NoKeys => "a get of no keys",
+            SubmitError::ValueTooLong => "the value is longer than any server can count",
+        })
+    }
+}
+
+impl core::error::Error for SubmitError {}
+
+impl Connection {
+    /// A connection over a stream that is open, or about to be.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Connection {
+            decoder: Decoder::new(limits),
+            queue: Queue::default(),
+            limits,
+            merge_gets: false,
+            eof: false,
+            answering: false,
+            quiet: 0,
+            closed: None,
+        }
+    }
+
+    /// Lets gets wait, while a reply is awaited, for others to be merged with them by
+    /// [`append_key`](Self::append_key).
+    pub fn set_merge_gets(&mut self, merge_gets: bool) {
+        self.merge_gets = merge_gets;
+    }
+
+    /// Encodes `command` and puts it behind the others; nothing is borrowed after. Next write
+    /// [`transmit`](Self::transmit).
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] where the connection cannot take it. Nothing has changed then.
+    pub fn submit(&mut self, command: &Command<'_>) -> Result<RequestId, SubmitError> {
+        if self.closed.is_some() || self.eof || self.queue.ends_connection() {
+            return Err(SubmitError::Closed);
+        }
+        if self.queue.is_full(&self.limits) {
+            return Err(SubmitError::Full);
+        }
+        let expect = Expect::of(command);
+        if matches!(command, Command::Get { keys, .. } | Command::Gat { keys, .. } if keys.is_empty())
+        {
+            return Err(SubmitError::NoKeys);
+        }
+        if matches!(command, Command::Store { value, .. } if value.len() > MAX_VALUE_LEN) {
+            return Err(SubmitError::ValueTooLong);
+        }
+        let mut request = self.queue.push(command, expect);
+        if matches!(command, Command::Gat { .. }) && self.queue.last_len() > 2048 {
+            self.queue.pop_last();
+            return Err(SubmitError::LineTooLong);
+        }
+        // Without a reply now and then nobody would know how much the server has yet to read.
+        let len = self.queue.last_len();
+        let fits = self.quiet + len <= self.limits.window && expect != Expect::Metadump;
+        if self.quiet > 0 && !fits {
+            self.queue.pop_last();
+            self.push_barrier();
+            request = self.queue.push(command, expect);
+        }
+        if expect == Expect::Nothing {
+            self.quiet += len;
+            if self.quiet >= self.limits.window / 2 {
+                self.push_barrier();
+            }
+        }
+        Ok(request)
+    }
+
+    /// Asks for a reply that says how far the server has read.
+    fn push_barrier(&mut self) {
+        let barrier = self.queue.push(&Command::Version, Expect::Barrier);
+        self.queue.cancel(barrier);
+        self.quiet = 0;
+    }
+
+    /// Adds a key to the get submitted last, if that is a get (or gets, as `cas` says) of which nothing
+    /// has been handed out and whose line stays within `max_len` bytes. Returns the request and
+    /// which of its keys this is.
+    pub fn append_key(
+        &mut self,
+        key: Key<'_>,
+        cas: bool,
+        max_len: usize,
+    ) -> Option<(RequestId, usize)> {
+        if self.closed.is_some() || self.queue.is_full(&self.limits) {
+            return None;
+        }
+        self.queue.append_key(key, cas, max_len)
+    }
+
+    /// Forgets a request: no more events for it. One that was not handed out is not sent; another
+    /// keeps its place, and its reply is swallowed.
+    pub fn cancel(&mut self, request: RequestId) {
+        self.queue.cancel(request);
+    }
+
+    /// The bytes to write now: whole requests, within [`Limits::window`]. Empty where there is nothing
+    /// to write before a reply comes. Then call [`transmitted`](Self::transmitted).
+    pub fn transmit(&mut self) -> &[u8] {
+        self.transmit_while(|_| true)
+    }
+
+    /// As [`transmit`](Self::transmit); requests that `wanted` says no to are cancelled instead.
+    pub(crate) fn transmit_while(&mut self, wanted: impl FnMut(RequestId) -> bool) -> &[u8] {
+        if self.closed.is_some() {
+            return &[];
+        }
+        self.queue.release(self.limits.window, self.merge_gets, wanted);
+        self.queue.to_send()
+    }
+
+    /// Whether [`transmit`](Self::transmit) would give anything.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        self.closed.is_none() && self.queue.can_send(self.limits.window, self.merge_gets)
+    }
+
+    /// The first `len` bytes of [`transmit`](Self::transmit) have been written. What was not reported
+    /// here counts as not sent.
+    pub fn transmitted(&mut self, len: usize) {
+        self.queue.sent(len);
+    }
+
+    /// Where to read to; never empty. Then call [`received`](Self::received).
+    pub fn receive_buffer(&mut self) -> &mut [u8] {
+        self.decoder.space()
+    }
+
+    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF. Next call
+    /// [`poll_event`](Self::poll_event) until there is none.
+    pub fn received(&mut self, len: usize) {
+        if len == 0 {
+            self.eof = true;
+        } else {
+            self.answering = true;
+            self.decoder.filled(len);
+        }
+    }
+
+    /// Closes the connection: the stream was lost, or is no longer wanted. Requests that wait fail
+    /// with the next calls of [`poll_event`](Self::poll_event).
+    pub fn disconnect(&mut self) {
+        self.closed.get_or_insert(CloseReason::Disconnected);
+    }
+
+    /// Closes the connection because of what the server sent.
+    pub(crate) fn fail(&mut self, error: ProtocolError) {
+        self.closed.get_or_insert(CloseReason::Protocol(error));
+    }
+
+    /// How far a request that is not done has come.
+    #[must_use]
+    pub fn delivery(&self, request: RequestId) -> Delivery {
+        self.queue.delivery(request)
+    }
+
+    /// Whether a reply is owed: a request has been handed out and is not answered.
+    #[must_use]
+    pub fn awaits_reply(&self) -> bool {
+        self.closed.is_none() && self.queue.awaits_reply()
+    }
+
+    /// Whether the server owes a reply to a request that it has been sent all of.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.queue.is_owed()
+    }
+
+    /// Whether the connection is open and nothing is queued, in flight or half received.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.closed.is_none() && !self.eof && self.queue.is_empty() && self.decoder.is_empty()
+    }
+
+    /// Whether any byte of a reply has come since the connection was last idle.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.answering
+    }
+
+    /// Why the connection is closed; `None` while it is open. A closed one never opens again. After EOF
+    /// it is known once [`poll_event`](Self::poll_event) has returned `None`.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Bytes of requests that wait, sent or not.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// How much more has been received than was handed out, in bytes.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.decoder.buffered()
+    }
+
+    /// The next thing that happened; `None` where more must be received. After the connection closed
+    /// the requests that waited fail, in order.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event<'_>> {
+        if let Some(request) = self.pass_over() {
+            return Some(Event { request, reply: Reply::Sent });
+        }
+        let Connection { decoder, queue, limits, eof, answering, closed, .. } = self;
+        if closed.is_some() {
+            return queue.fail_next();
+        }
+        let reason = match decoder.next() {
+            Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
+                Ok((event, then)) => {
+                    *closed = then;
+                    *answering &= queue.awaits_reply();
+                    return Some(event);
+                }
+                Err(reason) => reason,
+            },
+            Ok(None) if *eof => match queue.pop_answered_by_eof() {
+                Some(request) => return Some(Event { request, reply: Reply::Closed }),
+                None => CloseReason::Eof,
+            },
+            Ok(None) => return None,
+            Err(error) => CloseReason::Protocol(error),
+        };
+        *closed = Some(reason);
+        queue.fail_next()
+    }
+
+    /// Takes off the requests before the next one that has an event of its own, and takes in what
+    /// answers those that were cancelled. Returns one that was to be written and now is.
+    #[inline]
+    fn pass_over(&mut self) -> Option<RequestId> {
+        while self.closed.is_none() {
+            let written = self.queue.pop_written();
+            if written.is_some() || !self.queue.front_is_cancelled() || !self.swallow() {
+                return written;
+            }
+        }
+        None
+    }
+
+    /// Takes in one response to the first request, which is cancelled; false where there is none.
+    fn swallow(&mut self) -> bool {
+        let reason = match self.decoder.next() {
+            Ok(Some(item)) => match self.queue.pair(item, self.limits.max_lines) {
+                Ok((_, then)) => then,
+                Err(reason) => Some(reason),
+            },
+            Ok(None) => return false,
+            Err(error) => Some(CloseReason::Protocol(error)),
+        };
+        self.answering &= self.queue.awaits_reply();
+        self.closed = reason;
+        true
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("queued_bytes", &self.queued_bytes())
+            .field("awaits_reply", &self.awaits_reply())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,453 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::expect::{Expect, Fit};
+use super::keys::KeyOrder;
+use super::{CloseReason, Delivery, Event, Reply, ValueBytes};
+use crate::codec::{Command, Item, Response};
+use crate::{Key, Limits, ProtocolError};
+
+/// Text kept for later use once nothing is queued, in bytes.
+const KEPT: usize = 256 << 10;
+/// A get this long is sent rather than held back for more keys to join it.
+const FULL_GET: usize = 8 << 10;
+
+/// A request of one connection. Requests ascend in the order in which they were submitted, with gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
+
+/// The requests that are not done, in order, and their text. The text stays until the reply has come:
+/// the keys of a get are compared with it, and a request that failed can be sent again.
+///
+/// Positions count bytes since the connection began.
+#[derive(Default)]
+pub(super) struct Queue {
+    text: Vec<u8>,
+    /// The position of the first byte of `text`.
+    base: u64,
+    /// What has been written.
+    sent: u64,
+    /// What may be written: the end of the last released request.
+    released: u64,
+    /// What the server is known to have read.
+    answered: u64,
+    requests: VecDeque<Request>,
+    /// The number of the first of `requests`.
+    first: u64,
+    /// How many of `requests` are released.
+    in_flight: usize,
+    /// How many of those have a reply.
+    awaited: usize,
+}
+
+struct Request {
+    start: u64,
+    len: usize,
+    expect: Expect,
+    cancelled: bool,
+    /// How many keys it has, for a get.
+    keys: u32,
+    /// How many lines of its reply have come.
+    parts: usize,
+    /// Which of its keys the values of its reply belong to.
+    order: KeyOrder,
+}
+
+impl Request {
+    fn end(&self) -> u64 {
+        self.start + self.len as u64
+    }
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, command: &Command<'_>, expect: Expect) -> RequestId {
+        let start_at = self.text.len();
+        command.encode(&mut self.text);
+        let len = self.text.len() - start_at;
+        let (mut keys, mut keys_at) = (0, 0);
+        if let Command::Get { keys: all, .. } | Command::Gat { keys: all, .. } = *command {
+            let mut keys_len = 2;
+            for key in all {
+                keys += 1;
+                keys_len += key.len() + 1;
+            }
+            keys_at = len - keys_len + 1;
+        }
+        self.requests.push_back(Request {
+            start: self.base + start_at as u64,
+            len,
+            expect,
+            cancelled: false,
+            keys,
+            parts: 0,
+            order: KeyOrder::new(keys_at),
+        });
+        RequestId(self.first + self.requests.len() as u64 - 1)
+    }
+
+    pub(super) fn append_key(
+        &mut self,
+        key: Key<'_>,
+        cas: bool,
+        max_len: usize,
+    ) -> Option<(RequestId, usize)> {
+        let last = self.requests.len().checked_sub(1)?;
+        let request = self.requests.back_mut()?;
+        let fits = last >= self.in_flight
+            && !request.cancelled
+            && request.expect == Expect::Values { cas, plain: true }
+            && request.len + 1 + key.len() <= max_len;
+        if !fits {
+            return None;
+        }
+        self.text.truncate(self.text.len() - 2);
+        self.text.push(b' ');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\r\n");
+        request.len += 1 + key.len();
+        request.keys += 1;
+        Some((RequestId(self.first + last as u64), request.keys as usize - 1))
+    }
+
+    pub(super) fn cancel(&mut self, RequestId(number): RequestId) {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let Some(at) = at else { return };
+        if let Some(request) = self.requests.get_mut(at) {
+            request.cancelled = true;
+        }
+    }
+
+    pub(super) fn delivery(&self, RequestId(number): RequestId) -> Delivery {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        match at.map(|at| self.requests.get(at)) {
+            Some(Some(request)) if request.start < self.sent => Delivery::Unanswered,
+            Some(_) => Delivery::NotSent,
+            None => Delivery::Answered,
+        }
+    }
+
+    pub(super) fn last_len(&self) -> usize {
+        self.requests.back().map_or(0, |request| request.len)
+    }
+
+    /// Takes back the request that was just pushed.
+    pub(super) fn pop_last(&mut self) {
+        if let Some(request) = self.requests.pop_back() {
+            self.text.truncate(self.text.len() - request.len);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.sent == self.end()
+    }
+
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.bytes() >= limits.max_queued_bytes
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() - self.spent()
+    }
+
+    /// Whether a request that has a reply is written whole and not answered.
+    pub(super) fn is_owed(&self) -> bool {
+        let mut in_flight = self.requests.iter().take(self.in_flight);
+        in_flight
+            .find(|request| request.expect != Expect::Nothing)
+            .is_some_and(|request| request.end() <= self.sent)
+    }
+
+    pub(super) fn awaits_reply(&self) -> bool {
+        self.awaited > 0
+    }
+
+    pub(super) fn ends_connection(&self) -> bool {
+        self.requests.back().is_some_and(|request| request.expect == Expect::Eof)
+    }
+
+    /// Lets requests go, in order, while the window has room for them.
+    pub(super) fn release(
+        &mut self,
+        window: usize,
+        merge: bool,
+        mut wanted: impl FnMut(RequestId) -> bool,
+    ) {
+        while self.may_release(window, merge) {
+            let number = RequestId(self.first + self.in_flight as u64);
+            let Some(request) = self.requests.get_mut(self.in_flight) else { return };
+            request.cancelled |= !wanted(number);
+            if request.cancelled && request.expect != Expect::Barrier {
+                // It is passed over, which needs everything before it to be written.
+                if self.sent < self.released {
+                    break;
+                }
+                request.expect = Expect::Nothing;
+                self.sent = request.end();
+                if self.answered == self.released {
+                    self.answered = request.end();
+                }
+            }
+            self.released = request.end();
+            self.in_flight += 1;
+            self.awaited += usize::from(request.expect != Expect::Nothing);
+        }
+        while self.written().is_some_and(|front| front.cancelled) {
+            self.pop();
+        }
+    }
+
+    pub(super) fn can_send(&self, window: usize, merge: bool) -> bool {
+        self.sent < self.released || self.may_release(window, merge)
+    }
+
+    fn may_release(&self, window: usize, merge: bool) -> bool {
+        let Some(request) = self.requests.get(self.in_flight) else { return false };
+        if self.awaited == 0 || request.cancelled && request.expect != Expect::Barrier {
+            return true;
+        }
+        let is_last = self.in_flight + 1 == self.requests.len();
+        let may_grow = matches!(request.expect, Expect::Values { plain: true, .. });
+        let held = merge && is_last && may_grow && request.len < FULL_GET;
+        // memcached refuses a metadump with other requests around it.
+        let alone = |request: &Request| request.expect == Expect::Metadump;
+        let last = self.in_flight.checked_sub(1).and_then(|last| self.requests.get(last));
+        let alone = alone(request) || last.is_some_and(alone);
+        let unanswered = self.released - self.answered;
+        let room = unanswered + request.len as u64 <= window as u64;
+        room && !held && !alone
+    }
+
+    pub(super) fn to_send(&self) -> &[u8] {
+        let at = |position: u64| usize::try_from(position - self.base).unwrap_or(usize::MAX);
+        self.text.get(at(self.sent)..at(self.released)).unwrap_or_default()
+    }
+
+    pub(super) fn sent(&mut self, len: usize) {
+        self.sent = self.sent.saturating_add(len as u64).min(self.released);
+        if self.requests.is_empty() {
+            self.free();
+        }
+    }
+
+    /// Takes the first request off, if it has no reply and is written whole; cancelled ones before it
+    /// too.
+    pub(super) fn pop_written(&mut self) -> Option<RequestId> {
+        loop {
+            let cancelled = self.written()?.cancelled;
+            let request = self.pop();
+            if !cancelled {
+                return Some(request);
+            }
+        }
+    }
+
+    /// The first request, if it has no reply and is written whole.
+    fn written(&self) -> Option<&Request> {
+        let front = self.requests.front().filter(|_| self.in_flight > 0)?;
+        (front.expect == Expect::Nothing && front.end() <= self.sent).then_some(front)
+    }
+
+    /// Whether the first request is one whose reply nobody waits for.
+    pub(super) fn front_is_cancelled(&self) -> bool {
+        let front = self.requests.front().filter(|_| self.in_flight > 0);
+        front.is_some_and(|front| front.cancelled && front.expect != Expect::Nothing)
+    }
+
+    /// Takes the first request off, if EOF is its answer and it waits for one.
+    pub(super) fn pop_answered_by_eof(&mut self) -> Option<RequestId> {
+        let front = self.requests.front()?;
+        let answered = self.in_flight > 0 && front.expect == Expect::Eof && !front.cancelled;
+        answered.then(|| self.pop())
+    }
+
+    /// What `item` means to the request whose turn it is, and whether the connection must close.
+    #[inline]
+    pub(super) fn pair<'a>(
+        &mut self,
+        item: Item<'a>,
+        max_lines: usize,
+    ) -> Result<(Event<'a>, Option<CloseReason>), CloseReason> {
+        let request = match self.requests.front_mut() {
+            Some(request) if self.in_flight > 0 => request,
+            _ => return Err(unsolicited(&item)),
+        };
+        let number = RequestId(self.first);
+        let event = |reply| Event { request: number, reply };
+        let response = match item {
+            Item::LargeValue { key, flags, cas, value } => {
+                require_cas(request, cas)?;
+                let index = Self::index_of(&self.text, self.base, request, key)?;
+                let value = ValueBytes::Large(value);
+                return Ok((event(Reply::Value { index, flags, cas, value }), None));
+            }
+            Item::Response(Response::Value { key, flags, cas, value }) => {
+                require_cas(request, cas)?;
+                let index = Self::index_of(&self.text, self.base, request, key)?;
+                let value = ValueBytes::Shared(value);
+                return Ok((event(Reply::Value { index, flags, cas, value }), None));
+            }
+            Item::Response(response) => response,
+        };
+        if is_refusal(&response) {
+            return Err(CloseReason::Refused);
+        }
+        match request.expect.fit(&response) {
+            Fit::Part if request.parts >= max_lines => {
+                Err(CloseReason::Protocol(ProtocolError::TooMuch))
+            }
+            Fit::Part => {
+                request.parts += 1;
+                Ok((event(Reply::Line(response)), None))
+            }
+            Fit::Last => {
+                self.answered = request.end().min(self.sent);
+                self.pop();
+                Ok((event(Reply::Last(response)), None))
+            }
+            Fit::LastAndClose => {
+                self.pop();
+                Ok((event(Reply::Last(response)), Some(CloseReason::Form)))
+            }
+            Fit::Unexpected => Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse)),
+        }
+    }
+
+    /// Which of the request's keys this is.
+    #[inline]
+    fn index_of(
+        text: &[u8],
+        base: u64,
+        request: &mut Request,
+        key: Key<'_>,
+    ) -> Result<usize, CloseReason> {
+        if !matches!(request.expect, Expect::Values { .. }) {
+            return Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse));
+        }
+        request.parts += 1;
+        if request.parts > request.keys as usize {
+            return Err(CloseReason::Protocol(ProtocolError::UnexpectedKey));
+        }
+        let at = usize::try_from(request.start - base).unwrap_or(usize::MAX);
+        let line = text.get(at..at + request.len - 2).unwrap_or_default();
+        let found = request.order.find(line, key);
+        let index = found.ok_or(CloseReason::Protocol(ProtocolError::UnexpectedKey))?;
+        Ok(index as usize)
+    }
+
+    /// Takes the first request off because the connection closed.
+    pub(super) fn fail_next(&mut self) -> Option<Event<'_>> {
+        let (start, len, reply) = loop {
+            let front = self.requests.front()?;
+            let (start, len, cancelled) = (front.start, front.len, front.cancelled);
+            let written = front.end() <= self.sent;
+            let sent = (front.expect == Expect::Nothing && written).then_some(Reply::Sent);
+            if !cancelled {
+                break (start, len, sent);
+            }
+            self.pop_keeping_text();
+        };
+        let request = self.pop_keeping_text();
+        let delivery = if start < self.sent { Delivery::Unanswered } else { Delivery::NotSent };
+        let at = usize::try_from(start - self.base).unwrap_or(usize::MAX);
+        let text = self.text.get(at..at + len).unwrap_or_default();
+        Some(Event { request, reply: reply.unwrap_or(Reply::Failed { delivery, text }) })
+    }
+
+    fn pop(&mut self) -> RequestId {
+        let request = self.pop_keeping_text();
+        self.free();
+        request
+    }
+
+    fn pop_keeping_text(&mut self) -> RequestId {
+        let number = RequestId(self.first);
+        if let Some(request) = self.requests.pop_front() {
+            self.first += 1;
+            if self.in_flight > 0 {
+                self.in_flight -= 1;
+                self.awaited -= usize::from(request.expect != Expect::Nothing);
+            }
+        }
+        number
+    }
+
+    /// How much of `text` is no longer needed.
+    fn spent(&self) -> usize {
+        let needed = self.requests.front().map_or(self.end(), |front| front.start).min(self.sent);
+        usize::try_from(needed - self.base).unwrap_or(0)
+    }
+
+    fn end(&self) -> u64 {
+        self.base + self.text.len() as u64
+    }
+
+    fn free(&mut self) {
+        let spent = self.spent();
+        if spent == self.text.len() {
+            self.base = self.end();
+            self.text.clear();
+            self.text.shrink_to(KEPT);
+        } else if spent > KEPT && spent > self.text.len() / 2 {
+            self.base += spent as u64;
+            self.text.drain(..spent);
+        }
+    }
+}
+
+/// Refuses a value without a cas unique where that was asked for.
+#[inline]
+fn require_cas(request: &Request, cas: Option<u64>) -> Result<(), CloseReason> {
+    match (request.expect, cas) {
+        (Expect::Values { cas: true, .. }, None) => {
+            Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unsolicited(item: &Item<'_>) -> CloseReason {
+    match item {
+        Item::Response(response) if is_refusal(response) => CloseReason::Refused,
+        _ => CloseReason::Protocol(ProtocolError::Unsolicited),
+    }
+}
+
+/// What a server that has too many connections sends unasked before it closes the newest.
+fn is_refusal(response: &Response<'_>) -> bool {
+    matches!(response, Response::Error(b"Too many open connections"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Response;
+
+    /// Text is kept for as long as it is needed, or until little is gained by freeing it.
+    #[test]
+    fn text_is_freed() {
+        let mut queue = Queue::default();
+        let limits = Limits::default();
+        let push = |queue: &mut Queue| queue.push(&Command::Version, Expect::Version);
+        let one = "version\r\n".len();
+        push(&mut queue);
+        // Never idle.
+        for _ in 0..500_000 {
+            push(&mut queue);
+            queue.release(limits.window, false, |_| true);
+            queue.sent(one);
+            let item = Item::Response(Response::Version(b"1"));
+            assert!(queue.pair(item, limits.max_lines).is_ok());
+            assert!(queue.text.len() <= 2 * KEPT + 2 * one, "{}", queue.text.len());
+        }
+        // A large one, then idle.
+        push(&mut queue);
+        queue.text.reserve(100 << 20);
+        while !queue.is_empty() {
+            queue.release(limits.window, false, |_| true);
+            queue.sent(usize::MAX);
+            let item = Item::Response(Response::Version(b"1"));
+            assert!(queue.pair(item, limits.max_lines).is_ok());
+        }
+        assert!(queue.text.capacity() <= KEPT, "{}", queue.text.capacity());
+    }
+}
