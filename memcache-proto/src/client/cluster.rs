@@ -1,0 +1,158 @@
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::routing::{Health, KeyHash, Selector, Server, ServerIndex};
+use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
+
+/// How a [`Client`](super::Client) behaves. The names are python-memcached's where it has the setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a dead server is left alone before one operation tries it again; 30 s.
+    pub dead_retry: Duration,
+    /// How long a connect may take, and how long a connection with something in flight may show no
+    /// progress, before its server is dead; 3 s.
+    pub socket_timeout: Duration,
+    /// How long one operation may take in all, whatever progress there is; `None`, no limit.
+    pub operation_timeout: Option<Duration>,
+    /// Put before every key; empty. The key with its prefix is what is sent, and what is hashed.
+    pub key_prefix: Vec<u8>,
+    /// The hash that chooses a server; python-memcached's of 1.60 and later.
+    pub key_hash: KeyHash,
+    /// How many connections there may be to one server; 1.
+    pub connections_per_server: usize,
+    /// Whether gets that wait for a busy connection are merged into one multi get; no. Of use where
+    /// many operations share few connections.
+    pub merge_gets: bool,
+    /// Whether a store, delete, incr, decr or touch that was sent on a connection which had been idle
+    /// and turned out to be closed is sent again; no, because it may be applied twice.
+    pub resend_stores: bool,
+    /// The bounds of everything.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            dead_retry: Duration::from_secs(30),
+            socket_timeout: Duration::from_secs(3),
+            operation_timeout: None,
+            key_prefix: Vec::new(),
+            key_hash: KeyHash::default(),
+            connections_per_server: 1,
+            merge_gets: false,
+            resend_stores: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The servers, which of them a key belongs to, and what is known of their health: everything that
+/// several [`Client`](super::Client)s (the sessions of one application, say) share, in an `Arc`.
+///
+/// ```
+/// use memcache_proto::client::{Cluster, Settings};
+/// use memcache_proto::routing::{Server, ServerAddress};
+///
+/// let servers = ["10.0.0.1", "10.0.0.2:11212"]
+///     .map(|text| text.parse::<ServerAddress>().map(Server::from));
+/// let servers = servers.into_iter().collect::<Result<Vec<_>, _>>()?;
+/// let cluster = Cluster::new(servers, Settings::default())?;
+/// assert_eq!(cluster.servers().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Cluster {
+    servers: Vec<Server>,
+    selector: Selector,
+    health: Health,
+    settings: Settings,
+}
+
+impl Cluster {
+    /// A cluster of these servers, none of them dead.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`] where no server has a weight, or the key prefix can be part of no key.
+    pub fn new(servers: Vec<Server>, settings: Settings) -> Result<Self, ClusterError> {
+        if !settings.key_prefix.is_empty() {
+            Key::new(&settings.key_prefix).map_err(ClusterError::KeyPrefix)?;
+        }
+        let selector = Selector::new(&servers, settings.key_hash);
+        if selector.candidate(0, 0).is_none() {
+            return Err(ClusterError::NoServers);
+        }
+        let health = Health::new(servers.len());
+        Ok(Cluster { servers, selector, health, settings })
+    }
+
+    /// The servers, in the order given.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// The server of this index, one that came from this cluster.
+    #[must_use]
+    pub fn server(&self, index: ServerIndex) -> Option<&Server> {
+        self.servers.get(index.index())
+    }
+
+    /// Which server a key belongs to.
+    #[must_use]
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// Which servers are dead.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// How the clients behave.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// `key` with the prefix before it, written to `space`.
+    pub(super) fn wire_key<'a>(
+        &self,
+        key: Key<'a>,
+        space: &'a mut [u8; MAX_KEY_LEN],
+    ) -> Result<Key<'a>, KeyError> {
+        let prefix = &self.settings.key_prefix;
+        if prefix.is_empty() {
+            return Ok(key);
+        }
+        let len = prefix.len() + key.len();
+        let Some(whole) = space.get_mut(..len) else { return Err(KeyError::TooLong { len }) };
+        let (head, tail) = whole.split_at_mut(prefix.len());
+        head.copy_from_slice(prefix);
+        tail.copy_from_slice(key.as_bytes());
+        Ok(Key::parsed(whole))
+    }
+}
+
+/// Why there can be no such [`Cluster`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// There is no server with a weight above 0.
+    NoServers,
+    /// The key prefix can be part of no key.
+    KeyPrefix(KeyError),
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClusterError::NoServers => write!(f, "there is no server with a weight above 0"),
+            ClusterError::KeyPrefix(error) => write!(f, "the key prefix is no key: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for ClusterError {}

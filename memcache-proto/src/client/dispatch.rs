@@ -1,0 +1,437 @@
+//! Where operations go, and where they go next when a connection fails.
+
+use alloc::vec::Vec;
+
+use super::operation::{NewItem, Scope};
+use super::operations::Shape;
+use super::stream::{Stream, Unanswered, Waiter};
+use super::{
+    Action, Client, Failure, FailureKind, Operation, OperationId, Rejected, Rejection, State,
+};
+use crate::codec::{Command, Keys};
+use crate::connection::{CloseReason, Delivery, MAX_VALUE_LEN, SubmitError};
+use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
+use crate::{Key, Limits, MAX_KEY_LEN, Time};
+
+/// How often in a row a connection may end without a reply before its server is dead.
+pub(super) const STRIKES: u8 = 2;
+/// The longest line of a multi get, in bytes. Longer ones are cut, at a key.
+const MAX_GET_LEN: usize = 32 << 10;
+
+/// Why a connection ends.
+pub(super) enum Cause {
+    /// It could not be made.
+    Connect,
+    /// It showed no progress.
+    Timeout,
+    /// What became of the stream.
+    Stream(CloseReason),
+    /// The owner of the client asked for it.
+    Asked,
+}
+
+impl Client {
+    /// Takes an operation in: encodes it, borrows nothing after. Next see to
+    /// [`poll_action`](Self::poll_action).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] gives the operation back, where its key or value cannot be sent or too much waits
+    /// already. An operation on many keys is never rejected whole: each of its keys fails alone.
+    pub fn submit<'a>(
+        &mut self,
+        operation: Operation<'a>,
+        now: Time,
+    ) -> Result<OperationId, Rejected<'a>> {
+        let timeout = self.cluster.settings().operation_timeout;
+        let id = match operation.scope() {
+            Scope::Key(key) => {
+                let id = self.operations.begin(Shape::One, 1, now, timeout);
+                if let Err(reason) = self.submit_one(&operation, key, id, 0, now) {
+                    self.operations.free(id);
+                    return Err(Rejected { operation, reason });
+                }
+                id
+            }
+            Scope::Many(count) => {
+                let id = self.operations.begin(Shape::Many, count, now, timeout);
+                for number in 0..count {
+                    let Some(one) = operation.one(number) else { continue };
+                    let Scope::Key(key) = one.scope() else { continue };
+                    let number = u32::try_from(number).unwrap_or(u32::MAX);
+                    if let Err(reason) = self.submit_one(&one, key, id, number, now) {
+                        let kind = FailureKind::Rejected(reason);
+                        let delivery = Delivery::NotSent;
+                        let failure = Failure { server: None, delivery, kind };
+                        self.operations.deliver(id, number, Err(failure));
+                    }
+                }
+                id
+            }
+            Scope::Servers(command) => {
+                let count = self.cluster.servers().len();
+                let id = self.operations.begin(Shape::Servers, count, now, timeout);
+                for number in 0..count {
+                    let server = ServerIndex::new(u32::try_from(number).unwrap_or(u32::MAX));
+                    self.submit_to_server(&command, server, id, now);
+                }
+                id
+            }
+        };
+        Ok(id)
+    }
+
+    fn submit_one(
+        &mut self,
+        operation: &Operation<'_>,
+        key: Key<'_>,
+        id: OperationId,
+        number: u32,
+        now: Time,
+    ) -> Result<(), Rejection> {
+        if let Operation::Store { item: NewItem { value, .. }, .. } = operation {
+            let max = match self.cluster.settings().limits.server_max_value_length {
+                0 => MAX_VALUE_LEN,
+                max => max.min(MAX_VALUE_LEN),
+            };
+            if value.len() > max {
+                return Err(Rejection::ValueTooLong { len: value.len(), max });
+            }
+        }
+        let mut space = [0; MAX_KEY_LEN];
+        let cluster = self.cluster.clone();
+        let key = cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
+        let command = operation.command(&key);
+        let waiter = Waiter { operation: id, number, attempt: 0, resent: false, done: false };
+        match self.send(&command, key, waiter, now) {
+            Ok(()) => Ok(()),
+            Err(FailureKind::Rejected(reason)) => Err(reason),
+            Err(kind) => {
+                let failure = Failure { server: None, delivery: Delivery::NotSent, kind };
+                self.operations.deliver(id, number, Err(failure));
+                Ok(())
+            }
+        }
+    }
+
+    fn submit_to_server(
+        &mut self,
+        command: &Command<'_>,
+        server: ServerIndex,
+        id: OperationId,
+        now: Time,
+    ) {
+        let number = u32::try_from(server.index()).unwrap_or(u32::MAX);
+        let waiter = Waiter { operation: id, number, attempt: 0, resent: false, done: false };
+        let sent = if self.admit(server, id, now) {
+            self.send_to(server, command, waiter, now)
+        } else {
+            Err(FailureKind::Dead)
+        };
+        if let Err(kind) = sent {
+            let failure = Failure { server: Some(server), delivery: Delivery::NotSent, kind };
+            self.operations.deliver(id, number, Err(failure));
+        }
+    }
+
+    /// Sends a command to the first candidate for `key`, from the waiter's attempt on, that is not
+    /// dead.
+    fn send(
+        &mut self,
+        command: &Command<'_>,
+        key: Key<'_>,
+        mut waiter: Waiter,
+        now: Time,
+    ) -> Result<(), FailureKind> {
+        let hash = self.cluster.selector().key_hash().hash(key.as_bytes());
+        while waiter.attempt < MAX_CANDIDATES {
+            let selector = self.cluster.selector();
+            let Some(server) = selector.candidate(hash, waiter.attempt) else { break };
+            // The sequence comes back to servers that were passed over already.
+            let tried = |earlier| selector.candidate(hash, earlier) == Some(server);
+            if !(0..waiter.attempt).any(tried) && self.admit(server, waiter.operation, now) {
+                return self.send_to(server, command, waiter, now);
+            }
+            waiter.attempt += 1;
+        }
+        Err(FailureKind::AllDead)
+    }
+
+    /// Whether the operation may use the server: it is alive, or the operation is the one to find out.
+    fn admit(&mut self, server: ServerIndex, operation: OperationId, now: Time) -> bool {
+        let lease = self.cluster.settings().socket_timeout.saturating_mul(2);
+        match self.cluster.health().admit(server, now, lease) {
+            Admission::Alive => true,
+            Admission::Probe => {
+                self.close_idle(server, now);
+                let first = self.slots_of(server).start;
+                self.slots[first].probe = Some(operation);
+                true
+            }
+            Admission::Dead { .. } => {
+                let slots = self.slots_of(server);
+                let probing = self.slots[slots].iter().any(|slot| slot.probe == Some(operation));
+                if !probing {
+                    self.close_idle(server, now);
+                }
+                probing
+            }
+        }
+    }
+
+    fn send_to(
+        &mut self,
+        server: ServerIndex,
+        command: &Command<'_>,
+        waiter: Waiter,
+        now: Time,
+    ) -> Result<(), FailureKind> {
+        let at = self.choose_slot(server);
+        let settings = self.cluster.settings();
+        let max_get_len = MAX_GET_LEN.min(settings.limits.window / 2);
+        let slot = &mut self.slots[at];
+        if slot.state == State::Open && slot.stream.connection.is_idle() {
+            slot.strikes = 0;
+        }
+        // What is not sent may have been cancelled long ago.
+        if !slot.stream.connection.awaits_reply() {
+            slot.active_at = now;
+        }
+        if let Err(error) =
+            slot.stream.add(command, waiter, settings.merge_gets, max_get_len, &mut self.operations)
+        {
+            self.end_idle_probe(at);
+            return Err(match error {
+                SubmitError::Full => FailureKind::Rejected(Rejection::Full),
+                SubmitError::LineTooLong
+                | SubmitError::NoKeys
+                | SubmitError::ValueTooLong
+                | SubmitError::Closed => FailureKind::Disconnected,
+            });
+        }
+        if slot.state == State::Closed {
+            slot.state = State::Connecting { deadline: None };
+            slot.id.generation = slot.id.generation.wrapping_add(1);
+            // The deadline is set when the action is handed out.
+            self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
+        }
+        self.update(at);
+        Ok(())
+    }
+
+    fn slots_of(&self, server: ServerIndex) -> core::ops::Range<usize> {
+        let per_server = self.cluster.settings().connections_per_server.max(1);
+        server.index() * per_server..(server.index() + 1) * per_server
+    }
+
+    /// The slot with the least to do; one that is not connected only where the others have something
+    /// to do. A probe stays on the first.
+    fn choose_slot(&self, server: ServerIndex) -> usize {
+        let slots = self.slots_of(server);
+        let first = slots.start;
+        if slots.len() == 1 || self.slots[first].probe.is_some() {
+            return first;
+        }
+        let load = |at: &usize| {
+            let slot = &self.slots[*at];
+            let closed = usize::from(slot.state == State::Closed);
+            2 * slot.stream.connection.queued_bytes() + closed
+        };
+        slots.min_by_key(load).unwrap_or(first)
+    }
+
+    /// Closes what has nothing to do of the connections to a server.
+    fn close_idle(&mut self, server: ServerIndex, now: Time) {
+        for at in self.slots_of(server) {
+            let slot = &self.slots[at];
+            if slot.state == State::Open && slot.stream.connection.is_idle() {
+                self.close(at, Cause::Asked, now);
+            }
+        }
+    }
+
+    pub(super) fn mark_dead(&mut self, server: ServerIndex, now: Time) {
+        self.cluster.health().mark_dead(server, now, self.cluster.settings().dead_retry);
+        for at in self.slots_of(server) {
+            self.slots[at].probe = None;
+            self.slots[at].strikes = 0;
+        }
+        self.close_idle(server, now);
+    }
+
+    /// Closes a connection and finds another for what it has not answered.
+    pub(super) fn close(&mut self, at: usize, cause: Cause, now: Time) {
+        self.close_with(at, cause, Vec::new(), now);
+    }
+
+    /// As [`close`](Self::close); `unanswered` has been collected already and comes first.
+    pub(super) fn close_with(
+        &mut self,
+        at: usize,
+        cause: Cause,
+        mut unanswered: Vec<Unanswered>,
+        now: Time,
+    ) {
+        let slot = &mut self.slots[at];
+        if slot.state == State::Closed {
+            return;
+        }
+        let settings = self.cluster.settings();
+        let mut stream =
+            core::mem::replace(&mut slot.stream, Stream::new(settings.limits, settings.merge_gets));
+        slot.state = State::Closed;
+        (slot.transmitting, slot.receiving) = (false, false);
+        let server = slot.id.server;
+        self.actions.push_back(Action::Close(slot.id));
+
+        let in_use = !unanswered.is_empty() || !stream.is_unused();
+        let was_idle = !stream.connection.is_answering();
+        stream.connection.disconnect();
+        let limits = &settings.limits;
+        let Client { operations, chunks, .. } = self;
+        stream.deliver(server, limits, operations, chunks, &mut unanswered);
+
+        let slot = &mut self.slots[at];
+        let dead = match &cause {
+            Cause::Connect | Cause::Timeout | Cause::Stream(CloseReason::Refused) => true,
+            Cause::Asked | Cause::Stream(CloseReason::Form) => false,
+            Cause::Stream(_) => {
+                slot.strikes += u8::from(in_use);
+                slot.strikes >= STRIKES
+            }
+        };
+        let stale = was_idle
+            && in_use
+            && matches!(cause, Cause::Stream(CloseReason::Eof | CloseReason::Disconnected));
+        if dead {
+            self.mark_dead(server, now);
+        } else if stale {
+            // The server may have closed the others too, and nothing is sent again twice.
+            self.close_idle(server, now);
+        }
+        for request in unanswered {
+            self.send_again(server, &cause, dead, stale, &request, now);
+            if let Some(operation) = request.held {
+                self.operations.release(operation);
+            }
+        }
+        self.end_idle_probe(at);
+    }
+
+    /// Lets another operation probe, where one was to go through this slot and nothing does.
+    pub(super) fn end_idle_probe(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        if slot.stream.connection.queued_bytes() == 0 && slot.probe.take().is_some() {
+            self.cluster.health().end_probe(slot.id.server);
+        }
+    }
+
+    /// Sends what a closed connection has not answered once more, where that is allowed; the rest
+    /// fails.
+    fn send_again(
+        &mut self,
+        server: ServerIndex,
+        cause: &Cause,
+        dead: bool,
+        stale: bool,
+        request: &Unanswered,
+        now: Time,
+    ) {
+        let settings = self.cluster.settings();
+        let resend_stores = settings.resend_stores;
+        // The limits are for what a server sends.
+        let limits = Limits {
+            max_line_len: usize::MAX,
+            max_value_len: usize::MAX,
+            max_queued_bytes: usize::MAX,
+            ..settings.limits
+        };
+        let Ok(Some((command, _))) = Command::parse(&request.text, &limits) else {
+            for waiter in request.waiters.iter().filter(|waiter| !waiter.done) {
+                let (delivery, kind) = (request.delivery, cause.failure());
+                let failure = Failure { server: Some(server), delivery, kind };
+                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
+            }
+            return;
+        };
+        let is_read = matches!(
+            command,
+            Command::Get { .. } | Command::Gat { .. } | Command::Version | Command::Stats(_)
+        );
+        // A server that has too many connections refuses one before it reads anything.
+        let delivery = match cause {
+            Cause::Stream(CloseReason::Refused) => Delivery::NotSent,
+            _ => request.delivery,
+        };
+        let mut keys = keys_of(&command);
+        for waiter in &request.waiters {
+            let key = keys.next();
+            if waiter.done || !self.operations.is_pending(waiter.operation) {
+                continue;
+            }
+            let again = match (cause, delivery) {
+                (Cause::Asked, _) => false,
+                (_, Delivery::NotSent) => true,
+                (_, _) => stale && !waiter.resent && (is_read || resend_stores),
+            };
+            let failure = |kind| Failure { server: Some(server), delivery, kind };
+            let mut next = *waiter;
+            next.resent |= delivery == Delivery::Unanswered;
+            next.attempt += u8::from(dead);
+            let sent = match key {
+                _ if !again => Err(failure(cause.failure())),
+                None if dead => Err(failure(cause.failure())),
+                None => self.send_to(server, &command, next, now).map_err(failure),
+                Some(key) => {
+                    let keys = [key];
+                    let one = with_keys(&command, &keys);
+                    match self.send(&one, key, next, now) {
+                        // What happened says more than that nobody is left to ask.
+                        Err(FailureKind::AllDead) => Err(failure(cause.failure())),
+                        sent => sent.map_err(failure),
+                    }
+                }
+            };
+            if let Err(failure) = sent {
+                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
+            }
+        }
+    }
+}
+
+impl Cause {
+    fn failure(&self) -> FailureKind {
+        match self {
+            Cause::Connect => FailureKind::Connect,
+            Cause::Timeout => FailureKind::SocketTimeout,
+            Cause::Asked | Cause::Stream(CloseReason::Disconnected) => FailureKind::Disconnected,
+            Cause::Stream(CloseReason::Eof) => FailureKind::Eof,
+            Cause::Stream(CloseReason::Protocol(error)) => FailureKind::Protocol(*error),
+            Cause::Stream(CloseReason::Form) => FailureKind::Form,
+            Cause::Stream(CloseReason::Refused) => FailureKind::Refused,
+        }
+    }
+}
+
+/// The keys of a command; none for a command to a server.
+fn keys_of<'a>(command: &Command<'a>) -> impl Iterator<Item = Key<'a>> {
+    let (several, single) = match *command {
+        Command::Get { keys, .. } | Command::Gat { keys, .. } => (Some(keys), None),
+        Command::Store { key, .. }
+        | Command::Delete { key, .. }
+        | Command::Incr { key, .. }
+        | Command::Decr { key, .. }
+        | Command::Touch { key, .. } => (None, Some(key)),
+        _ => (None, None),
+    };
+    several.into_iter().flatten().chain(single)
+}
+
+/// The command, of these keys if it is one of several.
+fn with_keys<'a>(command: &Command<'a>, keys: &'a [Key<'a>]) -> Command<'a> {
+    match *command {
+        Command::Get { cas, .. } => Command::Get { keys: Keys::new(keys), cas },
+        Command::Gat { exptime, cas, .. } => Command::Gat { exptime, keys: Keys::new(keys), cas },
+        command => command,
+    }
+}

@@ -1,0 +1,481 @@
+//! The whole client of many servers, without a socket, a clock or a thread.
+//!
+//! Operations go in with [`Client::submit`]; what to do about them comes out of
+//! [`Client::poll_action`]; what came of it is reported back; outcomes come out of
+//! [`Client::poll_completion`] and [`Client::take`]. The loop over `std` sockets that block, which is all
+//! that one server needs:
+//!
+//! ```no_run
+//! use std::collections::HashMap;
+//! use std::io::{Read, Write};
+//! use std::net::{TcpStream, ToSocketAddrs};
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use memcache_proto::client::{Action, Client, Cluster, ConnectionId, Operation, Settings};
+//! use memcache_proto::routing::{Endpoint, Server, ServerAddress};
+//! use memcache_proto::{Key, Time};
+//!
+//! fn connect(client: &Client, id: ConnectionId) -> std::io::Result<TcpStream> {
+//!     let timeout = client.cluster().settings().socket_timeout;
+//!     let server = client.cluster().server(id.server()).expect("it is of this cluster");
+//!     let Endpoint::Tcp { host, port, .. } = server.address.endpoint() else {
+//!         return Err(std::io::ErrorKind::Unsupported.into());
+//!     };
+//!     let address = (host, port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
+//!     let socket = TcpStream::connect_timeout(&address, timeout)?;
+//!     socket.set_read_timeout(Some(timeout))?;
+//!     socket.set_write_timeout(Some(timeout))?;
+//!     Ok(socket)
+//! }
+//!
+//! let servers = vec![Server::from("127.0.0.1:11211".parse::<ServerAddress>()?)];
+//! let cluster = Arc::new(Cluster::new(servers, Settings::default())?);
+//! let mut client = Client::new(cluster);
+//! let start = Instant::now();
+//! let now = || Time::new(start.elapsed());
+//! let mut sockets = HashMap::new();
+//!
+//! let get = Operation::Get { key: Key::new("foo")?, cas: false };
+//! let id = client.submit(get, now())?;
+//! while !client.is_done(id) {
+//!     match client.poll_action(now()) {
+//!         Some(Action::Connect { connection, .. }) => {
+//!             match connect(&client, connection) {
+//!                 Ok(socket) => {
+//!                     sockets.insert(connection, socket);
+//!                     client.connected(connection, now());
+//!                 }
+//!                 Err(_) => client.connect_failed(connection, now()),
+//!             }
+//!         }
+//!         Some(Action::Transmit(connection)) => {
+//!             let socket = sockets.get_mut(&connection).expect("it is open");
+//!             match socket.write(client.transmit(connection)) {
+//!                 Ok(len) => client.transmitted(connection, len, now()),
+//!                 Err(_) => client.disconnected(connection, now()),
+//!             }
+//!         }
+//!         Some(Action::Receive(connection)) => {
+//!             let socket = sockets.get_mut(&connection).expect("it is open");
+//!             match socket.read(client.receive_buffer(connection)) {
+//!                 Ok(len) => client.received(connection, len, now()),
+//!                 Err(_) => client.disconnected(connection, now()), // too slow, perhaps
+//!             }
+//!         }
+//!         Some(Action::Close(connection)) => drop(sockets.remove(&connection)),
+//!         None => client.handle_timeout(now()),
+//!     }
+//! }
+//! let item = client.take(id).expect("it is done").item()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Several servers are waited for together, so their sockets must not block. Take all actions there
+//! are; try each write and read; what would block stays the adapter's until the socket is ready. Then
+//! wait for the sockets, no longer than [`Client::poll_timeout`] says, and call
+//! [`Client::handle_timeout`] when that has passed. memcache-sync's session is such a loop.
+//!
+//! # What is promised
+//!
+//! * An operation that was taken in completes once, with its own outcome or a [`Failure`] that says
+//!   whether it may have been applied, unless it is cancelled; then it never completes.
+//! * An event of a connection that is closed touches nothing: a [`ConnectionId`] is never used again.
+//! * A key goes to the server that python-memcached would send it to, passing over dead servers as it
+//!   does. Reads that met a connection which the server had closed while it was idle are sent again,
+//!   once; stores only where [`Settings::resend_stores`] asks for it.
+
+mod action;
+mod cluster;
+mod dispatch;
+mod operation;
+mod operations;
+mod outcome;
+mod stream;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::Time;
+use crate::codec::Chunks;
+use crate::connection::CloseReason;
+pub use crate::connection::Delivery;
+use crate::routing::ServerIndex;
+
+pub use action::{Action, ConnectionId, Wants};
+pub use cluster::{Cluster, ClusterError, Settings};
+pub use operation::{NewItem, Operation, Rejected, Rejection};
+pub use operations::OperationId;
+pub use outcome::{Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored};
+
+use dispatch::Cause;
+use operations::Operations;
+use stream::Stream;
+
+/// A client of a [`Cluster`] and its connections. See the [module](self) for the loop that drives it.
+pub struct Client {
+    cluster: Arc<Cluster>,
+    /// Those of one server stand together.
+    slots: Vec<Slot>,
+    operations: Operations,
+    actions: VecDeque<Action>,
+    chunks: Chunks,
+}
+
+/// A place for one connection to one server.
+struct Slot {
+    id: ConnectionId,
+    state: State,
+    stream: Stream,
+    /// How often in a row a connection here ended without a reply and without having been idle.
+    strikes: u8,
+    /// When there last was progress.
+    active_at: Time,
+    /// The operation that tries whether the dead server is back, for as long as that is not known.
+    probe: Option<OperationId>,
+    /// Whether these actions have been given and not been answered.
+    transmitting: bool,
+    receiving: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    /// The deadline is set when the adapter takes the connect up.
+    Connecting {
+        deadline: Option<Time>,
+    },
+    Open,
+}
+
+impl Client {
+    /// A client that is connected to nothing yet. Connections are made when they are needed.
+    #[must_use]
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        let settings = cluster.settings();
+        let per_server = settings.connections_per_server.max(1);
+        let slots = (0..cluster.servers().len() * per_server).map(|at| Slot {
+            id: ConnectionId {
+                server: ServerIndex::new(u32::try_from(at / per_server).unwrap_or(u32::MAX)),
+                slot: u32::try_from(at).unwrap_or(u32::MAX),
+                generation: 0,
+            },
+            state: State::Closed,
+            stream: Stream::new(settings.limits, settings.merge_gets),
+            strikes: 0,
+            active_at: Time::ZERO,
+            probe: None,
+            transmitting: false,
+            receiving: false,
+        });
+        let slots = slots.collect();
+        Client {
+            cluster,
+            slots,
+            operations: Operations::default(),
+            actions: VecDeque::new(),
+            chunks: Chunks::new(),
+        }
+    }
+
+    /// The cluster it is a client of.
+    #[must_use]
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// The next thing to do; `None` where there is nothing but to wait, for the sockets or until
+    /// [`poll_timeout`](Self::poll_timeout). A connect has its time from `now` on.
+    pub fn poll_action(&mut self, now: Time) -> Option<Action> {
+        let mut action = self.actions.pop_front()?;
+        // What was to be done on a connection that has closed since is not to be done any more.
+        while let Action::Transmit(connection) | Action::Receive(connection) = action {
+            if self.slot(connection).is_some() {
+                break;
+            }
+            action = self.actions.pop_front()?;
+        }
+        if let Action::Connect { connection, deadline } = &mut action {
+            *deadline = now + self.cluster.settings().socket_timeout;
+            let slot = self.slots.get_mut(connection.index());
+            if let Some(slot) = slot.filter(|slot| slot.id == *connection) {
+                if slot.state == (State::Connecting { deadline: None }) {
+                    slot.state = State::Connecting { deadline: Some(*deadline) };
+                }
+            }
+        }
+        Some(action)
+    }
+
+    /// What a connection has to do at the moment, for adapters that ask again each time: they handle
+    /// [`Action::Connect`] and [`Action::Close`] and need not look at the other two.
+    #[must_use]
+    pub fn wants(&self, connection: ConnectionId) -> Wants {
+        match self.slot(connection) {
+            Some(slot) if slot.state == State::Open => Wants {
+                transmit: slot.stream.connection.wants_transmit(),
+                receive: slot.stream.connection.awaits_reply(),
+            },
+            _ => Wants::default(),
+        }
+    }
+
+    /// The connection has been made.
+    pub fn connected(&mut self, connection: ConnectionId, now: Time) {
+        if let Some(slot) = self.slot_mut(connection) {
+            if matches!(slot.state, State::Connecting { .. }) {
+                slot.state = State::Open;
+                slot.active_at = now;
+                self.update(connection.index());
+            }
+        }
+    }
+
+    /// The connection could not be made: its server is dead now, and what waited for it goes to the
+    /// next candidate.
+    pub fn connect_failed(&mut self, connection: ConnectionId, now: Time) {
+        if self.slot(connection).is_some() {
+            self.close(connection.index(), Cause::Connect, now);
+        }
+    }
+
+    /// The connection was lost: a read or a write failed.
+    pub fn disconnected(&mut self, connection: ConnectionId, now: Time) {
+        if let Some(slot) = self.slot_mut(connection) {
+            slot.stream.connection.disconnect();
+            self.close(connection.index(), Cause::Stream(CloseReason::Disconnected), now);
+        }
+    }
+
+    /// What to write now; empty where there is nothing, or the connection is closed.
+    pub fn transmit(&mut self, connection: ConnectionId) -> &[u8] {
+        let operations = &self.operations;
+        match self.slots.get_mut(connection.index()) {
+            Some(slot) if slot.id == connection && slot.state == State::Open => {
+                slot.stream.transmit(operations)
+            }
+            _ => &[],
+        }
+    }
+
+    /// The first `len` bytes of [`transmit`](Self::transmit) have been written. What was not reported
+    /// here counts as not sent.
+    pub fn transmitted(&mut self, connection: ConnectionId, len: usize, now: Time) {
+        if let Some(slot) = self.slot_mut(connection) {
+            slot.transmitting = false;
+            // More requests are no progress while a reply is owed: a server that is hung takes them all.
+            let owed = slot.stream.connection.is_owed();
+            slot.stream.connection.transmitted(len);
+            slot.stream.forget_cancelled();
+            if len > 0 && !owed {
+                slot.active_at = now;
+            }
+            self.end_idle_probe(connection.index());
+            self.update(connection.index());
+        }
+    }
+
+    /// Where to read to; empty only if the connection is closed.
+    pub fn receive_buffer(&mut self, connection: ConnectionId) -> &mut [u8] {
+        match self.slot_mut(connection) {
+            Some(slot) if slot.state == State::Open => slot.stream.connection.receive_buffer(),
+            _ => &mut [],
+        }
+    }
+
+    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF.
+    pub fn received(&mut self, connection: ConnectionId, len: usize, now: Time) {
+        let at = connection.index();
+        let Client { cluster, slots, operations, chunks, .. } = self;
+        let Some(slot) = slots.get_mut(at) else { return };
+        if slot.id != connection || slot.state != State::Open {
+            return;
+        }
+        slot.receiving = false;
+        slot.active_at = now;
+        slot.stream.connection.received(len);
+        let limits = &cluster.settings().limits;
+        let mut unanswered = Vec::new();
+        if slot.stream.deliver(slot.id.server, limits, operations, chunks, &mut unanswered) {
+            slot.strikes = 0;
+            if slot.probe.take().is_some() {
+                cluster.health().mark_alive(slot.id.server);
+            }
+        }
+        match slot.stream.connection.close_reason() {
+            Some(reason) => {
+                let cause = Cause::Stream(reason.clone());
+                self.close_with(at, cause, unanswered, now);
+            }
+            None => self.update(at),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next due; `None` where nothing is awaited. Call
+    /// it when [`poll_action`](Self::poll_action) has no more: a connect has no deadline before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let slots = self.slots.iter().filter_map(|slot| self.slot_deadline(slot));
+        slots.chain(self.operations.next_deadline()).min()
+    }
+
+    /// Gives up on what has taken too long by `now`. Calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.expire_operations(now);
+        let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
+        let late: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
+        // All of them are dead before any of their keys look for another server.
+        for &at in &late {
+            self.mark_dead(self.slots[at].id.server, now);
+        }
+        for at in late {
+            let cause = match self.slots[at].state {
+                State::Connecting { .. } => Cause::Connect,
+                _ => Cause::Timeout,
+            };
+            self.close(at, cause, now);
+        }
+    }
+
+    /// Ends the operations whose deadline has passed. A server that left them without a byte has a
+    /// strike for it, because a deadline shorter than `socket_timeout` would else keep it alive for ever.
+    fn expire_operations(&mut self, now: Time) {
+        let mut expired = Vec::new();
+        while let Some(id) = self.operations.pop_expired(now) {
+            expired.push(id);
+        }
+        if expired.is_empty() {
+            return;
+        }
+        let mut struck = Vec::new();
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let given_up = slot.stream.give_up(&self.operations);
+            let connecting = matches!(slot.state, State::Connecting { .. });
+            let silent = slot.stream.connection.is_owed() && !slot.stream.connection.is_answering();
+            if !given_up.is_empty() && (connecting || silent) {
+                struck.push(at);
+            }
+            for (id, number, delivery) in given_up {
+                let kind = FailureKind::OperationTimeout;
+                let failure = Failure { server: Some(slot.id.server), delivery, kind };
+                self.operations.deliver(id, number, Err(failure));
+            }
+        }
+        for id in expired {
+            self.operations.finish(id);
+        }
+        for at in struck {
+            let slot = &mut self.slots[at];
+            slot.strikes += 1;
+            if slot.strikes >= dispatch::STRIKES || slot.probe.is_some() {
+                self.mark_dead(self.slots[at].id.server, now);
+            }
+        }
+    }
+
+    /// The next operation that has completed; each is told once. Next call [`take`](Self::take).
+    pub fn poll_completion(&mut self) -> Option<OperationId> {
+        self.operations.poll_completion()
+    }
+
+    /// Whether the operation has completed and its outcome can be taken.
+    #[must_use]
+    pub fn is_done(&self, operation: OperationId) -> bool {
+        self.operations.is_done(operation)
+    }
+
+    /// The outcome of an operation that has completed; `None` where it has not, was cancelled, or its
+    /// outcome has been taken.
+    pub fn take(&mut self, operation: OperationId) -> Option<Outcome> {
+        self.operations.take(operation)
+    }
+
+    /// The replies that have come so far to an operation on many keys. They will not be in its
+    /// outcome: this is how an answer larger than one wants to keep is taken piece by piece.
+    pub fn take_replies(&mut self, operation: OperationId) -> Vec<(usize, Reply)> {
+        self.operations.take_replies(operation)
+    }
+
+    /// Forgets an operation: it never completes. What was not sent of it will not be; replies to what
+    /// was are swallowed.
+    pub fn cancel(&mut self, operation: OperationId) {
+        self.operations.free(operation);
+    }
+
+    /// Whether no operation is under way, no reply outstanding and no connect, so that the client may
+    /// rest, or serve somebody else.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| match slot.state {
+            State::Closed => true,
+            State::Connecting { .. } => false,
+            State::Open => slot.stream.connection.is_idle(),
+        })
+    }
+
+    /// Cancels every operation and closes every connection that is not idle, so that
+    /// [`is_idle`](Self::is_idle) holds. No server is dead for it.
+    pub fn reset(&mut self, now: Time) {
+        self.operations.clear();
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            if slot.state != State::Open || !slot.stream.connection.is_idle() {
+                self.close(at, Cause::Asked, now);
+            }
+        }
+    }
+
+    /// Closes every connection; operations under way fail. No server is dead for it, and the next
+    /// operation connects again.
+    pub fn disconnect_all(&mut self, now: Time) {
+        for at in 0..self.slots.len() {
+            self.close(at, Cause::Asked, now);
+        }
+    }
+
+    fn slot(&self, connection: ConnectionId) -> Option<&Slot> {
+        let slot = self.slots.get(connection.index())?;
+        (slot.id == connection && slot.state != State::Closed).then_some(slot)
+    }
+
+    fn slot_mut(&mut self, connection: ConnectionId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(connection.index())?;
+        (slot.id == connection && slot.state != State::Closed).then_some(slot)
+    }
+
+    fn slot_deadline(&self, slot: &Slot) -> Option<Time> {
+        match slot.state {
+            State::Closed => None,
+            State::Connecting { deadline } => deadline,
+            State::Open => {
+                let connection = &slot.stream.connection;
+                let waits = connection.awaits_reply() || connection.wants_transmit();
+                waits.then(|| slot.active_at + self.cluster.settings().socket_timeout)
+            }
+        }
+    }
+
+    /// Gives the actions that a slot has come to need.
+    fn update(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        if slot.state != State::Open {
+            return;
+        }
+        if !slot.transmitting && slot.stream.connection.wants_transmit() {
+            slot.transmitting = true;
+            self.actions.push_back(Action::Transmit(slot.id));
+        }
+        if !slot.receiving && slot.stream.connection.awaits_reply() {
+            slot.receiving = true;
+            self.actions.push_back(Action::Receive(slot.id));
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+use core::fmt;
+
+use crate::codec::{Command, Keys, StatsArgument, StoreVerb};
+use crate::value::Flags;
+use crate::{Exptime, Key, KeyError};
+
+/// What a client is asked to do. Nothing is borrowed once it is submitted.
+///
+/// Values are bytes and flags here; a [`Transcoder`](crate::value::Transcoder) makes them of values,
+/// and values of them, outside of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation<'a> {
+    /// Look a key up. Take the outcome with [`Outcome::item`](super::Outcome::item).
+    Get {
+        /// The key.
+        key: Key<'a>,
+        /// Whether to ask for the cas unique too.
+        cas: bool,
+    },
+    /// Look a key up and give its item a new exptime. [`Outcome::item`](super::Outcome::item).
+    Gat {
+        /// The key.
+        key: Key<'a>,
+        /// The new exptime.
+        exptime: Exptime,
+        /// Whether to ask for the cas unique too.
+        cas: bool,
+    },
+    /// Look many keys up, on all their servers at once. [`Outcome::many`](super::Outcome::many).
+    GetMany {
+        /// The keys. One that is there twice is answered twice.
+        keys: &'a [Key<'a>],
+        /// Whether to ask for the cas uniques too.
+        cas: bool,
+    },
+    /// One of the six storage commands. [`Outcome::stored`](super::Outcome::stored).
+    Store {
+        /// Which of the six.
+        verb: StoreVerb,
+        /// What to store.
+        item: NewItem<'a>,
+    },
+    /// Store many items, on all their servers at once. [`Outcome::many`](super::Outcome::many).
+    StoreMany {
+        /// Which of the six.
+        verb: StoreVerb,
+        /// What to store.
+        items: &'a [NewItem<'a>],
+    },
+    /// Delete a key. [`Outcome::found`](super::Outcome::found).
+    Delete {
+        /// The key.
+        key: Key<'a>,
+    },
+    /// Delete many keys, on all their servers at once. [`Outcome::many`](super::Outcome::many).
+    DeleteMany {
+        /// The keys.
+        keys: &'a [Key<'a>],
+    },
+    /// Give an item a new exptime. [`Outcome::found`](super::Outcome::found).
+    Touch {
+        /// The key.
+        key: Key<'a>,
+        /// The new exptime.
+        exptime: Exptime,
+    },
+    /// Add to a counter; it wraps at 2^64. [`Outcome::number`](super::Outcome::number).
+    Incr {
+        /// The key.
+        key: Key<'a>,
+        /// What to add.
+        delta: u64,
+    },
+    /// Take away from a counter; it stops at 0. [`Outcome::number`](super::Outcome::number).
+    Decr {
+        /// The key.
+        key: Key<'a>,
+        /// What to take away.
+        delta: u64,
+    },
+    /// Invalidate everything on every server. [`Outcome::servers`](super::Outcome::servers).
+    FlushAll {
+        /// When, an exptime; `None` for now.
+        delay: Option<Exptime>,
+    },
+    /// Ask every server for its version. [`Outcome::servers`](super::Outcome::servers).
+    Version,
+    /// Ask every server for statistics. [`Outcome::servers`](super::Outcome::servers).
+    Stats(StatsArgument<'a>),
+}
+
+/// An item to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewItem<'a> {
+    /// Its key.
+    pub key: Key<'a>,
+    /// Kept beside the value.
+    pub flags: Flags,
+    /// When it expires.
+    pub exptime: Exptime,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+/// Whom an operation concerns.
+pub(super) enum Scope<'a> {
+    /// The server of one key, with this command.
+    Key(Key<'a>),
+    /// The servers of this many keys.
+    Many(usize),
+    /// All servers, with this command.
+    Servers(Command<'a>),
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn scope(&self) -> Scope<'a> {
+        match *self {
+            Operation::Get { key, .. }
+            | Operation::Gat { key, .. }
+            | Operation::Delete { key }
+            | Operation::Touch { key, .. }
+            | Operation::Incr { key, .. }
+            | Operation::Decr { key, .. }
+            | Operation::Store { item: NewItem { key, .. }, .. } => Scope::Key(key),
+            Operation::GetMany { keys, .. } | Operation::DeleteMany { keys } => {
+                Scope::Many(keys.len())
+            }
+            Operation::StoreMany { items, .. } => Scope::Many(items.len()),
+            Operation::FlushAll { delay } => {
+                Scope::Servers(Command::FlushAll { delay, noreply: false })
+            }
+            Operation::Version => Scope::Servers(Command::Version),
+            Operation::Stats(argument) => Scope::Servers(Command::Stats(argument)),
+        }
+    }
+
+    /// The operation on the one key of this number.
+    pub(super) fn one(&self, index: usize) -> Option<Operation<'a>> {
+        Some(match *self {
+            Operation::GetMany { keys, cas } => Operation::Get { key: *keys.get(index)?, cas },
+            Operation::DeleteMany { keys } => Operation::Delete { key: *keys.get(index)? },
+            Operation::StoreMany { verb, items } => {
+                Operation::Store { verb, item: *items.get(index)? }
+            }
+            operation => operation,
+        })
+    }
+
+    /// The command of an operation on one key, with this key.
+    pub(super) fn command<'k>(&self, key: &'k Key<'k>) -> Command<'k>
+    where
+        'a: 'k,
+    {
+        let noreply = false;
+        match *self {
+            Operation::Gat { exptime, cas, .. } => {
+                Command::Gat { exptime, keys: Keys::one(key), cas }
+            }
+            Operation::Delete { .. } | Operation::DeleteMany { .. } => {
+                Command::Delete { key: *key, noreply }
+            }
+            Operation::Touch { exptime, .. } => Command::Touch { key: *key, exptime, noreply },
+            Operation::Incr { delta, .. } => Command::Incr { key: *key, delta, noreply },
+            Operation::Decr { delta, .. } => Command::Decr { key: *key, delta, noreply },
+            Operation::Store { verb, item } => {
+                let NewItem { flags, exptime, value, .. } = item;
+                Command::Store { verb, key: *key, flags, exptime, value, noreply }
+            }
+            Operation::Get { cas, .. } | Operation::GetMany { cas, .. } => {
+                Command::Get { keys: Keys::one(key), cas }
+            }
+            Operation::StoreMany { .. }
+            | Operation::FlushAll { .. }
+            | Operation::Version
+            | Operation::Stats(_) => Command::Version,
+        }
+    }
+}
+
+/// An operation that was not taken in, and why. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected<'a> {
+    /// The operation, given back.
+    pub operation: Operation<'a>,
+    /// Why.
+    pub reason: Rejection,
+}
+
+impl fmt::Display for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.reason, f)
+    }
+}
+
+impl core::error::Error for Rejected<'_> {}
+
+/// Why an operation, or one key or item of it, was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The key cannot be sent with its prefix.
+    Key(KeyError),
+    /// The value is longer than
+    /// [`Limits::server_max_value_length`](crate::Limits::server_max_value_length).
+    ValueTooLong {
+        /// Its length in bytes, after compression.
+        len: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes) of requests wait already.
+    Full,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejection::Key(error) => fmt::Display::fmt(error, f),
+            Rejection::ValueTooLong { len, max } => write!(
+                f,
+                "the value has {len} bytes, more than server_max_value_length ({max}); \
+                 raise it if the servers' item size (-I) allows more",
+            ),
+            Rejection::Full => write!(f, "too many bytes of requests wait for their replies"),
+        }
+    }
+}
+
+impl core::error::Error for Rejection {}

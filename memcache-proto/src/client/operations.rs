@@ -1,0 +1,277 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
+use crate::Time;
+use crate::connection::Delivery;
+use crate::routing::ServerIndex;
+
+/// An operation of one [`Client`](super::Client), from its submission until its outcome is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OperationId {
+    index: u32,
+    generation: u32,
+}
+
+impl OperationId {
+    /// A small number that no other operation has at the same time; it is used again after. Wakers,
+    /// for instance, can stand in a `Vec` under it.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// Every operation that is not taken yet.
+#[derive(Default)]
+pub(super) struct Operations {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    completed: VecDeque<OperationId>,
+    /// In the order of submission, which is that of the deadlines, as all take the same time.
+    deadlines: VecDeque<(Time, OperationId)>,
+}
+
+struct Entry {
+    generation: u32,
+    /// How many answers are still to come.
+    remaining: usize,
+    /// Whether its deadline has passed.
+    expired: bool,
+    /// `None` where the entry is free.
+    outcome: Option<Outcome>,
+}
+
+/// What kind of outcome an operation is to have.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    One,
+    Many,
+    Servers,
+}
+
+impl Operations {
+    pub(super) fn begin(
+        &mut self,
+        shape: Shape,
+        answers: usize,
+        now: Time,
+        timeout: Option<Duration>,
+    ) -> OperationId {
+        let pending =
+            Failure { server: None, delivery: Delivery::NotSent, kind: FailureKind::AllDead };
+        let outcome = Some(match shape {
+            Shape::One => Outcome::One(Err(pending)),
+            Shape::Many => Outcome::Many(Many::default()),
+            Shape::Servers => Outcome::Servers(Vec::with_capacity(answers)),
+        });
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry { generation: 0, remaining: 0, expired: false, outcome: None });
+            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 operations at a time")
+        });
+        let entry = &mut self.entries[index as usize];
+        (entry.remaining, entry.expired, entry.outcome) = (answers, false, outcome);
+        let id = OperationId { index, generation: entry.generation };
+        if answers == 0 {
+            self.complete(id);
+        } else if let Some(timeout) = timeout {
+            while self.deadlines.front().is_some_and(|&(_, id)| !self.is_pending(id)) {
+                self.deadlines.pop_front();
+            }
+            if self.deadlines.len() > 2 * self.entries.len() {
+                let mut deadlines = core::mem::take(&mut self.deadlines);
+                deadlines.retain(|&(_, id)| self.is_pending(id));
+                self.deadlines = deadlines;
+            }
+            self.deadlines.push_back((now + timeout, id));
+        }
+        id
+    }
+
+    /// Those taken without a poll are still in the queue; they must not make it grow.
+    fn complete(&mut self, id: OperationId) {
+        if self.completed.len() > 2 * self.entries.len() {
+            let mut completed = core::mem::take(&mut self.completed);
+            completed.retain(|&id| self.is_done(id));
+            self.completed = completed;
+        }
+        self.completed.push_back(id);
+    }
+
+    /// Whether the operation still waits for answers.
+    pub(super) fn is_pending(&self, id: OperationId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.remaining > 0)
+    }
+
+    pub(super) fn is_done(&self, id: OperationId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.remaining == 0)
+    }
+
+    fn entry(&self, id: OperationId) -> Option<&Entry> {
+        let entry = self.entries.get(id.index())?;
+        (entry.generation == id.generation && entry.outcome.is_some()).then_some(entry)
+    }
+
+    /// One of the answers: of the key or server of this number.
+    #[inline]
+    pub(super) fn deliver(&mut self, id: OperationId, number: u32, answer: Result<Reply, Failure>) {
+        let Some(entry) = self.entries.get_mut(id.index()) else { return };
+        if entry.generation != id.generation || entry.remaining == 0 {
+            return;
+        }
+        match &mut entry.outcome {
+            Some(Outcome::One(outcome)) => *outcome = answer,
+            Some(Outcome::Many(many)) => match answer {
+                // What is expected of most is not told.
+                Ok(Reply::Miss | Reply::Stored | Reply::Ok) => {}
+                Ok(reply) => many.replies.push((number as usize, reply)),
+                Err(failure) => many.failed.push((number as usize, failure)),
+            },
+            Some(Outcome::Servers(servers)) => servers.push((ServerIndex::new(number), answer)),
+            None => return,
+        }
+        entry.remaining -= 1;
+        if entry.remaining == 0 {
+            self.complete(id);
+        }
+    }
+
+    /// Keeps an operation from completing before the end of one of its replies, whatever is answered.
+    pub(super) fn hold(&mut self, id: OperationId) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.remaining += 1;
+        }
+    }
+
+    /// One of its replies has ended.
+    pub(super) fn release(&mut self, id: OperationId) {
+        let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0) else { return };
+        entry.remaining -= 1;
+        if entry.remaining == 0 {
+            self.complete(id);
+        }
+    }
+
+    /// Nothing more is waited for.
+    pub(super) fn finish(&mut self, id: OperationId) {
+        if let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0) {
+            entry.remaining = 0;
+            self.complete(id);
+        }
+    }
+
+    fn entry_mut(&mut self, id: OperationId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(id.index())?;
+        (entry.generation == id.generation && entry.outcome.is_some()).then_some(entry)
+    }
+
+    pub(super) fn poll_completion(&mut self) -> Option<OperationId> {
+        while let Some(id) = self.completed.pop_front() {
+            if self.is_done(id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    pub(super) fn take(&mut self, id: OperationId) -> Option<Outcome> {
+        if !self.is_done(id) {
+            return None;
+        }
+        if self.completed.front() == Some(&id) {
+            self.completed.pop_front();
+        }
+        self.free(id)
+    }
+
+    pub(super) fn take_replies(&mut self, id: OperationId) -> Vec<(usize, Reply)> {
+        match self.entries.get_mut(id.index()) {
+            Some(Entry { generation, outcome: Some(Outcome::Many(many)), .. })
+                if *generation == id.generation =>
+            {
+                core::mem::take(&mut many.replies)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Forgets an operation, whatever its state.
+    pub(super) fn free(&mut self, id: OperationId) -> Option<Outcome> {
+        let entry = self.entries.get_mut(id.index())?;
+        if entry.generation != id.generation {
+            return None;
+        }
+        let outcome = entry.outcome.take()?;
+        entry.remaining = 0;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(id.index);
+        Some(outcome)
+    }
+
+    pub(super) fn clear(&mut self) {
+        for index in 0..self.entries.len() {
+            let generation = self.entries[index].generation;
+            let index = u32::try_from(index).expect("fewer than 2^32 operations at a time");
+            self.free(OperationId { index, generation });
+        }
+        self.completed.clear();
+        self.deadlines.clear();
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.iter().find(|&&(_, id)| self.is_pending(id)).map(|&(deadline, _)| deadline)
+    }
+
+    /// Whether its deadline has passed and it has not been finished since.
+    pub(super) fn is_expired(&self, id: OperationId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.expired && entry.remaining > 0)
+    }
+
+    /// The next operation whose deadline has passed.
+    pub(super) fn pop_expired(&mut self, now: Time) -> Option<OperationId> {
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            let pending = self.is_pending(id);
+            if pending && deadline > now {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if pending {
+                if let Some(entry) = self.entry_mut(id) {
+                    entry.expired = true;
+                }
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that is never taken, or never ends, keeps nothing of the others.
+    #[test]
+    fn the_queues_are_bounded_by_the_operations_under_way() {
+        let timeout = Duration::from_secs(3600);
+        let mut operations = Operations::default();
+        let begin = |operations: &mut Operations| {
+            operations.begin(Shape::One, 1, Time::ZERO, Some(timeout))
+        };
+        let forgotten = begin(&mut operations);
+        let endless = begin(&mut operations);
+        operations.deliver(forgotten, 0, Ok(Reply::Ok));
+        for _ in 0..10_000 {
+            let id = begin(&mut operations);
+            operations.deliver(id, 0, Ok(Reply::Ok));
+            assert!(operations.take(id).is_some());
+        }
+        assert_eq!(operations.entries.len(), 3);
+        assert!(operations.completed.len() < 10, "{}", operations.completed.len());
+        assert!(operations.deadlines.len() < 10, "{}", operations.deadlines.len());
+        assert_eq!(operations.poll_completion(), Some(forgotten));
+        assert_eq!(operations.poll_completion(), None);
+        assert_eq!(operations.pop_expired(Time::ZERO + timeout), Some(endless));
+    }
+}

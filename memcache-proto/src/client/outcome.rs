@@ -1,0 +1,297 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::operation::Rejection;
+use crate::codec::Response;
+use crate::connection::Delivery;
+use crate::routing::ServerIndex;
+use crate::value::Flags;
+use crate::{ErrorLine, ProtocolError};
+
+/// How an operation ended. Which of the methods takes it apart is said at each
+/// [`Operation`](super::Operation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of an operation on one key.
+    One(Result<Reply, Failure>),
+    /// Of an operation on many keys.
+    Many(Many),
+    /// Of an operation on all servers, in the order in which they answered.
+    Servers(Vec<ServerReply>),
+}
+
+/// A server, and what it answered.
+pub type ServerReply = (ServerIndex, Result<Reply, Failure>);
+
+/// How an operation on many keys ended. Keys are named by their number in the operation, from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Many {
+    /// What is worth telling: the items found, the items not stored, the keys that were not there to
+    /// be deleted. In the order of arrival.
+    pub replies: Vec<(usize, Reply)>,
+    /// The keys whose server could not be asked or did not answer.
+    pub failed: Vec<(usize, Failure)>,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The item.
+    Item(Item),
+    /// There is no such item.
+    Miss,
+    /// Stored.
+    Stored,
+    /// Not stored: the condition of an add, replace, append or prepend did not hold.
+    NotStored,
+    /// Not stored: the item has changed since its cas unique was read.
+    Exists,
+    /// There is no such item to change.
+    NotFound,
+    /// Deleted, touched, flushed: done.
+    Ok,
+    /// The counter's new value.
+    Number(u64),
+    /// The server's version.
+    Version(String),
+    /// The server's statistics, names and values, in its order.
+    Stats(Vec<(String, String)>),
+}
+
+/// An item as a server keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The flags stored with it.
+    pub flags: Flags,
+    /// The cas unique, if it was asked for.
+    pub cas: Option<u64>,
+    /// The value, not decoded.
+    pub value: Bytes,
+}
+
+/// What a storage command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Stored {
+    /// Stored.
+    Stored,
+    /// Not stored: the condition of an add, replace, append or prepend did not hold.
+    NotStored,
+    /// Not stored: the item has changed since its cas unique was read.
+    Exists,
+    /// Not stored: a cas of an item that is not there.
+    NotFound,
+}
+
+impl Stored {
+    /// Whether the value is stored now.
+    #[must_use]
+    pub fn is_stored(self) -> bool {
+        self == Stored::Stored
+    }
+}
+
+impl Outcome {
+    /// The item that a get or gat found.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn item(self) -> Result<Option<Item>, Failure> {
+        match self.one()? {
+            Reply::Item(item) => Ok(Some(item)),
+            Reply::Miss => Ok(None),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// What a storage command came to.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn stored(self) -> Result<Stored, Failure> {
+        match self.one()? {
+            Reply::Stored => Ok(Stored::Stored),
+            Reply::NotStored => Ok(Stored::NotStored),
+            Reply::Exists => Ok(Stored::Exists),
+            Reply::NotFound => Ok(Stored::NotFound),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// Whether a delete or touch found its key.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn found(self) -> Result<bool, Failure> {
+        match self.one()? {
+            Reply::Ok => Ok(true),
+            Reply::NotFound => Ok(false),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// What an incr or decr made of its counter; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn number(self) -> Result<Option<u64>, Failure> {
+        match self.one()? {
+            Reply::Number(number) => Ok(Some(number)),
+            Reply::NotFound => Ok(None),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// The outcome of an operation on many keys.
+    ///
+    /// # Errors
+    ///
+    /// [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn many(self) -> Result<Many, Failure> {
+        match self {
+            Outcome::Many(many) => Ok(many),
+            Outcome::One(_) | Outcome::Servers(_) => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// What each server answered.
+    ///
+    /// # Errors
+    ///
+    /// [`FailureKind::OtherOperation`] where the operation was not on all servers.
+    pub fn servers(self) -> Result<Vec<ServerReply>, Failure> {
+        match self {
+            Outcome::Servers(servers) => Ok(servers),
+            Outcome::One(_) | Outcome::Many(_) => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    fn one(self) -> Result<Reply, Failure> {
+        match self {
+            Outcome::One(result) => result,
+            Outcome::Many(_) | Outcome::Servers(_) => Err(Failure::OTHER_OPERATION),
+        }
+    }
+}
+
+impl Reply {
+    /// What the last response of a reply says. The lines before it are the caller's to add.
+    pub(super) fn of(response: &Response<'_>, server: ServerIndex) -> Result<Self, Failure> {
+        Ok(match response {
+            Response::End => Reply::Miss,
+            Response::Stored => Reply::Stored,
+            Response::NotStored => Reply::NotStored,
+            Response::Exists => Reply::Exists,
+            Response::NotFound => Reply::NotFound,
+            Response::Number(number) => Reply::Number(*number),
+            Response::Version(text) => Reply::Version(String::from_utf8_lossy(text).into_owned()),
+            _ => match response.as_error_line() {
+                Some(line) => {
+                    let kind = FailureKind::Server(line);
+                    return Err(Failure {
+                        server: Some(server),
+                        delivery: Delivery::Answered,
+                        kind,
+                    });
+                }
+                None => Reply::Ok,
+            },
+        })
+    }
+}
+
+/// Why an operation, or its part on one key or server, came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The server that was asked last; `None` where there was none to ask.
+    pub server: Option<ServerIndex>,
+    /// How far the operation had come: whether it may have been applied.
+    pub delivery: Delivery,
+    /// What happened.
+    pub kind: FailureKind,
+}
+
+impl Failure {
+    const OTHER_OPERATION: Failure =
+        Failure { server: None, delivery: Delivery::NotSent, kind: FailureKind::OtherOperation };
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sent = match self.delivery {
+            Delivery::Unanswered => " (the command was sent and may have been applied)",
+            Delivery::NotSent | Delivery::Answered => "",
+        };
+        write!(f, "{}{sent}", self.kind)
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// What happened to an operation that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// Every server that could have been asked is dead. A key has ten candidates, some of them the same
+    /// server, so a few keys may find all of theirs dead while other servers live.
+    AllDead,
+    /// The server is dead.
+    Dead,
+    /// No connection could be made.
+    Connect,
+    /// The server showed no progress for `socket_timeout`.
+    SocketTimeout,
+    /// The operation took longer than `operation_timeout`.
+    OperationTimeout,
+    /// The server closed the connection.
+    Eof,
+    /// The connection was lost, or closed by the adapter.
+    Disconnected,
+    /// The server broke the protocol.
+    Protocol(ProtocolError),
+    /// The server found fault with another request on the same connection, which had to be closed.
+    Form,
+    /// The server has too many open connections.
+    Refused,
+    /// The server answered with an error.
+    Server(ErrorLine),
+    /// It was not taken in.
+    Rejected(Rejection),
+    /// The outcome is of another kind of operation than the one it was taken as.
+    OtherOperation,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailureKind::AllDead => write!(
+                f,
+                "every server that could hold the key is dead; each is tried again after dead_retry",
+            ),
+            FailureKind::Dead => {
+                write!(f, "the server is dead; it is tried again after dead_retry")
+            }
+            FailureKind::Connect => write!(f, "no connection could be made"),
+            FailureKind::SocketTimeout => write!(f, "no answer within socket_timeout"),
+            FailureKind::OperationTimeout => write!(f, "not done within operation_timeout"),
+            FailureKind::Eof => write!(f, "the server closed the connection"),
+            FailureKind::Disconnected => write!(f, "the connection was lost"),
+            FailureKind::Protocol(error) => write!(f, "the server sent {error}"),
+            FailureKind::Form => {
+                write!(f, "the connection was closed after another request's error")
+            }
+            FailureKind::Refused => write!(f, "the server has too many open connections"),
+            FailureKind::Server(line) => write!(f, "the server answered {line}"),
+            FailureKind::Rejected(reason) => fmt::Display::fmt(reason, f),
+            FailureKind::OtherOperation => write!(f, "the outcome is of another kind of operation"),
+        }
+    }
+}

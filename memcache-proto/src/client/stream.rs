@@ -1,0 +1,254 @@
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::operations::{OperationId, Operations};
+use super::outcome::{Item, Reply};
+use crate::codec::{Chunks, Command, Response};
+use crate::connection::{Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes};
+use crate::routing::ServerIndex;
+use crate::{Limits, ProtocolError};
+
+/// One connection, and who waits for which part of what it will answer.
+pub(super) struct Stream {
+    pub(super) connection: Connection,
+    parts: VecDeque<Part>,
+    waiters: VecDeque<Waiter>,
+    /// The number of the first of `waiters`, counted since the stream began.
+    first_waiter: u64,
+    /// The lines of the reply that is being received.
+    lines: Vec<(String, String)>,
+    lines_len: usize,
+}
+
+/// A request of the connection. One that the connection dropped without a word may still be here.
+struct Part {
+    request: RequestId,
+    first_waiter: u64,
+    /// One, or one for each key of a get.
+    waiters: usize,
+    /// Whether its reply is of lines that are kept.
+    stats: bool,
+    /// The operation that does not complete before the reply has ended: the only one that waits for
+    /// it. A hit is known before its END, but who goes on then leaves a connection that owes it.
+    held: Option<OperationId>,
+}
+
+/// Whoever waits for the answer about one key or one server.
+#[derive(Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) operation: OperationId,
+    /// Which of the operation's keys it is, or which server.
+    pub(super) number: u32,
+    /// How many servers were passed over before this one.
+    pub(super) attempt: u8,
+    /// Whether it was sent before, on a connection that turned out to be closed.
+    pub(super) resent: bool,
+    /// Whether it has been answered.
+    pub(super) done: bool,
+}
+
+/// A request that the connection did not answer.
+pub(super) struct Unanswered {
+    pub(super) delivery: Delivery,
+    pub(super) text: Vec<u8>,
+    pub(super) waiters: Vec<Waiter>,
+    /// The operation that this request kept from completing.
+    pub(super) held: Option<OperationId>,
+}
+
+impl Stream {
+    pub(super) fn new(limits: Limits, merge_gets: bool) -> Self {
+        let mut connection = Connection::new(limits);
+        connection.set_merge_gets(merge_gets);
+        Stream {
+            connection,
+            parts: VecDeque::new(),
+            waiters: VecDeque::new(),
+            first_waiter: 0,
+            lines: Vec::new(),
+            lines_len: 0,
+        }
+    }
+
+    /// Whether nothing waits for this stream.
+    pub(super) fn is_unused(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Queues a command. A get of one key joins the get before it, where that is not under way yet and
+    /// is of the same operation or `merge` allows it.
+    pub(super) fn add(
+        &mut self,
+        command: &Command<'_>,
+        waiter: Waiter,
+        merge: bool,
+        max_get_len: usize,
+        operations: &mut Operations,
+    ) -> Result<(), SubmitError> {
+        let same = self.waiters.back().is_some_and(|last| last.operation == waiter.operation);
+        if let (Command::Get { mut keys, cas }, true) = (*command, merge || same) {
+            if let Some(key) = keys.next() {
+                let joined = self.connection.append_key(key, cas, max_get_len);
+                if let (Some((request, _)), Some(part)) = (joined, self.parts.back_mut()) {
+                    debug_assert_eq!(request, part.request);
+                    part.waiters += 1;
+                    self.waiters.push_back(waiter);
+                    return Ok(());
+                }
+            }
+        }
+        let request = self.connection.submit(command)?;
+        let first_waiter = self.first_waiter + self.waiters.len() as u64;
+        let stats = matches!(command, Command::Stats(_));
+        let held = (matches!(command, Command::Get { .. }) && !merge).then_some(waiter.operation);
+        if let Some(operation) = held {
+            operations.hold(operation);
+        }
+        self.parts.push_back(Part { request, first_waiter, waiters: 1, stats, held });
+        self.waiters.push_back(waiter);
+        Ok(())
+    }
+
+    /// What to write now. Requests that nobody waits for any more are not begun.
+    pub(super) fn transmit(&mut self, operations: &Operations) -> &[u8] {
+        let Stream { connection, parts, waiters, first_waiter, .. } = self;
+        connection.transmit_while(|request| {
+            let at = parts.partition_point(|part| part.request < request);
+            let Some(part) = parts.get(at).filter(|part| part.request == request) else {
+                return true;
+            };
+            let start = usize::try_from(part.first_waiter - *first_waiter).unwrap_or(usize::MAX);
+            let mut waiters = waiters.iter().skip(start).take(part.waiters);
+            waiters.any(|waiter| !waiter.done && operations.is_pending(waiter.operation))
+        })
+    }
+
+    /// Drops those who waited for requests that were cancelled, where nothing else is left: no event
+    /// may come for a long time.
+    pub(super) fn forget_cancelled(&mut self) {
+        if self.connection.queued_bytes() == 0 {
+            self.parts.clear();
+            self.first_waiter += self.waiters.len() as u64;
+            self.waiters.clear();
+        }
+    }
+
+    /// Delivers what has been received, and collects what can no longer be answered. Returns whether
+    /// there was any reply.
+    pub(super) fn deliver(
+        &mut self,
+        server: ServerIndex,
+        limits: &Limits,
+        operations: &mut Operations,
+        chunks: &mut Chunks,
+        unanswered: &mut Vec<Unanswered>,
+    ) -> bool {
+        let mut replied = false;
+        loop {
+            let Stream { connection, parts, waiters, first_waiter, lines, lines_len } = self;
+            let buffered = connection.buffered();
+            let Some(event) = connection.poll_event() else { return replied };
+            // Requests that were cancelled are gone without a word.
+            while let Some(part) = parts.front().filter(|part| part.request < event.request) {
+                *first_waiter += part.waiters as u64;
+                waiters.drain(..part.waiters);
+                parts.pop_front();
+            }
+            let Some(part) = parts.front() else { continue };
+            match event.reply {
+                Event::Value { index, flags, cas, value } => {
+                    replied = true;
+                    let Some(waiter) = waiters.get_mut(index).filter(|_| index < part.waiters)
+                    else {
+                        continue;
+                    };
+                    if waiter.done || !operations.is_pending(waiter.operation) {
+                        continue;
+                    }
+                    waiter.done = true;
+                    let value = match value {
+                        ValueBytes::Shared(value) => chunks.copy(value, buffered),
+                        ValueBytes::Large(value) => Bytes::from(value.take()),
+                    };
+                    let item = Item { flags, cas, value };
+                    operations.deliver(waiter.operation, waiter.number, Ok(Reply::Item(item)));
+                    continue;
+                }
+                Event::Line(response) => {
+                    replied = true;
+                    let (name, value) = line(&response);
+                    *lines_len += name.len() + value.len() + 2 * size_of::<String>();
+                    lines.push((name, value));
+                    if *lines_len > limits.max_stats_bytes {
+                        (*lines, *lines_len) = (Vec::new(), 0);
+                        connection.fail(ProtocolError::TooMuch);
+                    }
+                    continue;
+                }
+                Event::Last(response) => {
+                    replied = true;
+                    let mut reply = Reply::of(&response, server);
+                    if part.stats && reply == Ok(Reply::Miss) {
+                        reply = Ok(Reply::Stats(core::mem::take(lines)));
+                    }
+                    (*lines, *lines_len) = (Vec::new(), 0);
+                    for waiter in waiters.iter().take(part.waiters).filter(|waiter| !waiter.done) {
+                        operations.deliver(waiter.operation, waiter.number, reply.clone());
+                    }
+                    if let Some(operation) = part.held {
+                        operations.release(operation);
+                    }
+                }
+                Event::Sent | Event::Closed => {
+                    for waiter in waiters.iter().take(part.waiters) {
+                        operations.deliver(waiter.operation, waiter.number, Ok(Reply::Ok));
+                    }
+                }
+                Event::Failed { delivery, text } => unanswered.push(Unanswered {
+                    delivery,
+                    text: text.to_vec(),
+                    waiters: waiters.iter().take(part.waiters).copied().collect(),
+                    held: part.held,
+                }),
+            }
+            *first_waiter += part.waiters as u64;
+            waiters.drain(..part.waiters);
+            parts.pop_front();
+        }
+    }
+
+    /// Takes the waiters of all operations that have expired off, with what is known of their requests.
+    pub(super) fn give_up(&mut self, operations: &Operations) -> Vec<(OperationId, u32, Delivery)> {
+        let mut given_up = Vec::new();
+        for part in &self.parts {
+            let start =
+                usize::try_from(part.first_waiter - self.first_waiter).unwrap_or(usize::MAX);
+            for waiter in self.waiters.iter_mut().skip(start).take(part.waiters) {
+                if !waiter.done && operations.is_expired(waiter.operation) {
+                    waiter.done = true;
+                    let delivery = self.connection.delivery(part.request);
+                    given_up.push((waiter.operation, waiter.number, delivery));
+                }
+            }
+        }
+        given_up
+    }
+}
+
+/// A line of statistics as a name and a value.
+fn line(response: &Response<'_>) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match *response {
+        Response::Stat { name, value } => (text(name), text(value)),
+        Response::Prefix { prefix, get, hit, set, del } => {
+            (text(prefix), alloc::format!("get {get} hit {hit} set {set} del {del}"))
+        }
+        Response::Item { key, bytes, exptime } => {
+            (text(key.as_bytes()), alloc::format!("[{bytes} b; {exptime} s]"))
+        }
+        _ => (String::new(), String::new()),
+    }
+}

@@ -1,0 +1,91 @@
+//! The client of many servers, joined to them in memory: no socket, no sleep, no clock.
+
+mod failover;
+mod many;
+mod pair;
+mod replies;
+mod soak;
+mod timeouts;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use memcache_proto::client::{
+    Action, Delivery, Failure, FailureKind, Many, NewItem, Operation, OperationId, Outcome,
+    Rejection, Reply, Settings, Stored,
+};
+use memcache_proto::codec::{StatsArgument, StoreVerb};
+use memcache_proto::routing::{Admission, ServerIndex};
+use memcache_proto::value::Flags;
+use memcache_proto::{ErrorLine, Exptime, Key, KeyError, Limits, ProtocolError, Time};
+
+use pair::{Mode, Net, get, item, key, set};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SOCKET_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const DEAD_RETRY: Duration = Duration::from_secs(30);
+
+pub(crate) fn value(outcome: Outcome) -> Option<String> {
+    let item = outcome.item().expect("it was answered")?;
+    Some(String::from_utf8(item.value.to_vec()).expect("text"))
+}
+
+pub(crate) fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+pub(crate) fn failure(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::One(Err(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn failed(outcome: Outcome) -> (Delivery, FailureKind) {
+    let Failure { delivery, kind, .. } = failure(outcome);
+    (delivery, kind)
+}
+
+pub(crate) fn is_dead(net: &Net, server: usize) -> bool {
+    let index = ServerIndex::new(u32::try_from(server).expect("a few servers"));
+    !net.cluster().health().is_available(index, net.now)
+}
+
+pub(crate) fn merging() -> Settings {
+    Settings { merge_gets: true, ..Settings::default() }
+}
+
+/// The items found, by the number of their key, each of which must be one of its own.
+pub(crate) fn found(many: &Many, keys: &[String]) -> HashMap<usize, String> {
+    let mut found = HashMap::new();
+    for (number, reply) in &many.replies {
+        let Reply::Item(item) = reply else { panic!("{reply:?}") };
+        let text = String::from_utf8(item.value.to_vec()).expect("text");
+        assert_eq!(text, format!("value of {}", keys[*number]));
+        assert!(found.insert(*number, text).is_none(), "{number} came twice");
+    }
+    found
+}
+
+pub(crate) fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("key{number}")).collect()
+}
+
+pub(crate) fn get_many<'a>(keys: &'a [Key<'a>]) -> Operation<'a> {
+    Operation::GetMany { keys, cas: false }
+}
+
+/// Stores `value of <key>` under each, right in the servers.
+pub(crate) fn fill(net: &mut Net, names: &[String]) {
+    let values: Vec<_> = names.iter().map(|name| format!("value of {name}")).collect();
+    let items: Vec<_> =
+        names.iter().zip(&values).map(|(name, value)| item(name, value.as_bytes())).collect();
+    let outcome = net
+        .perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items })
+        .many()
+        .expect("many keys");
+    assert_eq!(outcome, Many::default());
+    for server in 0..net.peers.len() {
+        net.heard(server);
+    }
+}
