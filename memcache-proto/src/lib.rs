@@ -75,6 +75,8 @@ mod expiry;
 mod key;
 mod limits;
 pub mod routing;
+#[cfg(feature = "server")]
+pub mod server;
 mod time;
 pub mod value;
 

@@ -4,6 +4,8 @@ mod failover;
 mod many;
 mod pair;
 mod replies;
+#[cfg(feature = "server")]
+mod server;
 mod soak;
 mod timeouts;
 
