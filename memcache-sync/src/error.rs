@@ -1,0 +1,161 @@
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+use memcache_proto::routing::AddressError;
+use memcache_proto::value::ValueError;
+use memcache_proto::{ExpiryError, KeyError};
+
+/// Why a call came to nothing.
+///
+/// A miss is no error, and neither is a condition that did not hold. After any error the client is as
+/// good as before: connections that could not be trusted are gone, and the next call makes new ones.
+///
+/// The message says all there is, the system's words included, so that printing it is enough;
+/// [`source`](std::error::Error::source) has nothing to add, and a report of the whole chain says
+/// nothing twice. The system's error itself is in [`Error::Server`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key cannot be sent.
+    Key(KeyError),
+    /// The expiry cannot be sent.
+    Expiry(ExpiryError),
+    /// The value, or the operation, cannot be sent.
+    Rejected(Rejection),
+    /// The value that was stored cannot be read as the type asked for.
+    Value(ValueError),
+    /// A server could not be asked, did not answer, or answered with an error.
+    Server {
+        /// The server that was asked last, as in stats; `None` where all are dead.
+        server: Option<String>,
+        /// What happened, and how far the command had come.
+        failure: Failure,
+        /// The system's error, where there was one. It is in the message already.
+        source: Option<Arc<io::Error>>,
+    },
+    /// The server, or a proxy before it, declined to store a value that was to be stored whatever was
+    /// there. A condition that did not hold, of an add for instance, is no error.
+    NotStored(Stored),
+    /// Every session was in use for longer than `operation_timeout`.
+    Busy,
+    /// A server's address is none.
+    Address(AddressError),
+    /// There can be no such client.
+    Cluster(ClusterError),
+}
+
+impl Error {
+    /// The server concerned, as it is named in stats.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Error::Server { server, .. } => server.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the command may have been applied although it failed: it was sent, and the answer did
+    /// not come. Repeating a set is harmless then; repeating an incr may count twice.
+    #[must_use]
+    pub fn may_have_been_applied(&self) -> bool {
+        matches!(
+            self,
+            Error::Server { failure: Failure { delivery: Delivery::Unanswered, .. }, .. }
+        )
+    }
+
+    /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,
+    /// may not meet again.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Error::Busy => true,
+            Error::Server { failure, .. } => {
+                !matches!(failure.kind, FailureKind::Server(_) | FailureKind::Protocol(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Key(error) => error.fmt(f),
+            Error::Expiry(error) => error.fmt(f),
+            Error::Rejected(reason) => reason.fmt(f),
+            Error::Value(error) => error.fmt(f),
+            Error::Server { server, failure, source } => {
+                if let Some(server) = server {
+                    write!(f, "{server}: ")?;
+                }
+                failure.fmt(f)?;
+                match source {
+                    Some(source) => write!(f, ": {source}"),
+                    None => Ok(()),
+                }
+            }
+            Error::NotStored(answer) => {
+                let answer = match answer {
+                    Stored::Stored => "STORED",
+                    Stored::NotStored => "NOT_STORED",
+                    Stored::Exists => "EXISTS",
+                    Stored::NotFound => "NOT_FOUND",
+                };
+                write!(
+                    f,
+                    "the server, or a proxy before it, declined to store the value: it answered {answer}",
+                )
+            }
+            Error::Busy => write!(
+                f,
+                "every session was in use for longer than operation_timeout; allow more sessions",
+            ),
+            Error::Address(error) => error.fmt(f),
+            Error::Cluster(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Error::Key(error)
+    }
+}
+
+impl From<ExpiryError> for Error {
+    fn from(error: ExpiryError) -> Self {
+        Error::Expiry(error)
+    }
+}
+
+impl From<ValueError> for Error {
+    fn from(error: ValueError) -> Self {
+        Error::Value(error)
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(reason: Rejection) -> Self {
+        match reason {
+            Rejection::Key(error) => Error::Key(error),
+            reason => Error::Rejected(reason),
+        }
+    }
+}
+
+impl From<AddressError> for Error {
+    fn from(error: AddressError) -> Self {
+        Error::Address(error)
+    }
+}
+
+impl From<ClusterError> for Error {
+    fn from(error: ClusterError) -> Self {
+        Error::Cluster(error)
+    }
+}

@@ -1,0 +1,47 @@
+//! A memcached client for `std` threads.
+//!
+//! ```
+//! use memcache_sync::{Client, Expiry};
+//!
+//! # let server = memcache_sync::server::Server::start()?;
+//! # let address = server.address();
+//! let client = Client::new([address])?; // "127.0.0.1:11211", say
+//! client.set("answer", 42, Expiry::Never)?;
+//! assert_eq!(client.get::<u64>("answer")?, Some(42));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Client`] is shared between threads; [`Builder`] has its settings. Everything that decides (which
+//! server, is it dead, is this reply mine, what does this value mean) is in [`memcache_proto`]; this
+//! crate opens, closes, reads, writes and waits.
+//!
+//! # Features
+//!
+//! * `compression` (on by default): zlib values.
+//! * `server`: `server::Server`, an in-memory memcached for examples and tests.
+
+mod builder;
+mod client;
+mod connector;
+mod error;
+mod many;
+mod pool;
+#[cfg(feature = "server")]
+pub mod server;
+mod session;
+
+pub use builder::Builder;
+pub use client::Client;
+pub use connector::{Connector, Sockets, Stream};
+pub use error::Error;
+pub use many::{Many, PerServer};
+
+/// All of the core, for what is not named here.
+pub use memcache_proto as proto;
+pub use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+pub use memcache_proto::codec::StatsArgument;
+pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
+pub use memcache_proto::value::{FromValue, Integer, ToValue, Value, ValueError, ValueRef};
+pub use memcache_proto::{
+    ErrorLine, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
+};

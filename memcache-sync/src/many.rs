@@ -1,0 +1,64 @@
+use crate::error::Error;
+
+/// What came of a call on many keys: what could be done, and the keys for which it could not.
+///
+/// One server that is gone leaves the keys of the others as they are. Use
+/// [`into_result`](Many::into_result) where all or nothing is wanted.
+///
+/// ```
+/// # let server = memcache_sync::server::Server::start()?;
+/// # let client = memcache_sync::Client::new([server.address()])?;
+/// client.set("a", "1", memcache_sync::Expiry::Never)?;
+/// let found = client.get_many::<String, _>(["a", "b"])?;
+/// assert!(found.failed.is_empty());
+/// assert_eq!(found.result["a"], "1");
+/// assert!(!found.result.contains_key("b")); // a miss is no failure
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Many<T, K> {
+    /// What was done: the values found, or how many items were stored or deleted.
+    pub result: T,
+    /// The keys for which it was not, and why. Whatever the reason, no other key was affected.
+    pub failed: Vec<(K, Error)>,
+}
+
+impl<T, K> Many<T, K> {
+    /// The result, if there was no failure; else the first failure.
+    ///
+    /// # Errors
+    ///
+    /// The first of [`failed`](Self::failed).
+    pub fn into_result(self) -> Result<T, Error> {
+        match self.failed.into_iter().next() {
+            None => Ok(self.result),
+            Some((_, error)) => Err(error),
+        }
+    }
+}
+
+/// What each server answered to a call on all of them, under its name in stats, in their order.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PerServer<T>(pub Vec<(String, Result<T, Error>)>);
+
+impl<T> PerServer<T> {
+    /// The answers, if every server gave one; else the first failure.
+    ///
+    /// # Errors
+    ///
+    /// The first failure there is.
+    pub fn into_result(self) -> Result<Vec<(String, T)>, Error> {
+        self.0.into_iter().map(|(server, answer)| Ok((server, answer?))).collect()
+    }
+}
+
+impl<T> IntoIterator for PerServer<T> {
+    type Item = (String, Result<T, Error>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

@@ -1,0 +1,471 @@
+//! One core client and its sockets. It does what the core asks for and decides nothing.
+
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use memcache_proto::client::{
+    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
+};
+use memcache_proto::routing::{Endpoint, ServerAddress, ServerIndex};
+use memcache_proto::{Origin, Time};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::connector::{Connector, Stream};
+
+/// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
+/// it may block; a longer one might wait for a server that itself waits to be read.
+const BLOCKING_WRITE: usize = 32 << 10;
+
+/// How long a session may have been idle before its connections are looked at first: a server that
+/// was restarted has closed them, and a store sent on one of them would fail.
+const COLD: Duration = Duration::from_secs(1);
+
+/// As good as never, in what the system and [`Instant`] can hold: a longer timeout is cut to this.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    connector: Arc<dyn Connector>,
+    origin: Origin,
+    /// The time as it was last read from the clock.
+    now: Time,
+    socket_timeout: Duration,
+    /// By [`ConnectionId::index`].
+    sockets: Vec<Option<Socket>>,
+    /// The sockets that have something to do, by index.
+    active: Vec<usize>,
+    connecting: Vec<ConnectionId>,
+    connects: Option<Connects>,
+    /// The last error of each server, for the failures that it explains.
+    errors: Vec<Option<Arc<io::Error>>>,
+    /// The process that made the sockets.
+    process: u32,
+}
+
+struct Socket {
+    id: ConnectionId,
+    stream: Box<dyn Stream>,
+    nonblocking: bool,
+    transmit: bool,
+    receive: bool,
+}
+
+/// Connects that are made on other threads, so that several take no longer than the slowest.
+struct Connects {
+    results: Receiver<(ConnectionId, io::Result<Box<dyn Stream>>)>,
+    sender: Sender<(ConnectionId, io::Result<Box<dyn Stream>>)>,
+    /// A byte comes for each result.
+    wake: UnixStream,
+    waker: UnixStream,
+}
+
+impl Connects {
+    fn new() -> io::Result<Self> {
+        let (results, (wake, waker)) = (channel(), UnixStream::pair()?);
+        wake.set_nonblocking(true)?;
+        Ok(Connects { results: results.1, sender: results.0, wake, waker })
+    }
+}
+
+impl Session {
+    pub(crate) fn new(
+        cluster: Arc<Cluster>,
+        connector: Arc<dyn Connector>,
+        origin: Origin,
+    ) -> Self {
+        let servers = cluster.servers().len();
+        let socket_timeout = cluster.settings().socket_timeout;
+        Session {
+            client: Client::new(cluster),
+            connector,
+            origin,
+            now: Time::ZERO,
+            socket_timeout,
+            sockets: Vec::new(),
+            active: Vec::new(),
+            connecting: Vec::new(),
+            connects: None,
+            errors: vec![None; servers],
+            process: std::process::id(),
+        }
+    }
+
+    /// Whether the sockets are this process's own, and not those of the one that it was forked from.
+    pub(crate) fn is_own(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Makes the session look as it does after a fork.
+    #[cfg(test)]
+    pub(crate) fn disown(&mut self) {
+        self.process = 0;
+    }
+
+    fn read_clock(&mut self) {
+        self.now = self.origin.time(Instant::now());
+    }
+
+    /// The system's error behind the last failure of a server.
+    pub(crate) fn last_error(&self, server: ServerIndex) -> Option<Arc<io::Error>> {
+        self.errors.get(server.index()).cloned().flatten()
+    }
+
+    /// Brings an operation from its submission to its outcome.
+    pub(crate) fn run<'a>(&mut self, operation: Operation<'a>) -> Result<Outcome, Rejected<'a>> {
+        let id = self.submit(operation)?;
+        Ok(self.drive(id, |_, _| ()))
+    }
+
+    pub(crate) fn submit<'a>(
+        &mut self,
+        operation: Operation<'a>,
+    ) -> Result<OperationId, Rejected<'a>> {
+        let used_at = self.now;
+        self.read_clock();
+        if self.now - used_at >= COLD {
+            self.look();
+        }
+        self.client.submit(operation, self.now)
+    }
+
+    /// Brings an operation to its outcome. `progress` is called each time something may have come in.
+    pub(crate) fn drive(
+        &mut self,
+        id: OperationId,
+        mut progress: impl FnMut(&mut Client, OperationId),
+    ) -> Outcome {
+        // To encode very many keys takes its time, which is no server's fault.
+        self.read_clock();
+        loop {
+            self.take_actions();
+            if let Some(outcome) = self.client.take(id) {
+                return outcome;
+            }
+            // One send and one receive that block are all that most operations need.
+            let exchanged = match *self.active {
+                [at] if self.connecting.is_empty() => self.exchange(at),
+                _ => false,
+            };
+            if !exchanged && !self.write_all() {
+                self.wait();
+            }
+            progress(&mut self.client, id);
+        }
+    }
+
+    /// Reads what has come on connections that nobody used: nothing, or the end of it.
+    fn look(&mut self) {
+        for at in 0..self.sockets.len() {
+            self.read(at, true);
+        }
+        self.take_actions();
+    }
+
+    /// Leaves only what may serve somebody else: idle connections.
+    pub(crate) fn settle(&mut self) {
+        if !self.client.is_idle() {
+            self.client.reset(self.now);
+        }
+        self.take_actions();
+        while self.client.poll_completion().is_some() {}
+    }
+
+    fn take_actions(&mut self) {
+        let mut connects = Vec::new();
+        while let Some(action) = self.client.poll_action(self.now) {
+            match action {
+                Action::Connect { connection, deadline } => connects.push((connection, deadline)),
+                Action::Close(connection) => {
+                    connects.retain(|&(asked, _)| asked != connection);
+                    self.close(connection);
+                }
+                Action::Transmit(connection) => {
+                    if let Some(socket) = self.activate(connection) {
+                        socket.transmit = true;
+                    }
+                }
+                Action::Receive(connection) => {
+                    if let Some(socket) = self.activate(connection) {
+                        socket.receive = true;
+                    }
+                }
+            }
+        }
+        let alone = connects.len() == 1 && self.active.is_empty() && self.connecting.is_empty();
+        for &(connection, deadline) in &connects {
+            self.connect(connection, deadline, alone);
+        }
+        if alone {
+            // It is connected by now, or the next candidate is to be.
+            self.take_actions();
+        }
+    }
+
+    fn activate(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
+        let at = connection.index();
+        let socket = self.sockets.get_mut(at)?.as_mut().filter(|socket| socket.id == connection)?;
+        if !socket.transmit && !socket.receive {
+            self.active.push(at);
+        }
+        Some(socket)
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        let at = connection.index();
+        if self.connecting.contains(&connection) {
+            // The thread that connects has nothing to say yet, but this.
+            self.note(connection.server(), io::ErrorKind::TimedOut.into());
+            self.connecting.retain(|&connecting| connecting != connection);
+        }
+        if let Some(socket) = self.sockets.get_mut(at) {
+            if socket.as_ref().is_some_and(|socket| socket.id == connection) {
+                *socket = None;
+                self.active.retain(|&active| active != at);
+            }
+        }
+    }
+
+    fn connect(&mut self, connection: ConnectionId, deadline: Time, alone: bool) {
+        let server = connection.server();
+        let Some(address) =
+            self.client.cluster().server(server).map(|server| server.address.clone())
+        else {
+            return self.client.connect_failed(connection, self.now);
+        };
+        if let Some(error) = self.errors.get_mut(server.index()) {
+            *error = None;
+        }
+        self.connecting.push(connection);
+        // Nobody would see to what is due before: an operation's own timeout, say.
+        let due = self.client.poll_timeout().map_or(deadline, |due| due.min(deadline));
+        let quick = alone && due == deadline && connects_quickly(&address);
+        let until = self.instant(deadline);
+        if quick || self.connect_elsewhere(connection, &address, until).is_err() {
+            let result = self.connector.connect(&address, self.instant(due));
+            self.connected(connection, result);
+        }
+    }
+
+    fn instant(&self, time: Time) -> Instant {
+        let far = Instant::now() + FAR;
+        self.origin.instant(time).map_or(far, |instant| instant.min(far))
+    }
+
+    /// Connects on a thread of its own, which nobody waits for past the deadline.
+    fn connect_elsewhere(
+        &mut self,
+        connection: ConnectionId,
+        address: &ServerAddress,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        let connects = match self.connects.take() {
+            Some(connects) => connects,
+            None => Connects::new()?,
+        };
+        let connects = self.connects.insert(connects);
+        let (sender, mut waker) = (connects.sender.clone(), connects.waker.try_clone()?);
+        let (connector, address) = (self.connector.clone(), address.clone());
+        std::thread::Builder::new().name("memcache-connect".into()).spawn(move || {
+            // Nobody may be listening any more; then the stream is just closed.
+            let result = connector.connect(&address, deadline);
+            if sender.send((connection, result)).is_ok() {
+                let _ = waker.write(&[0]);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn connected(&mut self, connection: ConnectionId, result: io::Result<Box<dyn Stream>>) {
+        self.read_clock();
+        if !self.connecting.contains(&connection) {
+            return; // It was given up meanwhile.
+        }
+        self.connecting.retain(|&connecting| connecting != connection);
+        let timeout = self.socket_timeout.clamp(Duration::from_millis(1), FAR);
+        let ready = result.and_then(|stream| stream.set_timeout(timeout).map(|()| stream));
+        match ready {
+            Ok(stream) => {
+                let at = connection.index();
+                if self.sockets.len() <= at {
+                    self.sockets.resize_with(at + 1, || None);
+                }
+                let (nonblocking, transmit, receive) = (false, false, false);
+                self.sockets[at] =
+                    Some(Socket { id: connection, stream, nonblocking, transmit, receive });
+                self.client.connected(connection, self.now);
+            }
+            Err(error) => {
+                self.note(connection.server(), error);
+                self.client.connect_failed(connection, self.now);
+            }
+        }
+    }
+
+    fn note(&mut self, server: ServerIndex, error: io::Error) {
+        if let Some(last) = self.errors.get_mut(server.index()) {
+            *last = Some(Arc::new(error));
+        }
+    }
+
+    /// One write or one read that blocks, on the only socket that has something to do. False where
+    /// that is not wise or took too long.
+    fn exchange(&mut self, at: usize) -> bool {
+        let Some(socket) = self.sockets[at].as_ref() else { return false };
+        let (id, transmit) = (socket.id, socket.transmit);
+        if transmit {
+            let owes = self.client.wants(id).receive;
+            let fits = !owes && self.client.transmit(id).len() <= BLOCKING_WRITE;
+            return fits && self.write(at, false);
+        }
+        // The socket itself times out, unless something is due before.
+        let due = self.client.poll_timeout().map_or(Duration::MAX, |due| due - self.now);
+        due >= self.socket_timeout && self.read(at, false)
+    }
+
+    /// Writes what can be written without blocking. Whether there was any progress.
+    fn write_all(&mut self) -> bool {
+        let mut progress = false;
+        for at in self.active.clone() {
+            progress |= self.write(at, true);
+        }
+        progress
+    }
+
+    /// Writes to one socket, once. Whether the core has been told of anything.
+    fn write(&mut self, at: usize, nonblocking: bool) -> bool {
+        let Some(socket) = self.sockets[at].as_mut().filter(|socket| socket.transmit) else {
+            return false;
+        };
+        let bytes = self.client.transmit(socket.id);
+        let written = match bytes {
+            [] => Ok(0),
+            bytes => socket.set_nonblocking(nonblocking).and_then(|()| socket.stream.write(bytes)),
+        };
+        match written {
+            Ok(len) => {
+                socket.transmit = false;
+                let (id, idle) = (socket.id, !socket.receive);
+                if idle {
+                    self.active.retain(|&active| active != at);
+                }
+                self.client.transmitted(id, len, self.now);
+                true
+            }
+            Err(error) if is_wait(&error) => false,
+            Err(error) => {
+                self.lost(at, error);
+                true
+            }
+        }
+    }
+
+    /// Reads from one socket, once. Whether the core has been told of anything.
+    fn read(&mut self, at: usize, nonblocking: bool) -> bool {
+        let Some(socket) = self.sockets[at].as_mut() else { return false };
+        let space = self.client.receive_buffer(socket.id);
+        let read = socket.set_nonblocking(nonblocking).and_then(|()| socket.stream.read(space));
+        match read {
+            Ok(len) => {
+                socket.receive = false;
+                let (id, idle) = (socket.id, !socket.transmit);
+                if idle {
+                    self.active.retain(|&active| active != at);
+                }
+                self.read_clock();
+                self.client.received(id, len, self.now);
+                true
+            }
+            Err(error) if is_wait(&error) => false,
+            Err(error) => {
+                self.lost(at, error);
+                true
+            }
+        }
+    }
+
+    fn lost(&mut self, at: usize, error: io::Error) {
+        let Some(id) = self.sockets[at].as_ref().map(|socket| socket.id) else { return };
+        self.note(id.server(), error);
+        self.read_clock();
+        self.client.disconnected(id, self.now);
+    }
+
+    /// Waits until a socket is ready, a connect has ended or something is due, and sees to it.
+    fn wait(&mut self) {
+        self.read_clock();
+        let due = self.client.poll_timeout().map(|due| due - self.now);
+        if self.active.is_empty() && self.connecting.is_empty() && due.is_none() {
+            // The core waits for nothing: the operation cannot end. That would be a defect in it.
+            debug_assert!(false, "an operation waits for nothing");
+            return self.client.disconnect_all(self.now);
+        }
+        let active = self.active.clone();
+        let sockets: Vec<&Socket> =
+            active.iter().filter_map(|&at| self.sockets[at].as_ref()).collect();
+        let buffered = sockets.iter().any(|socket| socket.receive && socket.stream.has_buffered());
+        let mut waits: Vec<PollFd<'_>> = sockets.iter().map(|socket| socket.interest()).collect();
+        if let (Some(connects), false) = (&self.connects, self.connecting.is_empty()) {
+            waits.push(PollFd::from_borrowed_fd(AsFd::as_fd(&connects.wake), PollFlags::IN));
+        }
+        let timeout = if buffered { Some(Duration::ZERO) } else { due };
+        // An interrupted wait is just a short one.
+        let _ = poll(&mut waits, timeout.and_then(|due| Timespec::try_from(due).ok()).as_ref());
+        let is_ready = |wait: &PollFd<'_>| wait.revents().intersects(!PollFlags::OUT);
+        let mut ready: Vec<bool> = waits.iter().map(is_ready).collect();
+        for (ready, socket) in ready.iter_mut().zip(&sockets) {
+            *ready |= socket.stream.has_buffered();
+        }
+        drop(waits);
+        for (at, _) in active.iter().zip(&ready).filter(|(_, ready)| **ready) {
+            self.read(*at, true);
+        }
+        self.take_connects();
+        self.read_clock();
+        self.client.handle_timeout(self.now);
+    }
+
+    fn take_connects(&mut self) {
+        let Some(mut connects) = self.connects.take() else { return };
+        let _ = connects.wake.read(&mut [0; 64]);
+        while let Ok((connection, result)) = connects.results.try_recv() {
+            self.connected(connection, result);
+        }
+        self.connects = Some(connects);
+    }
+}
+
+impl Socket {
+    fn set_nonblocking(&mut self, nonblocking: bool) -> io::Result<()> {
+        if self.nonblocking != nonblocking {
+            self.stream.set_nonblocking(nonblocking)?;
+            self.nonblocking = nonblocking;
+        }
+        Ok(())
+    }
+
+    fn interest(&self) -> PollFd<'_> {
+        let mut flags = PollFlags::IN;
+        flags.set(PollFlags::OUT, self.transmit);
+        let fd: BorrowedFd<'_> = self.stream.as_fd();
+        PollFd::from_borrowed_fd(fd, flags)
+    }
+}
+
+/// Whether a call that failed so is to be made again later.
+fn is_wait(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+/// Whether connecting involves no resolver, and ends at its deadline. `localhost` is resolved, too.
+fn connects_quickly(address: &ServerAddress) -> bool {
+    match address.endpoint() {
+        Endpoint::Tcp { host, .. } => host.parse::<IpAddr>().is_ok(),
+        _ => false,
+    }
+}
