@@ -1,0 +1,223 @@
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often another free port is tried, where someone else was quicker to take it.
+const ATTEMPTS: usize = 5;
+
+/// A real memcached on a free port of the loopback address, stopped when this is dropped.
+///
+/// The program is the one that the environment variable `MEMCACHED` names, else `memcached` on the
+/// path. It ends with the test program, however that ends.
+#[derive(Debug)]
+pub struct Memcached {
+    port: u16,
+    arguments: Vec<String>,
+    version: String,
+    running: Option<Running>,
+}
+
+/// A process, and another that outlives the test program just long enough to end the first.
+#[derive(Debug)]
+struct Running {
+    server: Child,
+    guard: Child,
+}
+
+impl Memcached {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// Where the program cannot be started, or does not answer within ten seconds.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments, `["-m", "1024"]` for instance.
+    ///
+    /// # Panics
+    ///
+    /// As [`Memcached::start`].
+    #[must_use]
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            let mut memcached = Memcached {
+                port: free_port(),
+                arguments: arguments.iter().map(|&argument| argument.into()).collect(),
+                version: String::new(),
+                running: None,
+            };
+            match memcached.try_start() {
+                Ok(()) => return memcached,
+                Err(error) => failure = Some(error),
+            }
+        }
+        panic!("no memcached ({}): {failure:?}", program());
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address as a client takes it, `127.0.0.1:11211` for instance.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// What it answers to `version`, `1.6.18` for instance.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// A new connection to it, without delay and with a timeout of ten seconds.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not accept one.
+    #[must_use]
+    pub fn connect(&self) -> TcpStream {
+        connect(self.port).expect("the server accepts a connection")
+    }
+
+    /// Kills it, as a crash would. [`Memcached::restart`] brings it back.
+    pub fn kill(&mut self) {
+        if let Some(Running { mut server, mut guard }) = self.running.take() {
+            // The guard first: the number of a process that has ended may soon be another's.
+            let _ = guard.kill();
+            let _ = guard.wait();
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// Starts it again on the same port, empty. Kills it first if it runs.
+    ///
+    /// # Panics
+    ///
+    /// Where it cannot be started again.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.try_start().expect("the server starts again");
+    }
+
+    fn try_start(&mut self) -> io::Result<()> {
+        let mut server = Command::new(program())
+            .args(["-u", "root", "-l", "127.0.0.1", "-U", "0", "-p", &self.port.to_string()])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let guard = match guard(server.id()) {
+            Ok(guard) => guard,
+            Err(error) => {
+                let _ = server.kill();
+                let _ = server.wait();
+                return Err(error);
+            }
+        };
+        self.running = Some(Running { server, guard });
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match ask_version(self.port) {
+                Ok(version) => self.version = version,
+                Err(error) if self.has_ended() || Instant::now() > deadline => return Err(error),
+                Err(_) => {
+                    thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
+            }
+            // Whoever answered was another, if ours could not have the port.
+            return if self.has_ended() { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(()) };
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        match &mut self.running {
+            Some(Running { server, .. }) => !matches!(server.try_wait(), Ok(None)),
+            None => true,
+        }
+    }
+}
+
+impl Drop for Memcached {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The program that is started.
+fn program() -> String {
+    env::var("MEMCACHED").unwrap_or_else(|_| "memcached".into())
+}
+
+/// Starts a process that waits until this one has ended, even by force, and then kills the server:
+/// its input is a pipe whose other end nobody else holds.
+fn guard(server: u32) -> io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", r#"read _; kill -9 "$1""#, "guard", &server.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn ask_version(port: u16) -> io::Result<String> {
+    let mut stream = connect(port)?;
+    stream.write_all(b"version\r\n")?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    match line.strip_prefix("VERSION ") {
+        Some(version) => Ok(version.trim_end().into()),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_can_be_killed_and_comes_back_empty_on_its_port() {
+        let mut memcached = Memcached::start();
+        let ask = |memcached: &Memcached, request: &[u8]| {
+            let mut stream = memcached.connect();
+            stream.write_all(request).expect("sent");
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).expect("answered");
+            line
+        };
+        assert_eq!(ask(&memcached, b"set k 0 0 1\r\n1\r\n"), "STORED\r\n");
+        let port = memcached.port();
+        memcached.kill();
+        assert!(connect(port).is_err());
+        memcached.restart();
+        assert_eq!(memcached.port(), port);
+        assert_eq!(ask(&memcached, b"get k\r\n"), "END\r\n");
+        assert!(memcached.version().starts_with(|c: char| c.is_ascii_digit()));
+    }
+}

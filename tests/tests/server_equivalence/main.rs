@@ -1,0 +1,243 @@
+//! The in-memory server answers as memcached does, byte for byte.
+//!
+//! Random sequences of commands, valid and not, go to a real memcached over a socket and to a
+//! [`Connection`] and [`Store`] in memory, and the answers are compared. The environment variable
+//! `EQUIVALENCE_SEQUENCES` sets how many sequences there are, `EQUIVALENCE_SEED` the first seed. A
+//! failure prints its seed and the shortest sequence that still fails.
+//!
+//! # What is not compared
+//!
+//! | masked | because |
+//! |---|---|
+//! | the cas unique in `VALUE` lines ([`masked`]) | each server counts its own; a `cas` that is to match is sent to each side with the number that side gave |
+//! | the version ([`Settings::version`]) | the in-memory server is told to claim the one of its peer |
+//!
+//! and what is left out of the sequences altogether:
+//!
+//! | left out | because |
+//! |---|---|
+//! | `stats`, but for its errors, `reset` and `detail off` | uptime, memory, threads, connections; names and counters are compared by [`counters_are_memcacheds`] |
+//! | `lru_crawler metadump`, `stats cachedump` and `stats detail dump` of items | in no order that is promised |
+//! | the meta commands, and those that tune a server | the in-memory server does not know them |
+//! | `flush_all` with a delay, but at the end of a sequence | memcached brings back items that an earlier flush made invalid, unless they were reclaimed meanwhile |
+//! | exptimes and delays that pass during the test | they depend on when a second begins; [`time_passes_alike`] waits for them |
+//! | counters that are white space only, or have a `-` far into the value | memcached reads on behind the value, into whatever an earlier item left there |
+//! | memcached's own threads, which are switched off | while one of them holds a counter that becomes shorter, memcached stores it anew and it loses its width |
+//! | a line of more than 2,048 bytes that does end | memcached closes or not, depending on how the bytes arrive |
+//! | answers pending before a get with a key that is too long, or before a line that closes the connection | memcached throws them away, depending on how the bytes arrive; here they are awaited first |
+//!
+//! # Other versions
+//!
+//! The in-memory server answers as 1.6.18 does. Where its peer is another version, the sequences
+//! keep to what that answers alike: valid commands in all their variety, and those invalid ones
+//! that `generator::ALIKE` lists, not any that chance makes of a valid one. What versions up to
+//! 1.6.45 answer differently is left out:
+//!
+//! | left out | because newer versions |
+//! |---|---|
+//! | `delete noreply` | take the key for the option, too, and are silent; `delete noreply noreply` is sent instead |
+//! | `incr` and `decr` while the answer to a get is pending | send that later, hold its items until then, and store a counter anew rather than over an item that is held; the answer is awaited first |
+//! | exptimes of a `gat` or `touch` that are beyond 32 bits | refuse them; 1.6.18 cuts them |
+//! | `gat` without a key | refuse it; 1.6.18 answers `END` |
+//! | too few words, or a line of less than two bytes | answer `CLIENT_ERROR bad command line format`, not `ERROR` |
+//! | too many words | do not count them, and look for `noreply` in the last |
+//! | a `delete` with a word that is neither `0` nor `noreply` | do not look at it |
+//! | a `delete` with a key that is too long | leave its usage out of the answer |
+//! | a get with a key that is too long | end the refusal with two CR LF |
+//! | deltas, casses and lengths with a sign, or with white space among the digits | refuse them |
+//! | lengths that are valid once they are cut to 32 bits | refuse them |
+//! | a storage command that is refused for another word than its length | throw its value away with it; 1.6.18 takes it for commands |
+//! | `noreply` in a storage command whose length is refused | answer nevertheless |
+//! | `noreply` at the end of an unknown command, where bytes of a value are too many or too few for instance | do not answer |
+//! | spaces before a command | do not skip them |
+//! | `bget` | do not know it |
+//! | NUL bytes in a line | do not end it there |
+//! | `shutdown` where it is disabled | answer `SERVER_ERROR` rather than `ERROR` |
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic as the test may")]
+
+mod generator;
+mod pair;
+
+use std::time::Duration;
+use std::{env, fmt, thread};
+
+use generator::{Generator, Step};
+use pair::{Difference, Pair, Short};
+
+/// As many servers of each kind are compared at the same time.
+const WORKERS: usize = 8;
+/// As many sequences are sent at once, where they need no answer first.
+const BATCH: usize = 100;
+
+#[test]
+fn random_sequences_get_equal_answers() {
+    let count: u64 = number_from("EQUIVALENCE_SEQUENCES", 100_000);
+    let first: u64 = number_from("EQUIVALENCE_SEED", 1);
+    // Most of the time goes by waiting for answers, so several pairs run at once.
+    let commands: usize = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let seeds = first..first + count;
+                scope.spawn(move || run_seeds(seeds.skip(worker).step_by(WORKERS).collect()))
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("no difference")).sum()
+    });
+    println!("{count} sequences of {commands} commands got equal answers");
+}
+
+/// Runs the sequences of these seeds; returns how many commands they were of.
+fn run_seeds(seeds: Vec<u64>) -> usize {
+    let mut pair = Pair::new();
+    let mut commands = 0;
+    for batch in seeds.chunks(BATCH) {
+        let sequences: Vec<_> =
+            batch.iter().map(|&seed| Generator::sequence(seed, pair.portable())).collect();
+        commands += sequences.iter().map(Vec::len).sum::<usize>();
+        let Some(difference) = pair.run(&sequences) else {
+            continue;
+        };
+        // One that fails only behind others is shortened together with them.
+        let alone = sequences.iter().zip(batch).find_map(|(sequence, seed)| {
+            let difference = pair.run(std::slice::from_ref(sequence))?;
+            Some((*seed, vec![sequence.clone()], difference))
+        });
+        let (seed, sequences, difference) = alone.unwrap_or((batch[0], sequences, difference));
+        let (shortest, difference) = shorten(&mut pair, sequences, difference);
+        panic!("EQUIVALENCE_SEED={seed}\n{}{difference}", Listing(&shortest));
+    }
+    commands
+}
+
+#[test]
+fn time_passes_alike() {
+    // Requests before a wait, and after it. Seconds begin when they like, so whatever is to have
+    // passed has passed for more than one, and whatever has not needs many more.
+    let mut pair = Pair::new();
+    let before: &[&[u8]] = &[
+        b"set short 0 1 1\r\n1\r\nset long 0 1000 1\r\n2\r\nset touched 0 1000 1\r\n3\r\n",
+        b"touch touched 1\r\nset gat 0 1000 1\r\n4\r\ngat 1 gat\r\n",
+        b"set kept 0 1 1\r\n5\r\ntouch kept 1000\r\nset counter 0 1 1\r\n6\r\nincr counter 10\r\n",
+        b"set appended 0 1 1\r\n7\r\nappend appended 0 1000 1\r\n8\r\n",
+    ];
+    let gets: &[u8] =
+        b"get short long touched gat kept counter appended\r\nadd short 0 0 1\r\n9\r\n";
+    for request in before {
+        pair.compare(request).unwrap();
+    }
+    thread::sleep(Duration::from_millis(2_200));
+    pair.compare(gets).unwrap();
+    pair.compare(b"flush_all 3\r\nset late 0 0 1\r\n1\r\nget late long\r\n").unwrap();
+    thread::sleep(Duration::from_millis(4_200));
+    pair.compare(b"get late long kept\r\nset late 0 0 1\r\n1\r\nget late\r\n").unwrap();
+    // Off by one, in both: at once, and all that is stored within the second with it.
+    pair.compare(b"flush_all 1\r\nget late\r\n").unwrap();
+    thread::sleep(Duration::from_millis(1_200));
+    pair.compare(b"set late 0 0 1\r\n1\r\nget late\r\nflush_all 1000000000\r\nget late\r\n")
+        .unwrap();
+}
+
+#[test]
+fn counters_are_memcacheds() {
+    let mut pair = Pair::new();
+    // In two parts: while the answer to a get is pending, newer versions store a counter anew.
+    let gets: &[u8] = b"set a 0 0 1\r\n1\r\nset b 5 0 10\r\n0123456789\r\nget a b c\r\ngets a\r\n\
+        gat 0 a\r\ngat 0 z\r\ntouch a 0\r\ntouch z 0\r\n";
+    let rest: &[u8] = b"incr a 1\r\nincr z 1\r\ndecr a 1\r\ndecr z 1\r\n\
+        delete b\r\ndelete b\r\nadd a 0 0 1\r\n1\r\nappend a 0 0 1\r\n1\r\ncas a 0 0 1 9999\r\n1\r\n\
+        cas z 0 0 1 1\r\n1\r\nset big 0 0 2\r\nab\r\nset x 0 -1 1\r\n1\r\nget x\r\n";
+    pair.compare(gets).unwrap();
+    pair.compare(rest).unwrap();
+    let names_and_values = |reply: Vec<u8>| -> Vec<(String, String)> {
+        let text = String::from_utf8(reply).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("STAT "));
+        lines.map(|line| line.split_once(' ').unwrap()).map(|(n, v)| (n.into(), v.into())).collect()
+    };
+    let (real, ours) = pair.ask(b"stats\r\n");
+    let (real, ours) = (names_and_values(real.bytes), names_and_values(ours.bytes));
+    // Not comparable: of the process and its clock, and bytes that the harness itself adds.
+    let masked = [
+        "pid",
+        "uptime",
+        "time",
+        "curr_connections",
+        "total_connections",
+        "bytes_read",
+        "bytes_written",
+        "reclaimed",
+    ];
+    for (name, value) in &ours {
+        let found = real.iter().find(|(real_name, _)| real_name == name);
+        let (_, real_value) = found.unwrap_or_else(|| panic!("{name} is not there"));
+        assert!(
+            masked.contains(&name.as_str()) || value == real_value,
+            "{name}: {value} {real_value}"
+        );
+    }
+    for request in [&b"stats items\r\n"[..], b"stats slabs\r\n", b"stats settings\r\n"] {
+        let (real, ours) = pair.ask(request);
+        let real = names_and_values(real.bytes);
+        for (name, value) in names_and_values(ours.bytes) {
+            let found = real.iter().find(|(real_name, _)| *real_name == name);
+            let (_, real_value) = found.unwrap_or_else(|| panic!("{name} is not there"));
+            let masked = name.ends_with(":age") || name == "total_malloced";
+            assert!(masked || value == *real_value, "{name}: {value} {real_value}");
+        }
+    }
+}
+
+fn number_from(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
+/// Leaves out sequences, then steps, for as long as what is left still fails.
+fn shorten(
+    pair: &mut Pair,
+    mut sequences: Vec<Vec<Step>>,
+    mut difference: Difference,
+) -> (Vec<Vec<Step>>, Difference) {
+    let mut at = 0;
+    while at < sequences.len() && sequences.len() > 1 {
+        let mut shorter = sequences.clone();
+        shorter.remove(at);
+        match pair.run(&shorter) {
+            Some(still) => (sequences, difference) = (shorter, still),
+            None => at += 1,
+        }
+    }
+    for sequence in 0..sequences.len() {
+        let mut at = 0;
+        while at < sequences[sequence].len() {
+            let mut shorter = sequences.clone();
+            shorter[sequence].remove(at);
+            match pair.run(&shorter) {
+                Some(still) => (sequences, difference) = (shorter, still),
+                None => at += 1,
+            }
+        }
+    }
+    (sequences, difference)
+}
+
+/// Sequences, a line for each step.
+struct Listing<'a>(&'a [Vec<Step>]);
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, sequence) in self.0.iter().enumerate() {
+            writeln!(f, "sequence {}", number + 1)?;
+            for step in sequence {
+                match step {
+                    Step::Send(bytes) => writeln!(f, "  send  {}", Short(bytes))?,
+                    Step::Alone(bytes) => writeln!(f, "  alone {}", Short(bytes))?,
+                    Step::Close(bytes) => writeln!(f, "  close {}", Short(bytes))?,
+                    Step::Cas { key, value, .. } => {
+                        writeln!(f, "  cas   {} {}", Short(key), Short(value))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
