@@ -6,13 +6,24 @@
 //! ```
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
 use memcache_sync::server::Server;
 use memcache_sync::{Client, Expiry, StatsArgument, Stored};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match tour() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tour() -> Result<(), Box<dyn Error>> {
     // Servers of this process's own, unless there are others. They stop when they are dropped.
     let mut own = Vec::new();
     let servers: Vec<String> = match std::env::var("MEMCACHED_SERVERS") {
