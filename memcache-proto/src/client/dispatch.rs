@@ -99,8 +99,7 @@ impl Client {
             }
         }
         let mut space = [0; MAX_KEY_LEN];
-        let cluster = self.cluster.clone();
-        let key = cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
+        let key = self.cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
         let command = operation.command(&key);
         let waiter = Waiter { operation: id, number, attempt: 0, resent: false, done: false };
         match self.send(&command, key, waiter, now) {

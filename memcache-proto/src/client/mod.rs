@@ -243,8 +243,7 @@ impl Client {
 
     /// The connection was lost: a read or a write failed.
     pub fn disconnected(&mut self, connection: ConnectionId, now: Time) {
-        if let Some(slot) = self.slot_mut(connection) {
-            slot.stream.connection.disconnect();
+        if self.slot(connection).is_some() {
             self.close(connection.index(), Cause::Stream(CloseReason::Disconnected), now);
         }
     }

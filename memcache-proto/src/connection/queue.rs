@@ -109,17 +109,20 @@ impl Queue {
         Some((RequestId(self.first + last as u64), request.keys as usize - 1))
     }
 
-    pub(super) fn cancel(&mut self, RequestId(number): RequestId) {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        let Some(at) = at else { return };
+    /// Where a request stands in the queue; `None` where it is done.
+    fn position(&self, RequestId(number): RequestId) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok()
+    }
+
+    pub(super) fn cancel(&mut self, request: RequestId) {
+        let Some(at) = self.position(request) else { return };
         if let Some(request) = self.requests.get_mut(at) {
             request.cancelled = true;
         }
     }
 
-    pub(super) fn delivery(&self, RequestId(number): RequestId) -> Delivery {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        match at.map(|at| self.requests.get(at)) {
+    pub(super) fn delivery(&self, request: RequestId) -> Delivery {
+        match self.position(request).map(|at| self.requests.get(at)) {
             Some(Some(request)) if request.start < self.sent => Delivery::Unanswered,
             Some(_) => Delivery::NotSent,
             None => Delivery::Answered,
