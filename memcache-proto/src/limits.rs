@@ -29,6 +29,10 @@ pub struct Limits {
     /// Request bytes taken in and not yet answered on one connection, sent or waiting, in bytes;
     /// above it a submission is refused. 256 MiB: a get of a million keys of full length fits.
     pub max_queued_bytes: usize,
+    /// Request bytes taken in and not yet answered on one connection, in bytes, from which on those who
+    /// can wait had better do so: see [`Client::queued_bytes`](crate::client::Client::queued_bytes).
+    /// 128 KiB, a window that is on its way and one to follow it.
+    pub backlog: usize,
     /// Lines of one `stats` or `lru_crawler metadump` reply; 10 million, more than any real item
     /// dump that is kept in memory.
     pub max_lines: usize,
@@ -47,6 +51,7 @@ impl Default for Limits {
             inline_value_len: 16 << 10,
             window: 64 << 10,
             max_queued_bytes: 256 << 20,
+            backlog: 128 << 10,
             max_lines: 10_000_000,
             max_stats_bytes: 64 << 20,
             max_inflated_len: 128 << 20,

@@ -81,6 +81,29 @@ impl Client {
         Ok(id)
     }
 
+    /// The server that an operation on `key` would go to now, if nothing changes meanwhile; `None` where
+    /// it would go to none.
+    #[must_use]
+    pub fn destination(&self, key: Key<'_>, now: Time) -> Option<ServerIndex> {
+        let mut space = [0; MAX_KEY_LEN];
+        let key = self.cluster.wire_key(key, &mut space).ok()?;
+        let selector = self.cluster.selector();
+        let hash = selector.key_hash().hash(key.as_bytes());
+        let mut candidates =
+            (0..MAX_CANDIDATES).filter_map(|attempt| selector.candidate(hash, attempt));
+        candidates.find(|&server| self.cluster.health().is_available(server, now))
+    }
+
+    /// How many bytes of requests wait on the connection to this server that has the fewest. Whoever
+    /// can wait before [`submit`](Self::submit) should do so from [`Limits::backlog`] on, so that memory
+    /// does not grow with the number of those who ask; ask again after each
+    /// [`received`](Self::received).
+    #[must_use]
+    pub fn queued_bytes(&self, server: ServerIndex) -> usize {
+        let slots = self.slots.get(self.slots_of(server)).into_iter().flatten();
+        slots.map(|slot| slot.stream.connection.queued_bytes()).min().unwrap_or(0)
+    }
+
     fn submit_one(
         &mut self,
         operation: &Operation<'_>,

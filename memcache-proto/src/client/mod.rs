@@ -187,7 +187,8 @@ impl Client {
     }
 
     /// The next thing to do; `None` where there is nothing but to wait, for the sockets or until
-    /// [`poll_timeout`](Self::poll_timeout). A connect has its time from `now` on.
+    /// [`poll_timeout`](Self::poll_timeout). A connect, or a server that owes nothing yet, has its time
+    /// from `now` on.
     pub fn poll_action(&mut self, now: Time) -> Option<Action> {
         let mut action = self.actions.pop_front()?;
         // What was to be done on a connection that has closed since is not to be done any more.
@@ -197,14 +198,24 @@ impl Client {
             }
             action = self.actions.pop_front()?;
         }
-        if let Action::Connect { connection, deadline } = &mut action {
-            *deadline = now + self.cluster.settings().socket_timeout;
-            let slot = self.slots.get_mut(connection.index());
-            if let Some(slot) = slot.filter(|slot| slot.id == *connection) {
-                if slot.state == (State::Connecting { deadline: None }) {
-                    slot.state = State::Connecting { deadline: Some(*deadline) };
+        match &mut action {
+            Action::Connect { connection, deadline } => {
+                *deadline = now + self.cluster.settings().socket_timeout;
+                let slot = self.slots.get_mut(connection.index());
+                if let Some(slot) = slot.filter(|slot| slot.id == *connection) {
+                    if slot.state == (State::Connecting { deadline: None }) {
+                        slot.state = State::Connecting { deadline: Some(*deadline) };
+                    }
                 }
             }
+            Action::Transmit(connection) => {
+                if let Some(slot) = self.slot_mut(*connection) {
+                    if !slot.stream.connection.is_owed() {
+                        slot.active_at = now;
+                    }
+                }
+            }
+            Action::Receive(_) | Action::Close(_) => {}
         }
         Some(action)
     }
@@ -220,6 +231,12 @@ impl Client {
             },
             _ => Wants::default(),
         }
+    }
+
+    /// Whether a connection has been made and not been closed.
+    #[must_use]
+    pub fn is_open(&self, connection: ConnectionId) -> bool {
+        self.slot(connection).is_some_and(|slot| slot.state == State::Open)
     }
 
     /// The connection has been made.
@@ -395,6 +412,12 @@ impl Client {
     /// outcome: this is how an answer larger than one wants to keep is taken piece by piece.
     pub fn take_replies(&mut self, operation: OperationId) -> Vec<(usize, Reply)> {
         self.operations.take_replies(operation)
+    }
+
+    /// How many replies [`take_replies`](Self::take_replies) would give.
+    #[must_use]
+    pub fn replies(&self, operation: OperationId) -> usize {
+        self.operations.replies(operation)
     }
 
     /// Forgets an operation: it never completes. What was not sent of it will not be; replies to what

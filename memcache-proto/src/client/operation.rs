@@ -114,6 +114,16 @@ pub(super) enum Scope<'a> {
 }
 
 impl<'a> Operation<'a> {
+    /// How many keys it is about; 0 where it is about servers.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        match self.scope() {
+            Scope::Key(_) => 1,
+            Scope::Many(count) => count,
+            Scope::Servers(_) => 0,
+        }
+    }
+
     pub(super) fn scope(&self) -> Scope<'a> {
         match *self {
             Operation::Get { key, .. }

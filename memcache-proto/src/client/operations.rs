@@ -196,6 +196,14 @@ impl Operations {
         }
     }
 
+    /// How many replies can be taken.
+    pub(super) fn replies(&self, id: OperationId) -> usize {
+        match self.entry(id) {
+            Some(Entry { outcome: Some(Outcome::Many(many)), .. }) => many.replies.len(),
+            _ => 0,
+        }
+    }
+
     /// Forgets an operation, whatever its state.
     pub(super) fn free(&mut self, id: OperationId) -> Option<Outcome> {
         let entry = self.entries.get_mut(id.index())?;

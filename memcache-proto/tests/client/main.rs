@@ -8,6 +8,7 @@ mod replies;
 mod server;
 mod soak;
 mod timeouts;
+mod waiting;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -199,3 +199,18 @@ fn no_setting_of_time_panics() {
         assert!(net.peers.iter().all(|peer| peer.tried < 20));
     }
 }
+
+#[test]
+fn the_time_it_takes_to_submit_is_not_the_servers() {
+    let mut net = Net::new(1, Settings::default());
+    net.get("key0");
+    let began = net.now;
+    let client = &mut net.clients[0];
+    let id = client.submit(get("key0"), began).expect("it is taken in");
+    // That may have been many keys.
+    let now = began + 2 * SOCKET_TIMEOUT;
+    let Some(Action::Transmit(_)) = client.poll_action(now) else { panic!("it is to be written") };
+    assert_eq!(client.poll_timeout(), Some(now + SOCKET_TIMEOUT));
+    client.handle_timeout(now);
+    assert!(!client.is_done(id));
+}

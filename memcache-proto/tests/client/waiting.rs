@@ -1,0 +1,107 @@
+//! What an adapter asks before it submits: where an operation would go, and how much waits there.
+
+use crate::*;
+
+#[test]
+fn an_operation_goes_where_it_was_said_to_go() {
+    let mut net = Net::new(3, Settings { key_prefix: b"p:".to_vec(), ..Settings::default() });
+    for name in names(50) {
+        let destination = net.clients[0].destination(key(&name), net.now).expect("all are alive");
+        net.get(&name);
+        for server in 0..3 {
+            let heard = net.heard(server).contains(&name);
+            assert_eq!(heard, destination.index() == server, "{name} at {server}");
+        }
+    }
+    // A server that is dead is passed over, until its time has come.
+    let name = "key0";
+    let first = net.clients[0].destination(key(name), net.now).expect("all are alive");
+    net.cluster().health().mark_dead(first, net.now, DEAD_RETRY);
+    let second = net.clients[0].destination(key(name), net.now).expect("two are alive");
+    assert_ne!(second, first);
+    net.get(name);
+    assert!(net.heard(second.index()).contains(name));
+    assert_eq!(net.clients[0].destination(key(name), net.now + DEAD_RETRY), Some(first));
+    for server in 0..3 {
+        net.cluster().health().mark_dead(ServerIndex::new(server), net.now, DEAD_RETRY);
+    }
+    assert_eq!(net.clients[0].destination(key(name), net.now), None);
+    assert_eq!(net.clients[0].destination(key(&"k".repeat(249)), net.now), None, "too long");
+}
+
+#[test]
+fn what_waits_is_counted_on_the_connection_that_has_the_least() {
+    for connections_per_server in [1, 2] {
+        let mut net = Net::new(2, Settings { connections_per_server, ..Settings::default() });
+        let server = net.clients[0].destination(key("key0"), net.now).expect("all are alive");
+        let other = ServerIndex::new(u32::from(server.index() == 0));
+        let waits = |net: &Net| net.clients[0].queued_bytes(server);
+        assert_eq!(waits(&net), 0);
+        net.submit(set("key0", &[b'x'; 1000]));
+        assert_eq!(waits(&net) > 1000, connections_per_server == 1);
+        net.submit(set("key0", &[b'x'; 2000]));
+        let least = if connections_per_server == 1 { 3000..3100 } else { 1000..1100 };
+        assert!(least.contains(&waits(&net)), "{}", waits(&net));
+        assert_eq!(net.clients[0].queued_bytes(other), 0);
+        net.run();
+        assert_eq!(waits(&net), 0);
+    }
+    let net = Net::new(1, Settings::default());
+    assert_eq!(net.clients[0].queued_bytes(ServerIndex::new(7)), 0, "there is no such server");
+}
+
+#[test]
+fn replies_that_can_be_taken_are_counted() {
+    let mut net = Net::new(1, Settings::default());
+    let names = names(100);
+    fill(&mut net, &names);
+    net.cut = 100;
+    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+    let id = net.submit(get_many(&keys));
+    assert_eq!(net.clients[0].replies(id), 0);
+    while !net.is_done(id) && net.clients[0].replies(id) < 10 {
+        net.step();
+    }
+    assert!((10..100).contains(&net.clients[0].replies(id)));
+    assert_eq!(net.clients[0].replies(id), net.clients[0].take_replies(id).len());
+    assert_eq!(net.clients[0].replies(id), 0);
+    net.cancel(id);
+    assert_eq!(net.clients[0].replies(id), 0);
+    net.run();
+    let one = net.submit(get("key0"));
+    assert_eq!(net.clients[0].replies(one), 0);
+}
+
+#[test]
+fn a_connection_is_open_from_its_making_to_its_closing() {
+    let mut net = Net::new(1, Settings::default());
+    let client = &mut net.clients[0];
+    client.submit(get("key0"), net.now).expect("it is taken in");
+    let Some(Action::Connect { connection, .. }) = client.poll_action(net.now) else {
+        panic!("it is to connect")
+    };
+    assert!(!client.is_open(connection));
+    client.connected(connection, net.now);
+    assert!(client.is_open(connection));
+    client.disconnected(connection, net.now);
+    assert!(!client.is_open(connection));
+}
+
+#[test]
+fn an_operation_knows_how_many_keys_it_is_about() {
+    let keys = [key("a"), key("b")];
+    let items = [item("a", b"1"), item("b", b"2"), item("c", b"3")];
+    let cases = [
+        (get("a"), 1),
+        (set("a", b"1"), 1),
+        (Operation::Delete { key: key("a") }, 1),
+        (get_many(&keys), 2),
+        (get_many(&[]), 0),
+        (Operation::DeleteMany { keys: &keys }, 2),
+        (Operation::StoreMany { verb: StoreVerb::Set, items: &items }, 3),
+        (Operation::Version, 0),
+    ];
+    for (operation, count) in cases {
+        assert_eq!(operation.keys(), count, "{operation:?}");
+    }
+}
