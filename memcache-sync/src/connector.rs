@@ -70,13 +70,7 @@ fn connect_any(
     family: Family,
     deadline: Instant,
 ) -> io::Result<TcpStream> {
-    let mut addresses: Vec<_> = addresses
-        .filter(|address| match family {
-            Family::V4 => address.is_ipv4(),
-            Family::V6 => address.is_ipv6(),
-            _ => true,
-        })
-        .collect();
+    let mut addresses: Vec<_> = addresses.filter(|address| family.admits(address.ip())).collect();
     addresses.dedup();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no suitable address");
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);

@@ -23,8 +23,6 @@
 mod builder;
 mod client;
 mod connector;
-mod error;
-mod many;
 mod pool;
 #[cfg(feature = "server")]
 pub mod server;
@@ -33,11 +31,10 @@ mod session;
 pub use builder::Builder;
 pub use client::Client;
 pub use connector::{Connector, Sockets, Stream};
-pub use error::Error;
-pub use many::{Many, PerServer};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
+pub use memcache_proto::client::calls::{Error, Many, PerServer};
 pub use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};

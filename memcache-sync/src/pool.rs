@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use memcache_proto::Origin;
 use memcache_proto::client::Cluster;
+use memcache_proto::client::calls::Error;
 
 use crate::connector::Connector;
-use crate::error::Error;
 use crate::session::Session;
 
 /// The sessions of a client. One is used by one thread at a time, and comes back only when it owes

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use memcache_proto::client::calls::Source;
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };
@@ -42,7 +43,7 @@ pub(crate) struct Session {
     connecting: Vec<ConnectionId>,
     connects: Option<Connects>,
     /// The last error of each server, for the failures that it explains.
-    errors: Vec<Option<Arc<io::Error>>>,
+    errors: Vec<Option<Source>>,
     /// The process that made the sockets.
     process: u32,
 }
@@ -111,14 +112,8 @@ impl Session {
     }
 
     /// The system's error behind the last failure of a server.
-    pub(crate) fn last_error(&self, server: ServerIndex) -> Option<Arc<io::Error>> {
+    pub(crate) fn last_error(&self, server: ServerIndex) -> Option<Source> {
         self.errors.get(server.index()).cloned().flatten()
-    }
-
-    /// Brings an operation from its submission to its outcome.
-    pub(crate) fn run<'a>(&mut self, operation: Operation<'a>) -> Result<Outcome, Rejected<'a>> {
-        let id = self.submit(operation)?;
-        Ok(self.drive(id, |_, _| ()))
     }
 
     pub(crate) fn submit<'a>(

@@ -86,6 +86,7 @@
 //!   once; stores only where [`Settings::resend_stores`] asks for it.
 
 mod action;
+pub mod calls;
 mod cluster;
 mod dispatch;
 mod operation;

@@ -97,7 +97,6 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Appends the parts one behind the other.
 impl fmt::Debug for Response<'_> {
     /// The line, and how long its value is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,6 +115,7 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
+/// Appends the parts one behind the other.
 pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);

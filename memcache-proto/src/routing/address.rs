@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use core::fmt;
+use core::net::IpAddr;
 use core::str::FromStr;
 
 /// The port of an address that names none.
@@ -120,6 +121,18 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+}
+
+impl Family {
+    /// Whether a host may be reached at this address.
+    #[must_use]
+    pub fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Family::Any => true,
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
 }
 
 /// A server's name in results, made by [`ServerAddress::stats_name`]; to be displayed.
@@ -306,6 +319,15 @@ fn parse_port(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+
+    #[test]
+    fn a_family_admits_its_own_addresses() {
+        let cases = [("127.0.0.1", [true, true, false]), ("::1", [true, false, true])];
+        for (address, expected) in cases {
+            let admits = |family: Family| family.admits(address.parse().unwrap());
+            assert_eq!([Family::Any, Family::V4, Family::V6].map(admits), expected, "{address}");
+        }
+    }
 
     /// What python-memcached 1.62 reads from the same texts (`_Host`), the family of a bare host
     /// aside.

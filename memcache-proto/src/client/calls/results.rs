@@ -1,4 +1,7 @@
-use crate::error::Error;
+use alloc::string::String;
+use alloc::vec::{IntoIter, Vec};
+
+use super::Error;
 
 /// What came of a call on many keys: what could be done, and the keys for which it could not.
 ///
@@ -6,14 +9,14 @@ use crate::error::Error;
 /// [`into_result`](Many::into_result) where all or nothing is wanted.
 ///
 /// ```
-/// # let server = memcache_sync::server::Server::start()?;
-/// # let client = memcache_sync::Client::new([server.address()])?;
-/// client.set("a", "1", memcache_sync::Expiry::Never)?;
-/// let found = client.get_many::<String, _>(["a", "b"])?;
-/// assert!(found.failed.is_empty());
-/// assert_eq!(found.result["a"], "1");
+/// use std::collections::HashMap;
+/// use memcache_proto::client::calls::Many;
+///
+/// // What a get_many of a and b returned:
+/// let found: Many<_, &str> = Many { result: HashMap::from([("a", 1)]), failed: Vec::new() };
 /// assert!(!found.result.contains_key("b")); // a miss is no failure
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// assert_eq!(found.into_result()?["a"], 1);
+/// # Ok::<(), memcache_proto::client::calls::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -56,7 +59,7 @@ impl<T> PerServer<T> {
 
 impl<T> IntoIterator for PerServer<T> {
     type Item = (String, Result<T, Error>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
+    type IntoIter = IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -1,11 +1,15 @@
-use std::fmt;
-use std::io;
-use std::sync::Arc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
 
-use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
-use memcache_proto::routing::AddressError;
-use memcache_proto::value::ValueError;
-use memcache_proto::{ExpiryError, KeyError};
+use crate::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+use crate::routing::AddressError;
+use crate::value::ValueError;
+use crate::{ExpiryError, KeyError};
+
+/// The adapter's own error behind a failure: over sockets a `std::io::Error`, to be had with
+/// `downcast_ref`.
+pub type Source = Arc<dyn core::error::Error + Send + Sync>;
 
 /// Why a call came to nothing.
 ///
@@ -13,7 +17,7 @@ use memcache_proto::{ExpiryError, KeyError};
 /// good as before: connections that could not be trusted are gone, and the next call makes new ones.
 ///
 /// The message says all there is, the system's words included, so that printing it is enough;
-/// [`source`](std::error::Error::source) has nothing to add, and a report of the whole chain says
+/// [`source`](core::error::Error::source) has nothing to add, and a report of the whole chain says
 /// nothing twice. The system's error itself is in [`Error::Server`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -33,13 +37,15 @@ pub enum Error {
         /// What happened, and how far the command had come.
         failure: Failure,
         /// The system's error, where there was one. It is in the message already.
-        source: Option<Arc<io::Error>>,
+        source: Option<Source>,
     },
     /// The server, or a proxy before it, declined to store a value that was to be stored whatever was
     /// there. A condition that did not hold, of an add for instance, is no error.
     NotStored(Stored),
-    /// Every session was in use for longer than `operation_timeout`.
+    /// The call had to wait for its turn for longer than `operation_timeout`. Nothing was sent.
     Busy,
+    /// The client has been closed. Nothing was sent.
+    Closed,
     /// A server's address is none.
     Address(AddressError),
     /// There can be no such client.
@@ -111,15 +117,17 @@ impl fmt::Display for Error {
             }
             Error::Busy => write!(
                 f,
-                "every session was in use for longer than operation_timeout; allow more sessions",
+                "the call waited for its turn for longer than operation_timeout: more is asked for \
+                 at once than there are sessions for, or than the servers keep up with",
             ),
+            Error::Closed => write!(f, "the client has been closed"),
             Error::Address(error) => error.fmt(f),
             Error::Cluster(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {

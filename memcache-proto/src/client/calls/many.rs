@@ -1,0 +1,198 @@
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use super::{Answer, Call, Calls, Error, Many, Source};
+use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, Stored};
+use crate::codec::StoreVerb;
+use crate::routing::ServerIndex;
+use crate::value::{FromValue, ToValue};
+use crate::{Expiry, Key, KeyRef, ToKey};
+
+/// The values of those of the keys that are there, under the caller's own keys, in a map of the
+/// caller's choice. Values that cannot be read are in [`Many::failed`], too.
+pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
+    keys: impl IntoIterator<Item = K>,
+) -> GetMany<K, V, M> {
+    GetMany { keys: keys.into_iter().map(Some).collect(), found: PhantomData }
+}
+
+/// Stores many items, whatever was there. The result is how many were stored.
+pub fn set_many<K: ToKey, V: ToValue>(
+    items: impl IntoIterator<Item = (K, V)>,
+    expiry: impl Into<Expiry>,
+) -> SetMany<K, V> {
+    SetMany { items: items.into_iter().collect(), expiry: expiry.into() }
+}
+
+/// Deletes many keys. The result is how many were there.
+pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K> {
+    DeleteMany { keys: keys.into_iter().collect() }
+}
+
+/// A call made by [`get_many`].
+pub struct GetMany<K, V, M> {
+    keys: Vec<Option<K>>,
+    found: PhantomData<fn() -> (V, M)>,
+}
+
+/// The answer to [`get_many`].
+pub struct Found<K, V, M> {
+    /// Those that have no answer yet.
+    keys: Vec<Option<K>>,
+    many: Many<M, K>,
+    values: PhantomData<fn() -> V>,
+}
+
+impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Call for GetMany<K, V, M> {
+    type Output = Many<M, K>;
+    type Answer = Found<K, V, M>;
+
+    fn submit(
+        self,
+        _: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, Self::Answer), Error> {
+        let id = with_keys(self.keys.iter().flatten(), |keys| {
+            submit(Operation::GetMany { keys, cas: false })
+        })?;
+        let many = Many { result: M::default(), failed: Vec::new() };
+        Ok((id, Found { keys: self.keys, many, values: PhantomData }))
+    }
+}
+
+impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
+    type Output = Many<M, K>;
+
+    const IN_PARTS: bool = true;
+
+    fn take(&mut self, replies: Vec<(usize, Reply)>, calls: &Calls) {
+        for (number, reply) in replies {
+            let key = self.keys.get_mut(number).and_then(Option::take);
+            let (Some(key), Reply::Item(item)) = (key, reply) else { continue };
+            match calls.decode(item) {
+                Ok(value) => self.many.result.extend([(key, value)]),
+                Err(error) => self.many.failed.push((key, error)),
+            }
+        }
+    }
+
+    fn finish(
+        mut self,
+        outcome: Outcome,
+        calls: &Calls,
+        source: impl Fn(ServerIndex) -> Option<Source>,
+    ) -> Result<Self::Output, Error> {
+        let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
+        self.take(outcome.replies, calls);
+        for (number, failure) in outcome.failed {
+            if let Some(key) = self.keys.get_mut(number).and_then(Option::take) {
+                self.many.failed.push((key, calls.error(failure, &source)));
+            }
+        }
+        Ok(self.many)
+    }
+}
+
+/// A call made by [`set_many`].
+pub struct SetMany<K, V> {
+    items: Vec<(K, V)>,
+    expiry: Expiry,
+}
+
+/// A call made by [`delete_many`].
+pub struct DeleteMany<K> {
+    keys: Vec<K>,
+}
+
+/// The answer to [`set_many`] and [`delete_many`].
+pub struct Counted<K> {
+    keys: Vec<K>,
+    /// What a reply says that is no failure and yet not what was asked for.
+    refused: fn(&Reply) -> Option<Error>,
+}
+
+impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
+    type Output = Many<usize, K>;
+    type Answer = Counted<K>;
+
+    fn submit(
+        self,
+        calls: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, Self::Answer), Error> {
+        let exptime = calls.exptime(self.expiry)?;
+        let id = with_keys(self.items.iter().map(|(key, _)| key), |keys| {
+            let values = self.items.iter().map(|(_, value)| value.to_value());
+            let values: Vec<_> = values.map(|value| calls.transcoder.encode(value)).collect();
+            let items = keys.iter().zip(&values).map(|(&key, value)| {
+                let (flags, value) = (value.flags, &*value.bytes);
+                NewItem { key, flags, exptime, value }
+            });
+            let items: Vec<_> = items.collect();
+            submit(Operation::StoreMany { verb: StoreVerb::Set, items: &items })
+        })?;
+        let keys = self.items.into_iter().map(|(key, _)| key).collect();
+        Ok((id, Counted { keys, refused: declined }))
+    }
+}
+
+impl<K: ToKey> Call for DeleteMany<K> {
+    type Output = Many<usize, K>;
+    type Answer = Counted<K>;
+
+    fn submit(
+        self,
+        _: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, Self::Answer), Error> {
+        let id = with_keys(self.keys.iter(), |keys| submit(Operation::DeleteMany { keys }))?;
+        Ok((id, Counted { keys: self.keys, refused: |_| None }))
+    }
+}
+
+impl<K> Answer for Counted<K> {
+    type Output = Many<usize, K>;
+
+    fn finish(
+        self,
+        outcome: Outcome,
+        calls: &Calls,
+        source: impl Fn(ServerIndex) -> Option<Source>,
+    ) -> Result<Self::Output, Error> {
+        let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
+        let result = self.keys.len() - outcome.replies.len() - outcome.failed.len();
+        let failed = outcome.failed.into_iter();
+        let failed = failed.map(|(number, failure)| (number, calls.error(failure, &source)));
+        let refused = outcome.replies.iter();
+        let refused = refused.filter_map(|(number, reply)| Some((*number, (self.refused)(reply)?)));
+        let mut failed: Vec<_> = failed.chain(refused).collect();
+        failed.sort_by_key(|&(number, _)| number);
+        let mut failed = failed.into_iter().peekable();
+        let failed = self.keys.into_iter().enumerate().filter_map(|(number, key)| {
+            let (_, error) = failed.next_if(|&(failed, _)| failed == number)?;
+            Some((key, error))
+        });
+        Ok(Many { result, failed: failed.collect() })
+    }
+}
+
+/// Checks all keys, and only then does something with them.
+fn with_keys<'a, K: ToKey + 'a>(
+    keys: impl Iterator<Item = &'a K>,
+    then: impl FnOnce(&[Key<'_>]) -> Result<OperationId, Error>,
+) -> Result<OperationId, Error> {
+    let keys = keys.map(ToKey::to_key).collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key<'_>> = keys.iter().map(KeyRef::as_key).collect();
+    then(&keys)
+}
+
+/// What a reply to a set says that is not `STORED`.
+fn declined(reply: &Reply) -> Option<Error> {
+    let stored = match reply {
+        Reply::NotStored => Stored::NotStored,
+        Reply::Exists => Stored::Exists,
+        Reply::NotFound => Stored::NotFound,
+        _ => return None,
+    };
+    Some(Error::NotStored(stored))
+}

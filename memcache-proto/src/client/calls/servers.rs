@@ -1,0 +1,104 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Answer, Call, Calls, Error, PerServer, Source};
+use crate::Expiry;
+use crate::client::{Delivery, Failure, FailureKind, Operation, OperationId, Outcome, Reply};
+use crate::codec::StatsArgument;
+use crate::routing::ServerIndex;
+
+/// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`] and [`stats`]. It
+/// returns a `T` of each.
+pub struct OnServers<'a, T> {
+    ask: Ask<'a>,
+    read: fn(Reply) -> Option<T>,
+}
+
+/// What is asked of them.
+enum Ask<'a> {
+    FlushAll(Option<Duration>),
+    Version,
+    Stats(StatsArgument<'a>),
+}
+
+/// The answer to a call on every server.
+pub struct EachServer<T>(fn(Reply) -> Option<T>);
+
+/// Invalidates every item on every server.
+#[must_use]
+pub fn flush_all() -> OnServers<'static, ()> {
+    OnServers { ask: Ask::FlushAll(None), read: |_| Some(()) }
+}
+
+/// Invalidates, after a delay, every item that is on a server by then.
+#[must_use]
+pub fn flush_all_after(delay: Duration) -> OnServers<'static, ()> {
+    OnServers { ask: Ask::FlushAll(Some(delay)), read: |_| Some(()) }
+}
+
+/// The version of every server.
+#[must_use]
+pub fn version() -> OnServers<'static, String> {
+    let read = |reply| match reply {
+        Reply::Version(version) => Some(version),
+        _ => None,
+    };
+    OnServers { ask: Ask::Version, read }
+}
+
+/// The statistics of every server, names and values, in its order.
+#[must_use]
+pub fn stats(argument: StatsArgument<'_>) -> OnServers<'_, Vec<(String, String)>> {
+    let read = |reply| match reply {
+        Reply::Stats(stats) => Some(stats),
+        Reply::Ok => Some(Vec::new()),
+        _ => None,
+    };
+    OnServers { ask: Ask::Stats(argument), read }
+}
+
+impl<T> Call for OnServers<'_, T> {
+    type Output = PerServer<T>;
+    type Answer = EachServer<T>;
+
+    fn submit(
+        self,
+        calls: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, Self::Answer), Error> {
+        let operation = match self.ask {
+            Ask::FlushAll(delay) => {
+                let delay = delay.map(|delay| calls.exptime(Expiry::After(delay))).transpose()?;
+                Operation::FlushAll { delay }
+            }
+            Ask::Version => Operation::Version,
+            Ask::Stats(argument) => Operation::Stats(argument),
+        };
+        Ok((submit(operation)?, EachServer(self.read)))
+    }
+}
+
+impl<T> Answer for EachServer<T> {
+    type Output = PerServer<T>;
+
+    fn finish(
+        self,
+        outcome: Outcome,
+        calls: &Calls,
+        source: impl Fn(ServerIndex) -> Option<Source>,
+    ) -> Result<Self::Output, Error> {
+        let mut answers = outcome.servers().map_err(|failure| calls.error(failure, &source))?;
+        answers.sort_by_key(|&(server, _)| server.index());
+        let answers = answers.into_iter().map(|(server, answer)| {
+            let answer = answer.and_then(|reply| {
+                let kind = FailureKind::OtherOperation;
+                let delivery = Delivery::Answered;
+                (self.0)(reply).ok_or(Failure { server: Some(server), delivery, kind })
+            });
+            let answer = answer.map_err(|failure| calls.error(failure, &source));
+            (calls.server_name(server).unwrap_or_default(), answer)
+        });
+        Ok(PerServer(answers.collect()))
+    }
+}

@@ -1,0 +1,386 @@
+/// The calls of a client as methods, the same of every adapter: put it into the `impl` of a type that
+/// has a method `run` for any [`Call`](crate::client::calls::Call), in a crate that names the types of
+/// the calls at its root.
+///
+/// `[async]` or `[]` says whether `run` is awaited, `[mut]` or `[]` whether it takes `&mut self`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __calls {
+    (@run [async] $run:expr) => { $run.await };
+    (@run [] $run:expr) => { $run };
+    ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
+        /// The value of `key`; `None` where there is none.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Value`](crate::Error::Value) where the value cannot be read as a `V`; else see
+        /// [`Error`](crate::Error).
+        pub $($async)? fn get<V: $crate::value::FromValue>(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+        ) -> Result<Option<V>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::get(key);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// The value of `key` and its cas unique, for [`cas`](Self::cas).
+        ///
+        /// # Errors
+        ///
+        /// As [`get`](Self::get).
+        pub $($async)? fn gets<V: $crate::value::FromValue>(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+        ) -> Result<Option<(V, u64)>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::gets(key);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// The value of `key`, and a new expiry for it.
+        ///
+        /// # Errors
+        ///
+        /// As [`get`](Self::get).
+        pub $($async)? fn gat<V: $crate::value::FromValue>(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<Option<V>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::gat(key, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// The values of those of `keys` that are there, under the caller's own keys. All servers
+        /// concerned are asked at once.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Key`](crate::Error::Key) where one cannot be sent; then nothing is. Keys whose server
+        /// fails, and values that cannot be read as a `V`, are in [`Many::failed`](crate::Many::failed).
+        pub $($async)? fn get_many<V, K>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+        ) -> Result<
+            $crate::client::calls::Many<std::collections::HashMap<K, V>, K>,
+            $crate::client::calls::Error,
+        >
+        where
+            V: $crate::value::FromValue,
+            K: $crate::ToKey + Eq + std::hash::Hash,
+        {
+            let call = $crate::client::calls::get_many(keys);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Stores `value` under `key`, whatever was there.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Rejected`](crate::Error::Rejected) where the value is too long,
+        /// [`Error::NotStored`](crate::Error::NotStored) where the server, or a proxy before it, declined;
+        /// else see [`Error`](crate::Error).
+        pub $($async)? fn set(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<(), $crate::client::calls::Error> {
+            let call = $crate::client::calls::set(key, value, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Stores `value` if the key is not there. Returns whether it was stored.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn add(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::add(key, value, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Stores `value` if the key is there. Returns whether it was stored.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn replace(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::replace(key, value, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Puts `value` behind the one that is there, whose flags and expiry stay. Returns whether there
+        /// was one. What is compressed cannot be appended to.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn append(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::append(key, value);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Puts `value` before the one that is there, whose flags and expiry stay. Returns whether there
+        /// was one. What is compressed cannot be prepended to.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn prepend(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::prepend(key, value);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Stores `value` if the item has not changed since [`gets`](Self::gets) returned `unique`.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn cas(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+            expiry: impl Into<$crate::Expiry>,
+            unique: u64,
+        ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
+            let call = $crate::client::calls::cas(key, value, expiry, unique);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Stores many items, whatever was there, on all servers concerned at once. The result is how many
+        /// were stored.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Key`](crate::Error::Key) or [`Error::Expiry`](crate::Error::Expiry) where one cannot be
+        /// sent; then nothing is. Items that are too long, or whose server fails or declines, are in
+        /// [`Many::failed`](crate::Many::failed).
+        pub $($async)? fn set_many<K: $crate::ToKey, V: $crate::value::ToValue>(
+            & $($mut)? $self,
+            items: impl IntoIterator<Item = (K, V)>,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<$crate::client::calls::Many<usize, K>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::set_many(items, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Deletes `key`. Returns whether it was there.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn delete(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::delete(key);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Deletes many keys, on all servers concerned at once. The result is how many were there.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Key`](crate::Error::Key) where one cannot be sent; then nothing is. Keys whose server
+        /// fails are in [`Many::failed`](crate::Many::failed).
+        pub $($async)? fn delete_many<K: $crate::ToKey>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+        ) -> Result<$crate::client::calls::Many<usize, K>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::delete_many(keys);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Gives an item a new expiry. Returns whether it was there.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn touch(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<bool, $crate::client::calls::Error> {
+            let call = $crate::client::calls::touch(key, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Adds to a counter and returns its new value; `None` where there is no counter. It wraps at 2^64.
+        ///
+        /// # Errors
+        ///
+        /// A failure of kind [`FailureKind::Server`](crate::FailureKind::Server) where the value is not a
+        /// number; else see [`Error`](crate::Error).
+        pub $($async)? fn incr(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            delta: u64,
+        ) -> Result<Option<u64>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::incr(key, delta);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Takes away from a counter and returns its new value; `None` where there is no counter. It stops
+        /// at 0.
+        ///
+        /// # Errors
+        ///
+        /// As [`incr`](Self::incr).
+        pub $($async)? fn decr(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            delta: u64,
+        ) -> Result<Option<u64>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::decr(key, delta);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Invalidates every item on every server.
+        ///
+        /// # Errors
+        ///
+        /// The answer of each server says whether it did; see [`Error`](crate::Error).
+        pub $($async)? fn flush_all(
+            & $($mut)? $self,
+        ) -> Result<$crate::client::calls::PerServer<()>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::flush_all();
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Invalidates, after `delay`, every item that is on a server by then.
+        ///
+        /// # Errors
+        ///
+        /// As [`flush_all`](Self::flush_all), or [`Error::Expiry`](crate::Error::Expiry).
+        pub $($async)? fn flush_all_after(
+            & $($mut)? $self,
+            delay: std::time::Duration,
+        ) -> Result<$crate::client::calls::PerServer<()>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::flush_all_after(delay);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// The version of every server.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn version(
+            & $($mut)? $self,
+        ) -> Result<$crate::client::calls::PerServer<String>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::version();
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// The statistics of every server, names and values, in its order. With
+        /// [`StatsArgument::Reset`](crate::StatsArgument::Reset) and its like there are none.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn stats(
+            & $($mut)? $self,
+            argument: $crate::codec::StatsArgument<'_>,
+        ) -> Result<$crate::client::calls::PerServer<Vec<(String, String)>>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::stats(argument);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+    };
+}
+
+/// The settings of a client as methods of a builder, the same of every adapter: put it into the `impl`
+/// of a type with a field `config`, a [`Config`](crate::client::calls::Config).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __settings {
+    () => {
+        /// Adds a server: `host`, `host:port`, `inet:host:port`, `inet6:[host]:port` or `unix:path`; the
+        /// port is 11211 where there is none. Order matters: all clients of a cache must list the same
+        /// servers in the same order.
+        pub fn server(self, address: &str) -> Self {
+            self.weighted_server(address, 1)
+        }
+
+        /// Adds a server that gets `weight` shares of the keys; 0 for none.
+        pub fn weighted_server(mut self, address: &str, weight: i32) -> Self {
+            self.config.add_server(address, weight);
+            self
+        }
+
+        /// Adds servers, each of weight 1.
+        pub fn servers<S: AsRef<str>>(self, addresses: impl IntoIterator<Item = S>) -> Self {
+            addresses.into_iter().fold(self, |builder, address| builder.server(address.as_ref()))
+        }
+
+        /// How long a connect may take, and how long a server may show no progress before it is dead; 3 s.
+        pub fn socket_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.config.settings.socket_timeout = timeout;
+            self
+        }
+
+        /// How long one call may take in all; by default as long as there is progress. A call that has to
+        /// wait for its turn may wait as long again for it.
+        pub fn operation_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.config.settings.operation_timeout = Some(timeout);
+            self
+        }
+
+        /// How long a dead server is left alone; 30 s.
+        pub fn dead_retry(mut self, retry: std::time::Duration) -> Self {
+            self.config.settings.dead_retry = retry;
+            self
+        }
+
+        /// Put before every key; it counts toward the 250 bytes of a key. None by default.
+        pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+            self.config.settings.key_prefix = prefix.as_ref().to_vec();
+            self
+        }
+
+        /// The hash that chooses a key's server; that of python-memcached 1.60 and later.
+        pub fn key_hash(mut self, hash: $crate::routing::KeyHash) -> Self {
+            self.config.settings.key_hash = hash;
+            self
+        }
+
+        /// Values of more bytes than this are compressed where it makes them shorter; 0, the default, for
+        /// never.
+        pub fn min_compress_len(mut self, len: usize) -> Self {
+            self.config.transcoder.min_compress_len = len;
+            self
+        }
+
+        /// Whether a store, delete, incr, decr or touch is sent again when the connection it was sent on
+        /// had been closed by the server meanwhile; it may then be applied twice. No by default; reads
+        /// always are.
+        pub fn resend_stores(mut self, resend: bool) -> Self {
+            self.config.settings.resend_stores = resend;
+            self
+        }
+
+        /// The bounds of everything, the longest value for instance.
+        pub fn limits(mut self, limits: $crate::Limits) -> Self {
+            self.config.settings.limits = limits;
+            self.config.transcoder.max_inflated_len = limits.max_inflated_len;
+            self
+        }
+    };
+}
