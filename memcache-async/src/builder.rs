@@ -1,0 +1,131 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use memcache_proto::client::calls::{Calls, Config, Error};
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::driver::{Driver, Tasks};
+use crate::runtime::{AnyRuntime, Polled, Runtime, Spawn, Spawned};
+use crate::shared::Shared;
+
+/// The settings of a [`Client`], by python-memcached's names where it has them.
+///
+/// ```
+/// use std::time::Duration;
+/// use memcache_async::Client;
+///
+/// let client = Client::builder()
+///     .server("10.0.0.1")
+///     .weighted_server("10.0.0.2:11212", 2)
+///     .server("unix:/run/memcached.sock")
+///     .socket_timeout(Duration::from_millis(500))
+///     .key_prefix("shop:")
+///     .build()?;
+/// # Ok::<(), memcache_async::Error>(())
+/// ```
+#[must_use]
+pub struct Builder<R> {
+    runtime: R,
+    config: Config,
+}
+
+impl<R> Builder<R> {
+    /// The settings of a client to be, on this runtime. A [`Connection`] needs none:
+    /// [`Connection::builder`] has its settings.
+    pub fn new(runtime: R) -> Self {
+        let mut config = Config::default();
+        config.settings.merge_gets = true;
+        Builder { runtime, config }
+    }
+
+    memcache_proto::__settings!();
+
+    /// How many connections there may be to one server; 1, which is enough for thousands of tasks. More
+    /// are of use where large values would hold up small ones.
+    pub fn connections_per_server(mut self, connections: usize) -> Self {
+        self.config.settings.connections_per_server = connections.max(1);
+        self
+    }
+
+    /// Whether gets that wait while their connection is busy are merged into one get of many keys; yes
+    /// by default, as servers answer that several times as fast.
+    pub fn merge_gets(mut self, merge: bool) -> Self {
+        self.config.settings.merge_gets = merge;
+        self
+    }
+
+    /// A connection over a stream of the caller's own, with these settings. The runtime and the timeouts
+    /// play no part, nor do the servers, but for the name of the first in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] or [`Error::Cluster`] where that server or the key prefix is none.
+    pub fn over<S>(self, stream: S) -> Result<Connection<S>, Error> {
+        Connection::with_config(stream, self.config)
+    }
+}
+
+impl<R: Runtime> Builder<R> {
+    /// The client. It connects when it is used, and has the runtime poll its drivers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
+    pub fn build(self) -> Result<Client, Error>
+    where
+        R: Spawn,
+    {
+        client(self.config, Arc::new(Spawned(self.runtime)))
+    }
+
+    /// The client, and the future that drives its connections: somebody has to poll it for as long as
+    /// the client is used.
+    ///
+    /// ```
+    /// use memcache_async::{Client, Expiry};
+    /// use smol::future::zip;
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address().to_string();
+    /// let (client, driver) = Client::builder().server(&address).build_with_driver()?;
+    /// let work = async {
+    ///     client.set("a", 1, Expiry::Never).await?;
+    ///     let found = client.get::<u8>("a").await?;
+    ///     client.close().await; // which ends the driver
+    ///     Ok::<_, memcache_async::Error>(found)
+    /// };
+    /// let (found, ()) = smol::block_on(zip(work, driver));
+    /// assert_eq!(found?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
+        let tasks = Arc::new(Tasks::default());
+        let runtime = Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
+        Ok((client(self.config, runtime)?, Driver::new(tasks)))
+    }
+}
+
+fn client(config: Config, runtime: Arc<dyn AnyRuntime>) -> Result<Client, Error> {
+    Ok(Client::from_shared(Shared::new(calls(config)?, runtime)))
+}
+
+pub(crate) fn calls(config: Config) -> Result<Calls, Error> {
+    let (cluster, transcoder) = config.build()?;
+    Ok(Calls::new(Arc::new(cluster), transcoder, unix_now))
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+impl<R> fmt::Debug for Builder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use memcache_proto::Time;
+use memcache_proto::client::calls::{Answer, Call, Calls, Config, Error, Source};
+use memcache_proto::client::{
+    Action, Client, ConnectionId, Delivery, Failure, FailureKind, OperationId, Outcome,
+};
+
+use crate::builder::{Builder, calls};
+use crate::exchange;
+
+/// The calls of a [`Client`](crate::Client) over one stream of the caller's own: TLS, a tunnel, an
+/// in-memory pipe. No servers to choose from, no runtime, no timeouts.
+///
+/// One call is made at a time. Its future may be dropped: the reply that still comes is swallowed by
+/// the next call. Once the stream has ended, or the peer has broken the protocol, every call fails; the
+/// cure is another connection.
+///
+/// ```
+/// use memcache_async::{Connection, Expiry};
+///
+/// # let server = memcache_sync::server::Server::start()?;
+/// # let address: std::net::SocketAddr = server.address().parse()?;
+/// # smol::block_on(async {
+/// let stream = smol::Async::<std::net::TcpStream>::connect(address).await?; // or any other
+/// let mut connection = Connection::new(stream);
+/// connection.set("greeting", "hello", Expiry::Never).await?;
+/// assert_eq!(connection.get::<String>("greeting").await?.as_deref(), Some("hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [`Connection::builder`] is for other settings than the default. Errors name the server `stream`,
+/// unless the settings have a server of another name.
+pub struct Connection<S> {
+    stream: S,
+    client: Client,
+    calls: Calls,
+    state: State,
+    unflushed: bool,
+    error: Option<Source>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing has been asked for yet.
+    New,
+    Open(ConnectionId),
+    Closed,
+}
+
+/// Nothing here depends on the time.
+const NOW: Time = Time::ZERO;
+
+impl Connection<()> {
+    /// The settings of a connection to be; [`Builder::over`] makes it.
+    ///
+    /// ```
+    /// use memcache_async::Connection;
+    ///
+    /// # let stream = smol::io::Cursor::new(Vec::<u8>::new());
+    /// let connection = Connection::builder().key_prefix("shop:").over(stream)?;
+    /// # Ok::<(), memcache_async::Error>(())
+    /// ```
+    pub fn builder() -> Builder<()> {
+        Builder::new(())
+    }
+}
+
+impl<S> Connection<S> {
+    /// A connection over this stream, with the default settings.
+    pub fn new(stream: S) -> Self {
+        Self::with_config(stream, Config::default()).expect("the default settings are in order")
+    }
+
+    pub(crate) fn with_config(stream: S, mut config: Config) -> Result<Self, Error> {
+        config.servers.truncate(1);
+        if config.servers.is_empty() {
+            config.add_server("stream", 1);
+        }
+        config.settings.connections_per_server = 1;
+        let calls = calls(config)?;
+        let client = Client::new(calls.cluster().clone());
+        Ok(Connection { stream, client, calls, state: State::New, unflushed: false, error: None })
+    }
+
+    /// The stream. Whether anything is still to come over it nobody knows.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Whether every further call will fail.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    memcache_proto::__calls!([async] [mut] self);
+
+    /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
+    /// this with each of them.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn run<C: Call>(&mut self, call: C) -> Result<C::Output, Error> {
+        if self.is_closed() {
+            return Err(self.closed());
+        }
+        let (id, answer) = call.submit(&self.calls, |operation| {
+            self.client.submit(operation, NOW).map_err(|rejected| rejected.reason.into())
+        })?;
+        let mut answer = answer;
+        let waiting = Waiting { connection: self, id };
+        let outcome = waiting.outcome(&mut answer).await;
+        answer.finish(outcome, &self.calls, |_| self.error.clone())
+    }
+
+    /// Does what the core asks for.
+    fn act(&mut self) {
+        while let Some(action) = self.client.poll_action(NOW) {
+            match action {
+                Action::Connect { connection, .. } if self.state == State::New => {
+                    self.state = State::Open(connection);
+                    self.client.connected(connection, NOW);
+                }
+                // There is but one stream.
+                Action::Connect { connection, .. } => self.client.connect_failed(connection, NOW),
+                Action::Close(_) => self.state = State::Closed,
+                Action::Transmit(_) | Action::Receive(_) => {}
+            }
+        }
+    }
+
+    /// Reads and writes until the operation has its outcome.
+    fn poll_outcome(&mut self, id: OperationId, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut reads = 0;
+        loop {
+            self.act();
+            if let Some(outcome) = self.client.take(id) {
+                return Poll::Ready(outcome);
+            }
+            if reads == exchange::READS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads += 1;
+            if let Err(error) = ready!(self.poll_exchange(cx)) {
+                self.error = Some(Arc::new(error));
+                // Not as lost, because what was lost would be sent again on another connection.
+                self.client.disconnect_all(NOW);
+            }
+        }
+    }
+
+    /// Writes what there is, and reads once.
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let State::Open(id) = self.state else { return Poll::Ready(Ok(())) };
+        let Connection { stream, client, unflushed, .. } = self;
+        // Where it cannot write for now it may still have to read, or the peer will not either.
+        if let Poll::Ready(Err(error)) = exchange::send(client, id, stream, unflushed, NOW, cx) {
+            return Poll::Ready(Err(error));
+        }
+        match ready!(exchange::receive(client, id, stream, cx))? {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            len => {
+                client.received(id, len, NOW);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn closed(&self) -> Error {
+        let server = self.calls.cluster().servers().first();
+        let server = server.map(|server| server.stats_name().to_string());
+        let kind = FailureKind::Disconnected;
+        let failure = Failure { server: None, delivery: Delivery::NotSent, kind };
+        Error::Server { server, failure, source: self.error.clone() }
+    }
+}
+
+/// An operation of a connection that is waited for; forgotten if it is dropped.
+struct Waiting<'a, S> {
+    connection: &'a mut Connection<S>,
+    id: OperationId,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Waiting<'_, S> {
+    async fn outcome<A: Answer>(self, answer: &mut A) -> Outcome {
+        poll_fn(|cx| {
+            let outcome = self.connection.poll_outcome(self.id, cx);
+            if A::IN_PARTS && outcome.is_pending() {
+                let replies = self.connection.client.take_replies(self.id);
+                answer.take(replies, &self.connection.calls);
+            }
+            outcome
+        })
+        .await
+    }
+}
+
+impl<S> Drop for Waiting<'_, S> {
+    fn drop(&mut self) {
+        self.connection.client.cancel(self.id);
+    }
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}

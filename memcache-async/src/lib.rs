@@ -1,0 +1,70 @@
+//! A memcached client for any runtime whose streams are those of `futures-io`.
+//!
+//! ```
+//! use memcache_async::{Client, Expiry};
+//!
+//! # let server = memcache_sync::server::Server::start()?;
+//! # let address = server.address();
+//! # smol::block_on(async {
+//! let client = Client::new([address])?; // "127.0.0.1:11211", say
+//! client.set("answer", 42, Expiry::Never).await?;
+//! assert_eq!(client.get::<u64>("answer").await?, Some(42));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Client`] is shared between tasks; [`Builder`] has its settings; [`Connection`] is the same calls
+//! over one stream, for those who want just that. Everything that decides (which server, is it dead, is
+//! this reply mine, what does this value mean) is in [`memcache_proto`]; this crate opens, closes,
+//! reads, writes and waits, and starts no thread of its own.
+//!
+//! # Runtimes
+//!
+//! `Smol` is the default. Any other is a [`Runtime`] of a few lines (connect and sleep), and either it
+//! can [`Spawn`] or the caller polls the client's [`Driver`]: the examples `tokio` and `own_executor`
+//! show one of each. `over_a_pipe` is of a [`Connection`], which needs no runtime.
+//!
+//! # Features
+//!
+//! * `smol` (on by default): `Smol`, `Client::new` and `Client::builder`.
+//! * `async-std`: `AsyncStd`. async-std is no longer maintained; new programs had better use smol.
+//! * `compression` (on by default): zlib values.
+
+#[cfg(feature = "async-std")]
+mod async_std;
+mod builder;
+mod client;
+mod connection;
+mod driver;
+mod exchange;
+mod lending;
+mod room;
+mod running;
+mod runtime;
+mod shared;
+mod signal;
+#[cfg(feature = "smol")]
+mod smol;
+mod state;
+
+#[cfg(feature = "async-std")]
+pub use crate::async_std::AsyncStd;
+#[cfg(feature = "smol")]
+pub use crate::smol::Smol;
+pub use builder::Builder;
+pub use client::Client;
+pub use connection::Connection;
+pub use driver::Driver;
+pub use runtime::{Runtime, Spawn, Stream, connect_any};
+
+/// All of the core, for what is not named here.
+pub use memcache_proto as proto;
+pub use memcache_proto::client::calls::{Error, Many, PerServer};
+pub use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+pub use memcache_proto::codec::StatsArgument;
+pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
+pub use memcache_proto::value::{FromValue, Integer, ToValue, Value, ValueError, ValueRef};
+pub use memcache_proto::{
+    ErrorLine, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
+};

@@ -1,0 +1,165 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use memcache_proto::client::calls::{Answer, Call, Error};
+use memcache_proto::client::{OperationId, Outcome};
+use memcache_proto::{KeyRef, Time};
+
+use crate::room::Ticket;
+use crate::shared::Shared;
+
+/// One call, from its first poll to its result. It may be dropped at any point.
+pub(crate) struct Running<'a, C: Call> {
+    shared: &'a Arc<Shared>,
+    stage: Stage<C>,
+}
+
+enum Stage<C: Call> {
+    /// Not taken in yet. With a ticket it waits until there is room, until the deadline at most.
+    New(C, Option<(Ticket, Option<Time>)>),
+    UnderWay(OperationId, C::Answer),
+    Done,
+}
+
+// Nothing in it is ever pinned.
+impl<C: Call> Unpin for Running<'_, C> {}
+
+impl<'a, C: Call> Running<'a, C> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, call: C) -> Self {
+        Running { shared, stage: Stage::New(call, None) }
+    }
+
+    /// Waits until there is room for the call.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Stage::New(call, waiting) = &mut self.stage else { return Poll::Ready(Ok(())) };
+        if waiting.is_none() && !self.shared.is_crowded() {
+            return Poll::Ready(Ok(()));
+        }
+        let timeout = self.shared.calls.cluster().settings().operation_timeout;
+        let key = call.key();
+        let key = key.as_ref().map(KeyRef::as_key);
+        self.shared.with(|state, effects| {
+            let now = effects.now;
+            let result = match *waiting {
+                _ if !state.is_open() => Err(Error::Closed),
+                Some((_, Some(deadline))) if deadline <= now => Err(Error::Busy),
+                Some((ticket, _)) if !state.room.is_awake(ticket) => {
+                    state.room.sleep(ticket, cx, effects);
+                    return Poll::Pending;
+                }
+                Some((ticket, deadline)) => match state.obstacle(key, Some(ticket), now) {
+                    None => Ok(()),
+                    Some(server) if server == ticket.server => {
+                        state.room.sleep(ticket, cx, effects);
+                        return Poll::Pending;
+                    }
+                    // Its server is another by now.
+                    Some(server) => {
+                        let left = ticket.server;
+                        let ticket = state.room.change(ticket, server, deadline, effects);
+                        state.let_in(left, effects);
+                        state.room.sleep(ticket, cx, effects);
+                        *waiting = Some((ticket, deadline));
+                        return Poll::Pending;
+                    }
+                },
+                None => match state.obstacle(key, None, now) {
+                    None => Ok(()),
+                    Some(server) => {
+                        let deadline = timeout.map(|timeout| now + timeout);
+                        let ticket = state.room.wait(server, deadline);
+                        // Whose socket is lent may be this task, which polls only this call now.
+                        state.take_back(effects);
+                        state.room.sleep(ticket, cx, effects);
+                        *waiting = Some((ticket, deadline));
+                        return Poll::Pending;
+                    }
+                },
+            };
+            if let Some((ticket, _)) = waiting.take() {
+                state.room.leave(ticket, effects);
+                state.let_in(ticket.server, effects);
+            }
+            Poll::Ready(result)
+        })
+    }
+
+    /// Hands the call to the client. Where nothing but the caller's own mistake, or a cluster of dead
+    /// servers, can be the outcome it is there at once.
+    fn submit(&mut self, cx: &mut Context<'_>) -> Result<Option<Outcome>, Error> {
+        let Stage::New(call, _) = std::mem::replace(&mut self.stage, Stage::Done) else {
+            return Ok(None);
+        };
+        let mut outcome = None;
+        let (id, answer) = call.submit(&self.shared.calls, |operation| {
+            self.shared.with(|state, effects| {
+                let clock = || self.shared.now();
+                let id = state.submit(operation, C::Answer::IN_PARTS, clock, cx, effects)?;
+                outcome = state.take(id, effects);
+                Ok(id)
+            })
+        })?;
+        self.stage = Stage::UnderWay(id, answer);
+        Ok(outcome)
+    }
+
+    /// Goes on with a call that is under way.
+    fn proceed(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+        let shared = self.shared;
+        let Stage::UnderWay(id, answer) = &mut self.stage else { return None };
+        let (outcome, replies) = shared.with(|state, effects| {
+            state.exchange(*id, cx, effects);
+            let outcome = state.take(*id, effects);
+            if outcome.is_none() {
+                state.wait(*id, cx, effects);
+            }
+            let in_parts = C::Answer::IN_PARTS && outcome.is_none();
+            let replies = if in_parts { state.client.take_replies(*id) } else { Vec::new() };
+            (outcome, replies)
+        });
+        if !replies.is_empty() {
+            answer.take(replies, &shared.calls);
+        }
+        outcome
+    }
+}
+
+impl<C: Call> Future for Running<'_, C> {
+    type Output = Result<C::Output, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let outcome = match this.stage {
+            Stage::New(..) => {
+                ready!(this.poll_room(cx))?;
+                this.submit(cx)?
+            }
+            _ => this.proceed(cx),
+        };
+        let Some(outcome) = outcome else { return Poll::Pending };
+        let Stage::UnderWay(_, answer) = std::mem::replace(&mut this.stage, Stage::Done) else {
+            unreachable!("only what is under way has an outcome");
+        };
+        let shared = this.shared;
+        Poll::Ready(answer.finish(outcome, &shared.calls, |server| shared.last_error(server)))
+    }
+}
+
+impl<C: Call> Drop for Running<'_, C> {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::New(_, Some((ticket, _))) => {
+                self.shared.with(|state, effects| {
+                    state.room.leave(ticket, effects);
+                    state.let_in(ticket.server, effects);
+                });
+            }
+            Stage::UnderWay(id, _) => {
+                self.shared.with(|state, effects| state.cancel(id, effects));
+            }
+            Stage::New(_, None) | Stage::Done => {}
+        }
+    }
+}

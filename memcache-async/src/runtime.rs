@@ -1,0 +1,176 @@
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use memcache_proto::routing::{Endpoint, ServerAddress};
+
+use crate::driver::Tasks;
+
+/// What a client needs of a runtime: connecting, and time.
+///
+/// Every deadline is counted from [`now`](Self::now); [`sleep_until`](Self::sleep_until) must go by the
+/// same clock. The client may be used from any thread, so this is `Send + Sync` even where only one
+/// thread does.
+///
+/// With [`Spawn`] the client starts its drivers itself; without, whoever has the client polls them:
+/// [`Builder::build_with_driver`](crate::Builder::build_with_driver). `Smol` and `AsyncStd` are such
+/// runtimes, behind features; the examples `tokio` and `own_executor` make two more.
+pub trait Runtime: Send + Sync + 'static {
+    /// Connects to `address`, before `deadline` if it can be helped: past it nobody polls the future
+    /// any more. [`connect_any`] tries every address of a host.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from connecting; the call's [`Error`](crate::Error) carries it.
+    fn connect(
+        &self,
+        address: &ServerAddress,
+        deadline: Instant,
+    ) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
+
+    /// Is ready at `deadline`, or soon after; one that is ready early is only asked again.
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
+
+    /// The time. Every deadline is counted from what this returns, so that a runtime with a clock of
+    /// its own can bring it.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// A runtime that polls futures by itself.
+pub trait Spawn: Runtime {
+    /// Polls `driver` to its end, on whatever thread. The client calls this from within its calls, and
+    /// from other drivers, once for each connection it makes; it is not to panic. A driver that cannot
+    /// be polled is to be dropped: its connection fails then, and says so.
+    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static);
+}
+
+/// A stream of bytes to a server: of TCP, of TLS, through a tunnel. Every type that fits is one.
+///
+/// It is polled by whichever task has something to do with it, at times another one, and wakes the one
+/// that polled last, as `futures-io` says; reading and writing each have their own. It is polled under
+/// the client's lock: neither it nor a waker that it calls may use the client before they return.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+/// Connects to one of a host's addresses: the first that accepts, in order. Those that `address` does
+/// not allow (`inet:` and `inet6:`) are left out; each of the others has its share of the time.
+///
+/// # Errors
+///
+/// The last error there was, or [`io::ErrorKind::NotFound`] where there is no suitable address.
+pub async fn connect_any<S, C: Future<Output = io::Result<S>>>(
+    runtime: &impl Runtime,
+    address: &ServerAddress,
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    deadline: Instant,
+    connect: impl Fn(SocketAddr) -> C,
+) -> io::Result<S> {
+    let Endpoint::Tcp { family, .. } = address.endpoint() else {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "not an address of TCP"));
+    };
+    let mut addresses: Vec<_> =
+        addresses.into_iter().filter(|address| family.admits(address.ip())).collect();
+    addresses.dedup();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no suitable address");
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        let now = runtime.now();
+        let share = deadline.saturating_duration_since(now) / left;
+        left -= 1;
+        match before(connect(address), runtime.sleep_until(now + share)).await {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last = error,
+            None => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// What `future` gives, unless `end` comes first.
+async fn before<T>(future: impl Future<Output = T>, end: impl Future<Output = ()>) -> Option<T> {
+    let (mut future, mut end) = (pin!(future), pin!(end));
+    poll_fn(|cx| match (future.as_mut().poll(cx), Pin::as_mut(&mut end)) {
+        (Poll::Ready(result), _) => Poll::Ready(Some(result)),
+        (Poll::Pending, end) => end.poll(cx).map(|()| None),
+    })
+    .await
+}
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A [`Runtime`] whose type is not told.
+pub(crate) trait AnyRuntime: Send + Sync {
+    fn connect(
+        self: Arc<Self>,
+        address: ServerAddress,
+        deadline: Instant,
+    ) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+
+    fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()>;
+
+    fn now(&self) -> Instant;
+
+    fn spawn(&self, driver: BoxFuture<()>);
+
+    /// The client has ended.
+    fn end(&self);
+}
+
+/// A runtime that polls the drivers itself.
+pub(crate) struct Spawned<R>(pub(crate) R);
+
+/// A runtime beside which somebody polls the drivers.
+pub(crate) struct Polled<R> {
+    pub(crate) runtime: R,
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+macro_rules! any_runtime {
+    ($self:ident.$runtime:tt) => {
+        fn connect(
+            $self: Arc<Self>,
+            address: ServerAddress,
+            deadline: Instant,
+        ) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+            Box::pin(async move { $self.$runtime.connect(&address, deadline).await })
+        }
+
+        fn sleep_until($self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {
+            Box::pin(async move { $self.$runtime.sleep_until(deadline).await })
+        }
+
+        fn now(&$self) -> Instant {
+            $self.$runtime.now()
+        }
+    };
+}
+
+impl<R: Spawn> AnyRuntime for Spawned<R> {
+    any_runtime!(self.0);
+
+    fn spawn(&self, driver: BoxFuture<()>) {
+        self.0.spawn(driver);
+    }
+
+    fn end(&self) {}
+}
+
+impl<R: Runtime> AnyRuntime for Polled<R> {
+    any_runtime!(self.runtime);
+
+    fn spawn(&self, driver: BoxFuture<()>) {
+        self.tasks.add(driver);
+    }
+
+    fn end(&self) {
+        self.tasks.end();
+    }
+}

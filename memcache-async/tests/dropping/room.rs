@@ -1,0 +1,331 @@
+//! Calls that wait because their server has enough to do.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::*;
+
+use memcache_async::proto::value::ValueRef;
+use memcache_async::{Limits, ToValue};
+
+const BACKLOG: usize = 10_000;
+const WINDOW: usize = 5_000;
+/// What the pipe to the server holds.
+const PIPE: usize = 2_000;
+const VALUE: usize = 1_000;
+
+/// A value that counts how often it is encoded: before that nothing of a call is kept.
+struct Counted {
+    value: String,
+    taken_in: Rc<Cell<usize>>,
+}
+
+impl ToValue for Counted {
+    fn to_value(&self) -> ValueRef<'_> {
+        self.taken_in.set(self.taken_in.get() + 1);
+        self.value.to_value()
+    }
+}
+
+type SetTask = Task<Result<(), Error>>;
+
+/// A server that reads nothing until it is told to, and sets that wait for it.
+struct Crowd {
+    net: Net,
+    client: Client,
+    taken_in: Rc<Cell<usize>>,
+    sets: Vec<SetTask>,
+}
+
+impl Crowd {
+    fn new(operation_timeout: Option<Duration>) -> Self {
+        let net = Net::new(1);
+        net.world.state().pipe_len = PIPE;
+        let limits = Limits { backlog: BACKLOG, window: WINDOW, ..Limits::default() };
+        let mut builder = net.builder().limits(limits);
+        if let Some(timeout) = operation_timeout {
+            builder = builder.operation_timeout(timeout);
+        }
+        let client = builder.build().expect("a client");
+        let mut crowd = Crowd { net, client, taken_in: Rc::default(), sets: Vec::new() };
+        let warm = get(&crowd.client, "warm");
+        drop(crowd.net.block_on(warm));
+        crowd.net.set_mode(0, Mode::Deaf);
+        crowd.net.peer(0, |peer| peer.heard.clear());
+        crowd
+    }
+
+    /// The next set: of `set0`, then `set1`, and so on.
+    fn set(&mut self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let (client, taken_in) = (self.client.clone(), self.taken_in.clone());
+        let key = format!("set{}", self.sets.len());
+        let value = Counted { value: "x".repeat(VALUE), taken_in };
+        async move { client.set(key, value, Expiry::Never).await }
+    }
+
+    fn start(&mut self, count: usize) {
+        for _ in 0..count {
+            let set = self.set();
+            let task = self.net.start(set);
+            self.sets.push(task);
+        }
+        self.net.run();
+    }
+
+    /// A set that only the test polls, and is in the queue.
+    fn hold(&mut self) -> usize {
+        let set = self.set();
+        let task = self.net.hold(set);
+        assert!(!self.net.poll(&task));
+        self.sets.push(task);
+        self.sets.len() - 1
+    }
+
+    /// The server reads and answers.
+    fn open(&mut self) {
+        self.net.set_mode(0, Mode::Up);
+    }
+
+    /// The sets that the server has been sent, in order.
+    fn heard(&self) -> Vec<usize> {
+        let lines = self.net.peer(0, harness::Peer::lines);
+        let number = |line: &String| line.strip_prefix("set set")?.split(' ').next()?.parse().ok();
+        lines.iter().filter_map(number).collect()
+    }
+
+    fn assert_bounded(&self) {
+        let bytes = self.taken_in.get() * (VALUE + 30);
+        assert!(bytes <= BACKLOG + VALUE + 30, "{bytes} bytes were taken in");
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_all_is_done_in_order() {
+    for pieces in [Pieces::WHOLE, Pieces::of(1), Pieces { read: 10, write: 100, answer: 3 }] {
+        let mut crowd = Crowd::new(None);
+        crowd.net.world.state().pieces = pieces;
+        crowd.start(500);
+        crowd.assert_bounded();
+        assert!(crowd.taken_in.get() >= BACKLOG / (VALUE + 30), "nobody waits for nothing");
+        assert!(crowd.net.world.state().pipes[0].unread() <= PIPE);
+        assert!(crowd.sets.iter().all(|set| !set.is_done()));
+        crowd.open();
+        // Those that come now do not overtake the others, and what is kept stays bounded.
+        for round in 0..100 {
+            for _ in 0..20 {
+                crowd.net.step();
+            }
+            if round < 20 {
+                let set = crowd.set();
+                let task = crowd.net.start(set);
+                crowd.sets.push(task);
+            }
+            let done = crowd.sets.iter().filter(|set| set.is_done()).count();
+            let kept = (crowd.taken_in.get() - done) * VALUE;
+            // Sets that are answered and not yet polled count as kept here.
+            assert!(kept <= BACKLOG + WINDOW + VALUE, "{kept}");
+        }
+        crowd.net.run();
+        for set in &crowd.sets {
+            assert!(set.take().expect("all are done").is_ok());
+        }
+        assert_eq!(crowd.net.now(), Duration::ZERO);
+        assert_eq!(crowd.heard(), Vec::from_iter(0..crowd.sets.len()));
+    }
+}
+
+/// The wake that a dropped call has had goes to the next.
+#[test]
+fn a_call_that_is_dropped_in_the_queue_passes_its_turn_on() {
+    for step in 0..80 {
+        let mut crowd = Crowd::new(None);
+        crowd.start(60);
+        crowd.assert_bounded();
+        let taken_in = crowd.taken_in.get();
+        crowd.open();
+        for _ in 0..step {
+            crowd.net.step();
+        }
+        // Of those that wait every second one, whether it has been woken or not.
+        let waiting = |crowd: &Crowd, at: usize| at >= crowd.taken_in.get() && at % 2 == 0;
+        let dropped: Vec<_> =
+            (taken_in..crowd.sets.len()).filter(|&at| waiting(&crowd, at)).collect();
+        assert!(step > 40 || !dropped.is_empty());
+        for &at in &dropped {
+            crowd.net.drop_task(&crowd.sets[at]);
+        }
+        crowd.net.run();
+        for (at, set) in crowd.sets.iter().enumerate() {
+            assert_eq!(set.is_done(), !dropped.contains(&at), "{at}, after {step} steps");
+        }
+        let all = 0..crowd.sets.len();
+        let expected: Vec<_> = all.filter(|at| !dropped.contains(at)).collect();
+        assert_eq!(crowd.heard(), expected);
+        assert_eq!(crowd.net.now(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn whoever_is_woken_and_does_not_come_holds_up_nobody() {
+    for held in [1, 15, 16, 17, 40] {
+        let mut crowd = Crowd::new(None);
+        crowd.start(20);
+        let first = crowd.sets.len();
+        for _ in 0..held {
+            crowd.hold();
+        }
+        crowd.start(20);
+        crowd.open();
+        crowd.net.run();
+        for (at, set) in crowd.sets.iter().enumerate() {
+            assert_eq!(set.is_done(), !(first..first + held).contains(&at), "{at} of {held}");
+        }
+        // They come after all.
+        for at in first..first + held {
+            assert!(crowd.net.is_woken(&crowd.sets[at]));
+            crowd.net.release(&crowd.sets[at]);
+        }
+        crowd.net.run();
+        assert!(crowd.sets.iter().all(Task::is_done));
+        assert_eq!(crowd.net.now(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_too_long_is_told_that_its_server_is_busy() {
+    let mut crowd = Crowd::new(Some(SECOND));
+    crowd.start(20);
+    let taken_in = crowd.taken_in.get();
+    crowd.net.advance(SECOND / 2);
+    crowd.start(20);
+    assert_eq!(crowd.taken_in.get(), taken_in);
+    let count = |crowd: &Crowd| crowd.sets.iter().filter(|set| set.is_done()).count();
+    crowd.net.advance(SECOND / 2 - Duration::from_nanos(1));
+    assert_eq!(count(&crowd), 0);
+    crowd.net.advance(Duration::from_nanos(1));
+    for at in 0..20 {
+        let error = crowd.sets[at].take().expect("its time is over").expect_err("no room");
+        match error {
+            Error::Busy => assert!(at >= taken_in),
+            error => {
+                assert!(at < taken_in);
+                assert_eq!(failure(&error), &FailureKind::OperationTimeout);
+            }
+        }
+    }
+    assert_eq!(count(&crowd), 0, "the others have another half second");
+    crowd.net.advance(SECOND / 2);
+    for at in 20..40 {
+        let error = crowd.sets[at].take().expect("its time is over").expect_err("no room");
+        assert!(matches!(error, Error::Busy), "{at}: {error}");
+    }
+    assert_eq!(crowd.taken_in.get(), taken_in, "nothing of them was kept");
+}
+
+#[test]
+fn those_that_wait_when_the_client_is_closed_are_told() {
+    let mut crowd = Crowd::new(None);
+    crowd.start(30);
+    let taken_in = crowd.taken_in.get();
+    let closing = crowd.net.start(close(&crowd.client));
+    crowd.net.run();
+    for (at, set) in crowd.sets.iter().enumerate() {
+        assert_eq!(set.is_done(), at >= taken_in);
+        if let Some(result) = set.take() {
+            assert!(matches!(result, Err(Error::Closed)));
+        }
+    }
+    crowd.open();
+    crowd.net.finish(&closing);
+    crowd.net.run();
+    for set in &crowd.sets[..taken_in] {
+        assert!(set.take().expect("it was under way").is_ok());
+    }
+    assert_eq!(crowd.net.now(), Duration::ZERO);
+}
+
+/// The server is given up, or lost, or left: whoever waits for it goes on.
+#[test]
+fn those_that_wait_go_on_when_the_connection_ends() {
+    for (end, dead) in [("timeout", true), ("lost", false), ("closed", false), ("left", false)] {
+        let mut crowd = Crowd::new(None);
+        crowd.start(50);
+        match end {
+            "timeout" => crowd.net.advance(SOCKET_TIMEOUT),
+            "lost" => crowd.net.world.state().pipes[0].cut(),
+            "closed" => crowd.net.hang_up(0),
+            _ => crowd.client.disconnect_all(),
+        }
+        crowd.open();
+        crowd.net.run();
+        let results: Vec<_> = crowd.sets.iter().map(|set| set.take().expect(end)).collect();
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        assert_eq!(failed == results.len(), dead, "{end}: {failed}");
+        for result in results.iter().filter_map(|result| result.as_ref().err()) {
+            assert!(!matches!(result, Error::Busy | Error::Closed), "{end}: {result}");
+        }
+        crowd.assert_ended_well(dead);
+    }
+}
+
+impl Crowd {
+    fn assert_ended_well(&mut self, dead: bool) {
+        if dead {
+            self.net.advance(DEAD_RETRY);
+        }
+        let client = self.client.clone();
+        let number = self.sets.len() - 1;
+        let value = self.net.block_on(async move {
+            let key = format!("set{number}");
+            client.set(&*key, "new", Expiry::Never).await?;
+            client.get::<String>(key).await
+        });
+        assert_eq!(value.expect("the server is there").as_deref(), Some("new"));
+    }
+}
+
+/// A call on many keys waits for each server that has enough to do, one after the other, and no longer
+/// than it may.
+#[test]
+fn a_call_on_many_keys_keeps_its_place_and_its_time() {
+    let mut net = Net::new(2);
+    net.world.state().pipe_len = PIPE;
+    let limits = Limits { backlog: BACKLOG, window: WINDOW, ..Limits::default() };
+    let builder = net.builder().limits(limits).operation_timeout(SECOND);
+    let client = builder.build().expect("a client");
+    // Connected, and which key is whose.
+    let mut keys = [Vec::new(), Vec::new()];
+    for number in 0..200 {
+        let key = format!("key{number}");
+        drop(net.block_on(get(&client, &key)));
+        let server = usize::from(net.peer(0, |peer| peer.lines()).is_empty());
+        keys[server].push(key);
+    }
+    for server in [0, 1] {
+        net.set_mode(server, Mode::Deaf);
+    }
+    let mut fill_up = |net: &mut Net, server: usize, count: usize| {
+        for key in keys[server].drain(..count) {
+            let client = client.clone();
+            net.start(async move { client.set(key, "x".repeat(VALUE), Expiry::Never).await });
+        }
+        net.run();
+    };
+    fill_up(&mut net, 0, 12);
+    let many = {
+        let client = client.clone();
+        net.start(async move { client.delete_many(["a", "b", "c"]).await })
+    };
+    net.run();
+    let began = net.now();
+    net.advance(SECOND / 2);
+    // Later comers at the other server.
+    fill_up(&mut net, 1, 20);
+    net.advance(SECOND / 4);
+    net.set_mode(0, Mode::Up);
+    net.run();
+    assert!(!many.is_done(), "now it waits for the other server");
+    let error = net.finish(&many).expect_err("it waits for too long");
+    assert!(matches!(error, Error::Busy), "{error}");
+    assert_eq!(net.now() - began, SECOND);
+}
