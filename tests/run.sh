@@ -4,7 +4,7 @@
 #   ./tests/run.sh                              the tests, against the memcached on the path
 #   MEMCACHED=/path/to/memcached ./tests/run.sh the same against another build of the server
 #   MEMCACHE_TESTS_OPERATIONS=1000 EQUIVALENCE_SEQUENCES=1000 ./tests/run.sh
-#                                               with the two long tests cut short
+#                                               with the long tests cut short
 #   ./tests/run.sh ARGUMENTS...                 arguments go to cargo test
 set -euo pipefail
 

@@ -1,13 +1,27 @@
 //! The harness of the tests.
 
+pub mod api;
+mod bare;
+mod counted;
 mod full;
+mod load;
 mod memcached;
+mod patience;
+pub mod process;
 mod relay;
 mod scripted;
 mod target;
+mod tokio_runtime;
+mod virtual_time;
 
+pub use bare::Bare;
+pub use counted::{Counted, Counts};
 pub use full::Full;
+pub use load::{Caller, Tally, Worker};
 pub use memcached::Memcached;
+pub use patience::{block_on, poll_times, settles};
 pub use relay::Relay;
 pub use scripted::{Scripted, Seen, Step};
 pub use target::Target;
+pub use tokio_runtime::Tokio;
+pub use virtual_time::{Line, Network, VirtualServer};

@@ -90,6 +90,23 @@ impl Memcached {
         connect(self.port).expect("the server accepts a connection")
     }
 
+    /// How many connections it has taken so far, with the one that asks.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not tell.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let mut stream = self.connect();
+        stream.write_all(b"stats\r\nquit\r\n").expect("sent");
+        let lines = BufReader::new(stream).lines().map(|line| line.expect("answered"));
+        let mut totals = lines.filter_map(|line| {
+            line.strip_prefix("STAT total_connections ")
+                .map(|total| total.parse().expect("a number"))
+        });
+        totals.next().expect("the number of connections")
+    }
+
     /// Kills it, as a crash would. [`Memcached::restart`] brings it back.
     pub fn kill(&mut self) {
         if let Some(Running { mut server, mut guard }) = self.running.take() {

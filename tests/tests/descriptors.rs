@@ -2,27 +2,19 @@
 //!
 //! That sessions are not used across a fork is not tested here: there is no fork without unsafe code.
 
-use std::fs;
 use std::net::TcpListener;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memcache_sync::{Client, Expiry, Value};
-use memcache_tests::{Full, Memcached, Scripted, Step};
-
-/// How many descriptors this process has open.
-fn open() -> usize {
-    fs::read_dir("/proc/self/fd").expect("this process's descriptors").count()
-}
+use memcache_tests::process::descriptors;
+use memcache_tests::{Full, Memcached, Scripted, Step, settles};
 
 /// Waits for the threads that are still closing theirs. There are to be `expected` or fewer.
 fn assert_settles(expected: usize, what: &str) {
-    let end = Instant::now() + Duration::from_secs(5);
-    while open() > expected && Instant::now() < end {
-        thread::sleep(Duration::from_millis(5));
-    }
-    println!("{what}: {} open, {expected} expected", open());
-    assert!(open() <= expected, "{what}: {} open, {expected} expected", open());
+    let settled = settles(|| descriptors() <= expected);
+    println!("{what}: {} open, {expected} expected", descriptors());
+    assert!(settled, "{what}: {} open, {expected} expected", descriptors());
 }
 
 /// The only test of this program: others would open descriptors beside it.
@@ -32,7 +24,7 @@ fn no_descriptor_is_left_open() {
     let addresses = || [first.address(), second.address()];
     let quick = || Client::builder().socket_timeout(Duration::from_millis(30));
     let keys = || (0..50).map(|number| format!("key{number}"));
-    let before = open();
+    let before = descriptors();
 
     let client = Client::new(addresses()).expect("addresses");
     for _ in 0..200 {
@@ -78,7 +70,7 @@ fn no_descriptor_is_left_open() {
     let garbage = Scripted::replying("garbage\r\n");
     let silent = Scripted::silent();
     let full = Full::start();
-    let with_servers = open();
+    let with_servers = descriptors();
     for (name, address, rounds) in [
         ("a server that closes", closing.address(), 100),
         ("garbage", garbage.address(), 100),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use memcache_proto::routing::ServerAddress;
 use memcache_sync::{Client, Connector, Expiry, Sockets, StatsArgument, Stream};
+use memcache_tests::api::{Api, Config};
 use memcache_tests::{Full, Memcached, Scripted, Step};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -28,89 +29,102 @@ fn time<T>(what: &str, expected: Duration, call: impl FnOnce() -> T) -> T {
     result
 }
 
-#[test]
-fn three_silent_servers_of_four_cost_one_timeout() {
-    let memcached = Memcached::start();
-    let silent = [Scripted::silent(), Scripted::silent(), Scripted::silent()];
-    type Call = fn(&Client) -> usize;
-    let calls: &[(&str, Call)] = &[
-        ("get many", |c| c.get_many::<u8, _>(keys()).expect("asked").failed.len()),
-        ("set many", |c| {
-            let items = keys().into_iter().map(|key| (key, 1));
-            c.set_many(items, Expiry::Never).expect("asked").failed.len()
-        }),
-        ("delete many", |c| c.delete_many(keys()).expect("asked").failed.len()),
-        ("version", |c| c.version().expect("asked").0.iter().filter(|it| it.1.is_err()).count()),
-        ("stats", |c| {
-            let stats = c.stats(StatsArgument::General).expect("asked");
-            stats.0.iter().filter(|it| it.1.is_err()).count()
-        }),
-        ("flush_all", |c| {
-            c.flush_all().expect("asked").0.iter().filter(|it| it.1.is_err()).count()
-        }),
-    ];
-    for (name, call) in calls {
-        let client = Client::builder()
-            .servers(silent.iter().map(Scripted::address))
+memcache_tests::each_client! {
+    any_client {
+        three_silent_servers_of_four_cost_one_timeout,
+        three_servers_of_four_that_do_not_accept_cost_one_timeout,
+        slow_servers_are_waited_for_at_once,
+    }
+}
+
+/// What every client does.
+mod any_client {
+    use super::*;
+
+    pub(crate) fn three_silent_servers_of_four_cost_one_timeout<A: Api>() {
+        let memcached = Memcached::start();
+        let silent = [Scripted::silent(), Scripted::silent(), Scripted::silent()];
+        type Call<A> = fn(&A) -> usize;
+        let calls: &[(&str, Call<A>)] = &[
+            ("get many", |c| c.get_many::<u8, _>(keys()).expect("asked").failed.len()),
+            ("set many", |c| {
+                let items = keys().into_iter().map(|key| (key, 1));
+                c.set_many(items, Expiry::Never).expect("asked").failed.len()
+            }),
+            ("delete many", |c| c.delete_many(keys()).expect("asked").failed.len()),
+            ("version", |c| {
+                c.version().expect("asked").0.iter().filter(|it| it.1.is_err()).count()
+            }),
+            ("stats", |c| {
+                let stats = c.stats(StatsArgument::General).expect("asked");
+                stats.0.iter().filter(|it| it.1.is_err()).count()
+            }),
+            ("flush_all", |c| {
+                c.flush_all().expect("asked").0.iter().filter(|it| it.1.is_err()).count()
+            }),
+        ];
+        for (name, call) in calls {
+            let client: A = Config::default()
+                .servers(silent.iter().map(Scripted::address))
+                .server(&memcached.address())
+                .socket_timeout(TIMEOUT)
+                .build()
+                .expect("addresses");
+            let failed = time(name, TIMEOUT, || call(&client));
+            let expected = if name.ends_with("many") { 100..=190 } else { 3..=3 };
+            assert!(expected.contains(&failed), "{name}: {failed} failed");
+            // They are dead now and cost nothing more.
+            time(name, Duration::ZERO, || call(&client));
+        }
+    }
+
+    pub(crate) fn three_servers_of_four_that_do_not_accept_cost_one_timeout<A: Api>() {
+        let memcached = Memcached::start();
+        let full = [Full::start(), Full::start(), Full::start()];
+        let client: A = Config::default()
+            .servers(full.iter().map(Full::address))
             .server(&memcached.address())
             .socket_timeout(TIMEOUT)
             .build()
             .expect("addresses");
-        let failed = time(name, TIMEOUT, || call(&client));
-        let expected = if name.ends_with("many") { 100..=190 } else { 3..=3 };
-        assert!(expected.contains(&failed), "{name}: {failed} failed");
-        // They are dead now and cost nothing more.
-        time(name, Duration::ZERO, || call(&client));
+        let items = keys().into_iter().map(|key| (key.clone(), key));
+        let stored = time("set many", TIMEOUT, || client.set_many(items, Expiry::Never));
+        let stored = stored.expect("asked");
+        // Ten candidates are tried for a key; of some keys none is the server that is left.
+        assert!(stored.failed.len() < 30, "{:?}", stored.failed);
+        for (_, error) in &stored.failed {
+            assert!(error.to_string().contains("no connection could be made: "), "{error}");
+            assert!(error.to_string().contains("timed out"), "{error}");
+        }
+        let found = time("get many", Duration::ZERO, || client.get_many::<String, _>(keys()));
+        let found = found.expect("asked");
+        assert_eq!((found.result.len(), found.failed.len()), (stored.result, stored.failed.len()));
+        assert!(found.result.iter().all(|(key, value)| key == value));
     }
-}
 
-#[test]
-fn three_servers_of_four_that_do_not_accept_cost_one_timeout() {
-    let memcached = Memcached::start();
-    let full = [Full::start(), Full::start(), Full::start()];
-    let client = Client::builder()
-        .servers(full.iter().map(Full::address))
-        .server(&memcached.address())
-        .socket_timeout(TIMEOUT)
-        .build()
-        .expect("addresses");
-    let items = keys().into_iter().map(|key| (key.clone(), key));
-    let stored = time("set many", TIMEOUT, || client.set_many(items, Expiry::Never));
-    let stored = stored.expect("asked");
-    // Ten candidates are tried for a key; of some keys none is the server that is left.
-    assert!(stored.failed.len() < 30, "{:?}", stored.failed);
-    for (_, error) in &stored.failed {
-        assert!(error.to_string().contains("no connection could be made: "), "{error}");
-        assert!(error.to_string().contains("timed out"), "{error}");
+    pub(crate) fn slow_servers_are_waited_for_at_once<A: Api>() {
+        let slow = |reply: &str| {
+            let servers: Vec<_> = (0..4)
+                .map(|_| Scripted::always([Step::Lines(1), Step::Wait(PAUSE), Step::send(reply)]))
+                .collect();
+            let config = Config::default().servers(servers.iter().map(Scripted::address));
+            let client: A = config.build().expect("addresses");
+            (servers, client)
+        };
+        let (_servers, client) = slow("VERSION 1.2.3\r\n");
+        let versions = time("version", PAUSE, || client.version().expect("asked"));
+        assert_eq!(versions.into_result().expect("answered").len(), 4);
+        let (_servers, client) = slow("STAT a b\r\nEND\r\n");
+        let stats = time("stats", PAUSE, || client.stats(StatsArgument::General).expect("asked"));
+        assert_eq!(stats.into_result().expect("answered").len(), 4);
+        let (_servers, client) = slow("OK\r\n");
+        let flushed = time("flush_all", PAUSE, || client.flush_all().expect("asked"));
+        assert_eq!(flushed.into_result().expect("answered").len(), 4);
+        let (servers, client) = slow("END\r\n");
+        let found = time("get many", PAUSE, || client.get_many::<u8, _>(keys()).expect("asked"));
+        assert!(found.into_result().expect("answered").is_empty());
+        assert!(servers.iter().all(|server| server.seen().len() == 1), "each was asked once");
     }
-    let found = time("get many", Duration::ZERO, || client.get_many::<String, _>(keys()));
-    let found = found.expect("asked");
-    assert_eq!((found.result.len(), found.failed.len()), (stored.result, stored.failed.len()));
-    assert!(found.result.iter().all(|(key, value)| key == value));
-}
-
-#[test]
-fn slow_servers_are_waited_for_at_once() {
-    let slow = |reply: &str| {
-        let servers: Vec<_> = (0..4)
-            .map(|_| Scripted::always([Step::Lines(1), Step::Wait(PAUSE), Step::send(reply)]))
-            .collect();
-        let client = Client::new(servers.iter().map(Scripted::address)).expect("addresses");
-        (servers, client)
-    };
-    let (_servers, client) = slow("VERSION 1.2.3\r\n");
-    let versions = time("version", PAUSE, || client.version().expect("asked"));
-    assert_eq!(versions.into_result().expect("answered").len(), 4);
-    let (_servers, client) = slow("STAT a b\r\nEND\r\n");
-    let stats = time("stats", PAUSE, || client.stats(StatsArgument::General).expect("asked"));
-    assert_eq!(stats.into_result().expect("answered").len(), 4);
-    let (_servers, client) = slow("OK\r\n");
-    let flushed = time("flush_all", PAUSE, || client.flush_all().expect("asked"));
-    assert_eq!(flushed.into_result().expect("answered").len(), 4);
-    let (servers, client) = slow("END\r\n");
-    let found = time("get many", PAUSE, || client.get_many::<u8, _>(keys()).expect("asked"));
-    assert!(found.into_result().expect("answered").is_empty());
-    assert!(servers.iter().all(|server| server.seen().len() == 1), "each was asked once");
 }
 
 /// Connects as ever, and takes its time to say so.

@@ -3,10 +3,10 @@
 
 use std::env;
 use std::error::Error;
-use std::fs;
 use std::time::Instant;
 
 use memcache_sync::{Client, Expiry};
+use memcache_tests::process::peak;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -18,11 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys: Vec<String> = (0..count).map(key).collect();
     let bytes = match operation.as_str() {
         "get" => {
-            let before = peak()?;
+            let before = peak();
             let started = Instant::now();
             let many = client.get_many::<Vec<u8>, _>(keys)?;
             let took = started.elapsed();
-            let after = peak()?;
+            let after = peak();
             let found = many.into_result()?;
             println!("took {took:.1?}");
             println!("before {before}\nafter {after}\nfound {}", found.len());
@@ -40,11 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 })
                 .collect();
             let bytes: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
-            let before = peak()?;
+            let before = peak();
             let started = Instant::now();
             let stored = client.set_many(items, Expiry::Never)?;
             println!("took {:.1?}", started.elapsed());
-            println!("before {before}\nafter {}\nfound {}", peak()?, stored.into_result()?);
+            println!("before {before}\nafter {}\nfound {}", peak(), stored.into_result()?);
             bytes
         }
         _ => return Err(format!("no operation {operation}").into()),
@@ -60,12 +60,4 @@ fn key(number: usize) -> String {
 /// 100 bytes that begin with the key.
 fn value(key: &str) -> Vec<u8> {
     format!("{key:.<100}").into_bytes()
-}
-
-/// The most memory this process has had so far, in bytes.
-fn peak() -> Result<usize, Box<dyn Error>> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    let kib: usize = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib << 10)
 }

@@ -1,0 +1,83 @@
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+use memcache_async::{AsyncStd, Builder, Smol, Spawn};
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::Tokio;
+
+/// [`memcache_async::Client`] on the runtime `R`, with a thread that waits for each call.
+#[derive(Clone, Debug)]
+pub struct AsyncClient<R> {
+    client: memcache_async::Client,
+    runtime: PhantomData<fn() -> R>,
+}
+
+/// A runtime, and what waits for a future there.
+pub trait BlockOn: Spawn + Sized {
+    /// What a client on it is called in reports.
+    const NAME: &'static str;
+
+    /// The runtime.
+    fn start() -> Self;
+
+    /// Waits for a future.
+    fn block_on<T>(future: impl Future<Output = T>) -> T;
+}
+
+impl BlockOn for Smol {
+    const NAME: &'static str = "memcache-async on smol";
+
+    fn start() -> Self {
+        Smol::new()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+}
+
+impl BlockOn for AsyncStd {
+    const NAME: &'static str = "memcache-async on async-std";
+
+    fn start() -> Self {
+        AsyncStd
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        async_std::task::block_on(future)
+    }
+}
+
+/// The threads of tokio. Those of the others are as global.
+static TOKIO: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads for tokio"));
+
+impl BlockOn for Tokio {
+    const NAME: &'static str = "memcache-async on tokio";
+
+    fn start() -> Self {
+        Tokio(TOKIO.handle().clone())
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        TOKIO.block_on(future)
+    }
+}
+
+impl<R: BlockOn> Api for AsyncClient<R> {
+    const NAME: &'static str = R::NAME;
+    const SHARES_CONNECTIONS: bool = true;
+
+    fn new(config: &Config) -> Result<Self, Error> {
+        let client = configured!(Builder::new(R::start()), config).build()?;
+        Ok(AsyncClient { client, runtime: PhantomData })
+    }
+
+    fn forget_dead_hosts(&self) {
+        self.client.forget_dead_hosts();
+    }
+
+    calls! { forward [self, [self.client.], call => R::block_on(call)] }
+}

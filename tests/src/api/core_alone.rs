@@ -1,0 +1,151 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memcache_sync::proto::Time;
+use memcache_sync::proto::client::calls::{self, Answer, Call, Calls};
+use memcache_sync::proto::client::{Action, Client, ConnectionId};
+
+use super::*;
+use crate::virtual_time::Line;
+
+/// The core without an adapter: no socket, and no time but that of its [`Network`].
+#[derive(Debug)]
+pub struct CoreAlone {
+    network: Network,
+    calls: Calls,
+    driven: Mutex<Driven>,
+}
+
+/// A core client and its connections.
+#[derive(Debug)]
+struct Driven {
+    client: Client,
+    network: Network,
+    lines: HashMap<ConnectionId, Line>,
+    /// What could not be done when it was asked for.
+    waiting: Vec<Action>,
+}
+
+impl CoreAlone {
+    fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        let (id, mut answer) = call.submit(&self.calls, |operation| {
+            let submitted = driven.client.submit(operation, self.network.now());
+            submitted.map_err(|rejected| rejected.reason.into())
+        })?;
+        loop {
+            if let Some(outcome) = driven.client.take(id) {
+                return answer.finish(outcome, &self.calls, |_| None);
+            }
+            driven.step();
+            if C::Answer::IN_PARTS {
+                answer.take(driven.client.take_replies(id), &self.calls);
+            }
+        }
+    }
+}
+
+impl Driven {
+    /// Does once all that can be done.
+    fn step(&mut self) {
+        let now = self.network.now();
+        let mut actions = std::mem::take(&mut self.waiting);
+        while let Some(action) = self.client.poll_action(now) {
+            actions.push(action);
+        }
+        let mut progress = false;
+        for action in actions {
+            if self.act(action, now) {
+                progress = true;
+            } else {
+                self.waiting.push(action);
+            }
+        }
+        // Every server here answers at once.
+        assert!(progress, "the client waits for nothing: {:?}", self.waiting);
+    }
+
+    /// Whether that could be done now.
+    fn act(&mut self, action: Action, now: Time) -> bool {
+        match action {
+            Action::Connect { connection, .. } => {
+                let server = self.client.cluster().server(connection.server());
+                let address = server.expect("it is of this cluster").address.to_string();
+                match self.network.connect(&address) {
+                    Some(line) => {
+                        self.lines.insert(connection, line);
+                        self.client.connected(connection, now);
+                    }
+                    None => self.client.connect_failed(connection, now),
+                }
+            }
+            Action::Close(connection) => drop(self.lines.remove(&connection)),
+            Action::Transmit(connection) => {
+                // It may have been closed since it was asked for.
+                let Some(line) = self.lines.get_mut(&connection) else { return true };
+                let bytes = self.client.transmit(connection);
+                let len = line.write(bytes);
+                if len == 0 && !bytes.is_empty() {
+                    return false;
+                }
+                self.client.transmitted(connection, len, now);
+            }
+            Action::Receive(connection) => {
+                let Some(line) = self.lines.get_mut(&connection) else { return true };
+                let len = line.read(self.client.receive_buffer(connection));
+                if len == 0 && !line.is_closed() {
+                    return false;
+                }
+                self.client.received(connection, len, now);
+            }
+        }
+        true
+    }
+}
+
+impl Api for CoreAlone {
+    const NAME: &'static str = "the core alone";
+    const SHARES_CONNECTIONS: bool = false;
+
+    fn new(config: &Config) -> Result<Self, Error> {
+        let network = config.network.clone().expect("the core alone reaches no sockets");
+        let mut core = calls::Config::default();
+        core.settings.key_prefix = config.key_prefix.clone().into();
+        core.settings.resend_stores = config.resend_stores;
+        core.settings.operation_timeout = config.operation_timeout;
+        if let Some(timeout) = config.socket_timeout {
+            core.settings.socket_timeout = timeout;
+        }
+        if let Some(retry) = config.dead_retry {
+            core.settings.dead_retry = retry;
+        }
+        core.transcoder.min_compress_len = config.min_compress_len;
+        for (address, weight) in &config.servers {
+            core.add_server(address, *weight);
+        }
+        let (cluster, transcoder) = core.build()?;
+        let cluster = Arc::new(cluster);
+        let driven = Driven {
+            client: Client::new(cluster.clone()),
+            network: network.clone(),
+            lines: HashMap::new(),
+            waiting: Vec::new(),
+        };
+        let clock = network.clone();
+        let calls = Calls::new(cluster, transcoder, move || clock.unix_now());
+        Ok(CoreAlone { network, calls, driven: Mutex::new(driven) })
+    }
+
+    fn forget_dead_hosts(&self) {
+        self.calls.cluster().health().forget_dead_hosts();
+    }
+
+    fn pause(&self, time: Duration) {
+        self.network.pass(time);
+    }
+
+    fn unix_now(&self) -> u64 {
+        self.network.unix_now()
+    }
+
+    calls! { forward [self, [calls::], call => self.run(call)] }
+}

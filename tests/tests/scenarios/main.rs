@@ -1,0 +1,137 @@
+//! What an application does, with every client, against the server in memory and a real memcached; the
+//! core alone against the server in memory, on virtual time.
+
+mod bytes;
+mod items;
+mod servers;
+mod time;
+mod values;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use memcache_async::{AsyncStd, Smol};
+use memcache_sync::{Expiry, FromValue};
+use memcache_tests::api::{Api, AsyncClient, Config, CoreAlone, SyncClient};
+use memcache_tests::{Target, Tokio};
+
+const NEVER: Expiry = Expiry::Never;
+
+/// Two servers of one kind, and a client of the first.
+struct Context<A> {
+    first: Target,
+    second: Target,
+    client: A,
+}
+
+impl<A: Api> Context<A> {
+    fn new(first: Target) -> Self {
+        let second = first.another();
+        let client = first.config().build().expect("an address");
+        Context { first, second, client }
+    }
+
+    /// A client of both, the second with twice the weight.
+    fn cluster(&self) -> Config {
+        self.first.config().weighted_server(&self.second.address(), 2)
+    }
+
+    fn builder(&self) -> Config {
+        self.first.config()
+    }
+}
+
+type Scenario<A> = fn(&Context<A>);
+
+/// Each leaves the servers as the next expects them.
+fn scenarios<A: Api>() -> Vec<(&'static str, Scenario<A>)> {
+    vec![
+        ("set, get, gets, gat", items::lookups),
+        ("storage commands", items::storage),
+        ("cas", items::cas),
+        ("delete and touch", items::delete_and_touch),
+        ("counters", items::counters),
+        ("values", values::values),
+        ("sizes", values::sizes),
+        ("keys", values::keys),
+        ("key prefix", values::prefix),
+        ("compression", values::compression),
+        ("many keys", servers::many),
+        ("many large values", servers::many_large),
+        ("a weighted cluster", servers::cluster),
+        ("a Unix socket", servers::unix_socket),
+        ("expiries", time::expiries),
+        ("stats and version", servers::stats),
+        ("flush_all", time::flush),
+        ("flush_all with a delay", time::flush_delayed),
+    ]
+}
+
+#[test]
+fn the_core_alone_on_virtual_time() {
+    check::<CoreAlone>([Target::on_virtual_time()]);
+}
+
+#[test]
+fn the_sync_client() {
+    check::<SyncClient>(Target::both());
+}
+
+#[test]
+fn the_async_client_on_smol() {
+    check::<AsyncClient<Smol>>(Target::both());
+}
+
+#[test]
+fn the_async_client_on_async_std() {
+    check::<AsyncClient<AsyncStd>>(Target::both());
+}
+
+#[test]
+fn the_async_client_on_tokio() {
+    check::<AsyncClient<Tokio>>(Target::both());
+}
+
+/// Runs every scenario with a client against each of `targets`.
+fn check<A: Api>(targets: impl IntoIterator<Item = Target>) {
+    let failed: Vec<String> = thread::scope(|scope| {
+        let runs = targets.into_iter().map(|target| scope.spawn(|| run::<A>(target)));
+        let runs: Vec<_> = runs.collect();
+        runs.into_iter().flat_map(|run| run.join().expect("scenarios are caught")).collect()
+    });
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Runs every scenario and returns those that failed.
+fn run<A: Api>(target: Target) -> Vec<String> {
+    let context = Context::<A>::new(target);
+    let mut failed = Vec::new();
+    for (name, scenario) in scenarios() {
+        let what = format!("{name}, by {}, against {}", A::NAME, context.first);
+        match catch_unwind(AssertUnwindSafe(|| scenario(&context))) {
+            Ok(()) => println!("ok: {what}"),
+            Err(_) => failed.push(what),
+        }
+    }
+    failed
+}
+
+fn get<V: FromValue>(client: &impl Api, key: &str) -> Option<V> {
+    client.get(key).expect(key)
+}
+
+fn text(client: &impl Api, key: &str) -> Option<String> {
+    get(client, key)
+}
+
+/// Bytes that are nowhere the same as elsewhere.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_u32;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
