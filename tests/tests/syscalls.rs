@@ -123,9 +123,9 @@ fn a_lone_task_sends_once_and_receives_twice() {
         assert!((0.99..=1.01).contains(&sends), "{place}: {client:?}");
         let receives = client.total(&["recvfrom", "readv", "recvmsg"]);
         assert!((1.99..=2.01).contains(&receives), "{place}: {client:?}");
-        // How often the threads of smol pass the waiting on to each other is not always the same.
+        // How often the threads of smol wake each other is the scheduler's affair.
         let [ours, least] =
-            [&client, &bare].map(|cost| cost.total_without(&["sendto", "recvfrom"]));
+            [&client, &bare].map(|cost| cost.total_without(&["sendto", "recvfrom", "futex"]));
         assert!(ours < least + 2.0, "{place}: {client:?}, a bare loop: {bare:?}");
     }
 }
