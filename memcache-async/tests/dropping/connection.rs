@@ -186,6 +186,25 @@ fn many_keys_go_through_a_narrow_pipe() {
 }
 
 #[test]
+fn what_was_not_sent_is_not_sent() {
+    let mut net = world();
+    net.world.state().pipe_len = 100;
+    net.set_mode(0, Mode::Deaf);
+    let mut connection = connect(&net);
+    // One that is on its way, and two that wait behind it.
+    let large = "x".repeat(100_000);
+    assert!(net.poll_times(3, connection.set("large", &large, Expiry::Never)).is_none());
+    assert!(net.poll_times(3, connection.get::<String>("a")).is_none());
+    assert!(net.poll_times(3, connection.set("dropped", "it", Expiry::Never)).is_none());
+    net.set_mode(0, Mode::Up);
+    let value = net.wait_for(connection.get::<String>("b")).expect("the server is there");
+    assert_eq!(value, Some(value_of("b")));
+    let mut lines = net.peer(0, harness::Peer::lines);
+    lines.retain(|line| line.len() < 1000);
+    assert_eq!(lines, ["set large 16 0 100000", "get b"]);
+}
+
+#[test]
 fn the_stream_comes_back() {
     let mut net = world();
     let mut connection = connect(&net);

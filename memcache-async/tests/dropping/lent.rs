@@ -2,6 +2,8 @@
 
 use crate::*;
 
+use memcache_async::Limits;
+
 /// A client whose next call does its own reading and writing.
 fn lone(net: &mut Net) -> Client {
     fill(net, ["lone", "a", "b", "c", "d"]);
@@ -30,21 +32,28 @@ fn a_lone_call_needs_no_driver_and_no_read_in_vain() {
 
 #[test]
 fn a_call_that_is_never_polled_again_holds_up_nobody() {
-    for others in 1..4 {
-        let mut net = Net::new(1);
-        let client = lone(&mut net);
-        let held = net.hold(get(&client, "a"));
-        assert!(!net.poll(&held));
-        let started: Vec<_> =
-            ["b", "c", "d"][..others].iter().map(|key| start_get(&mut net, &client, key)).collect();
-        for (task, key) in started.iter().zip(["b", "c", "d"]) {
-            assert_eq!(found(net.finish(task)), value_of(key));
+    for backlog in [1 << 20, 1] {
+        for others in 1..4 {
+            let mut net = Net::new(1);
+            fill(&net, ["lone", "a", "b", "c", "d"]);
+            // With the smaller one the others have to wait until the first has been answered.
+            let limits = Limits { backlog, ..Limits::default() };
+            let client = net.builder().limits(limits).build().expect("a client");
+            grow_lone(&mut net, &client);
+            let held = net.hold(get(&client, "a"));
+            assert!(!net.poll(&held));
+            let keys = &["b", "c", "d"][..others];
+            let started: Vec<_> =
+                keys.iter().map(|key| start_get(&mut net, &client, key)).collect();
+            for (task, key) in started.iter().zip(keys) {
+                assert_eq!(found(net.finish(task)), value_of(key));
+            }
+            assert_eq!(net.now(), Duration::ZERO);
+            // Its own answer is there when it wants it.
+            assert!(net.poll(&held));
+            assert_eq!(found(held.take().expect("it is done")), value_of("a"));
+            assert_eq!(net.accepted(0), 1);
         }
-        assert_eq!(net.now(), Duration::ZERO);
-        // Its own answer is there when it wants it.
-        assert!(net.poll(&held));
-        assert_eq!(found(held.take().expect("it is done")), value_of("a"));
-        assert_eq!(net.accepted(0), 1);
     }
 }
 
@@ -62,19 +71,33 @@ fn an_answer_that_nobody_takes_does_not_make_its_server_dead() {
     assert_eq!(net.accepted(0), 1);
 }
 
+/// However long the driver has slept, and whether or not it still had a timer.
 #[test]
 fn a_server_that_says_nothing_is_found_out() {
-    let mut net = Net::new(1);
-    let client = lone(&mut net);
-    net.set_mode(0, Mode::Silent);
-    let began = net.now();
-    let error = net.block_on(get(&client, "a")).expect_err("nothing is answered");
-    assert!(matches!(failure(&error), FailureKind::SocketTimeout), "{error}");
-    // The driver's timer is up to one timeout old, the operation is not.
-    assert_eq!(net.now() - began, SOCKET_TIMEOUT);
-    assert_eq!(net.streams(), 0);
-    let error = net.block_on(get(&client, "a")).expect_err("the server is dead");
-    assert!(matches!(failure(&error), FailureKind::AllDead), "{error}");
+    for timeout in [SOCKET_TIMEOUT, SECOND / 5] {
+        for idle in [Duration::ZERO, SECOND / 2, 60 * SECOND] {
+            for watched in [false, true] {
+                let mut net = Net::new(1);
+                fill(&net, ["lone", "a"]);
+                let client = net.builder().socket_timeout(timeout).build().expect("a client");
+                grow_lone(&mut net, &client);
+                if watched {
+                    net.advance(2 * SECOND);
+                    drop(net.block_on(get(&client, "lone")));
+                }
+                net.advance(idle);
+                net.set_mode(0, Mode::Silent);
+                let began = net.now();
+                let error = net.block_on(get(&client, "a")).expect_err("nothing is answered");
+                assert!(matches!(failure(&error), FailureKind::SocketTimeout), "{error}");
+                // The driver's timer is up to one timeout old, the operation is not.
+                assert_eq!(net.now() - began, timeout);
+                assert_eq!(net.streams(), 0);
+                let error = net.block_on(get(&client, "a")).expect_err("the server is dead");
+                assert!(matches!(failure(&error), FailureKind::AllDead), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -184,6 +207,43 @@ fn a_lone_call_on_many_keys_reads_and_writes_all_it_has_to() {
             assert_eq!(many.result.len(), count);
             assert!(many.result.iter().all(|(key, value)| *value == value_of(key)));
             assert_eq!(net.now(), Duration::ZERO);
+        }
+    }
+}
+
+/// What another server did not answer goes to the one whose connection the call has, which then has
+/// more to write.
+#[test]
+fn keys_that_move_to_a_lent_connection_do_not_wait() {
+    for order in [[0, 1], [1, 0]] {
+        for dead in [0, 1] {
+            for step in 0..20 {
+                let mut net = Net::new(2);
+                let client = net.client();
+                let mut keys = order.map(|server| key_on(&mut net, &client, server));
+                keys.rotate_left(order[0]);
+                fill(&net, &keys);
+                let call = |client: &Client| {
+                    let (client, keys) = (client.clone(), keys.clone());
+                    async move { client.get_many::<String, _>(keys).await }
+                };
+                for _ in 0..LONE_CALLS {
+                    let many = net.block_on(call(&client)).expect("the keys are in order");
+                    assert_eq!((many.result.len(), many.failed.len()), (2, 0));
+                }
+                let task = net.start(call(&client));
+                for _ in 0..step {
+                    net.step();
+                }
+                net.set_mode(dead, Mode::Refusing);
+                net.hang_up(dead);
+                let many = net.finish(&task).expect("the keys are in order");
+                // An answer that had begun to come is an error.
+                assert_eq!(many.result.len() + many.failed.len(), 2);
+                assert!(step > 0 || many.failed.is_empty(), "{:?}", many.failed);
+                assert!(many.result.iter().all(|(key, value)| *value == value_of(key)));
+                assert_eq!(net.now(), Duration::ZERO, "{order:?}, {dead}, {step}");
+            }
         }
     }
 }

@@ -83,3 +83,13 @@ pub(crate) fn failure(error: &Error) -> &FailureKind {
         other => panic!("{other:?}"),
     }
 }
+
+/// A key whose first server is this one.
+pub(crate) fn key_on(net: &mut Net, client: &Client, server: usize) -> String {
+    let mut is_of = |key: &String| {
+        net.peer(server, |peer| peer.heard.clear());
+        drop(net.block_on(get(client, key)));
+        net.peer(server, |peer| !peer.heard.is_empty())
+    };
+    (0..).map(|number| format!("key{number}")).find(&mut is_of).expect("one of them")
+}

@@ -140,7 +140,13 @@ fn drop_at_each_point(case: Case, what: What) -> usize {
 }
 
 fn cases(before: Before) -> impl Iterator<Item = Case> {
-    let pieces = [Pieces::WHOLE, Pieces::of(1), Pieces { read: 7, write: 3, answer: 5 }];
+    let pieces = [
+        Pieces::WHOLE,
+        Pieces::of(1),
+        Pieces { read: 7, write: 3, answer: 5 },
+        // More to read at once than is read before others have their turn.
+        Pieces { read: 1, ..Pieces::WHOLE },
+    ];
     let others = [(0, 0), (2, 0), (0, 2), (3, 3)];
     pieces.into_iter().flat_map(move |pieces| {
         others.into_iter().flat_map(move |others| {
@@ -158,7 +164,7 @@ fn every_point(before: Before) {
         for what in ALL {
             let some = drop_at_each_point(case, what);
             // The shortest answer has six bytes.
-            assert!(case.pieces.read > 1 || some > 6, "{some} points of {what:?}, {case:?}");
+            assert!(case.pieces.answer > 1 || some > 6, "{some} points of {what:?}, {case:?}");
             points += some;
         }
     }
@@ -220,5 +226,50 @@ fn a_call_on_very_many_keys_is_dropped_at_some_points() {
             result.is_some()
         });
         assert!(polls > Some(20), "{polls:?}");
+    }
+}
+
+/// It is not left until all of it is there.
+#[test]
+fn an_answer_of_very_many_keys_is_taken_as_it_comes() {
+    let mut net = Net::new(1);
+    let keys: Vec<_> = (0..5000).map(|number| format!("key{number}")).collect();
+    fill(&net, &keys);
+    let client = net.client();
+    drop(net.block_on(get(&client, "key0")));
+    net.world.state().pieces = Pieces::of(5000);
+    let many = net.hold(async move { client.get_many::<String, _>(keys).await });
+    let mut polls = 1;
+    while !net.poll(&many) {
+        polls += 1;
+        while !net.is_woken(&many) {
+            assert!(net.step(), "nothing will ever wake it");
+        }
+    }
+    let many = many.take().expect("it is done").expect("the keys are in order");
+    assert_eq!((many.result.len(), many.failed.len()), (5000, 0));
+    assert!((5..10).contains(&polls), "{polls}");
+}
+
+/// What had not been sent when its call was dropped is not sent later.
+#[test]
+fn what_was_not_sent_is_not_sent() {
+    for before in [Before::Cold, Before::Warm] {
+        let mut net = Net::new(1);
+        fill(&net, ["a", "lone"]);
+        let client = net.client();
+        if before == Before::Warm {
+            drop(net.block_on(get(&client, "lone")));
+        }
+        let set = client.clone();
+        let set = net.hold(async move { set.set("dropped", "it", Expiry::Never).await });
+        let kept = start_get(&mut net, &client, "a");
+        assert!(!net.poll(&set));
+        net.drop_task(&set);
+        assert_eq!(net.finish(&kept).expect("the server is there"), Some(value_of("a")));
+        net.run();
+        let lines = net.peer(0, harness::Peer::lines);
+        assert!(lines.contains(&"get a".to_owned()), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("dropped")), "{lines:?}");
     }
 }

@@ -157,12 +157,32 @@ fn a_call_that_is_dropped_in_the_queue_passes_its_turn_on() {
         crowd.net.run();
         for (at, set) in crowd.sets.iter().enumerate() {
             assert_eq!(set.is_done(), !dropped.contains(&at), "{at}, after {step} steps");
+            assert_eq!(crowd.net.wakers_kept(set), 0, "{at}, after {step} steps");
         }
         let all = 0..crowd.sets.len();
         let expected: Vec<_> = all.filter(|at| !dropped.contains(at)).collect();
         assert_eq!(crowd.heard(), expected);
         assert_eq!(crowd.net.now(), Duration::ZERO);
     }
+}
+
+/// Where there is room, but not for all of those who wait.
+#[test]
+fn nobody_overtakes_those_that_wait() {
+    let mut crowd = Crowd::new(None);
+    crowd.start(100);
+    let (first, last) = (crowd.taken_in.get(), crowd.sets.len() - 1);
+    crowd.open();
+    while !crowd.net.is_woken(&crowd.sets[first]) {
+        assert!(crowd.net.step());
+    }
+    assert!(!crowd.net.is_woken(&crowd.sets[last]));
+    let taken_in = crowd.taken_in.get();
+    let late = crowd.hold();
+    assert_eq!(crowd.taken_in.get(), taken_in);
+    crowd.net.release(&crowd.sets[late]);
+    crowd.net.run();
+    assert_eq!(crowd.heard(), Vec::from_iter(0..=late));
 }
 
 #[test]

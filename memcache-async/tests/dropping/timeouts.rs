@@ -10,21 +10,6 @@ use memcache_async::{Runtime, connect_any};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The name of a key that goes to `servers` in this order.
-fn key_on(client: &Client, net: &mut Net, first: usize) -> String {
-    let servers = net.world.state().peers.len();
-    (0..)
-        .map(|number| format!("key{number}"))
-        .find(|key| {
-            for server in 0..servers {
-                net.peer(server, |peer| peer.heard.clear());
-            }
-            drop(net.block_on(get(client, key)));
-            net.peer(first, |peer| !peer.heard.is_empty())
-        })
-        .expect("one of them")
-}
-
 /// A get that gives up after some time, dropping the call, at each millisecond of an answer that comes
 /// byte by byte.
 #[test]
@@ -170,7 +155,7 @@ fn a_connect_that_never_ends_is_given_up() {
     // Of several servers the next is asked.
     let mut net = Net::new(2);
     let client = net.client();
-    let key = key_on(&client, &mut net, 0);
+    let key = key_on(&mut net, &client, 0);
     fill(&net, [&key]);
     client.disconnect_all();
     net.set_mode(0, Mode::Hanging);

@@ -39,6 +39,9 @@ impl Random {
     }
 }
 
+/// More than any test takes by far.
+const MAX_STEPS: usize = 10_000_000;
+
 /// The world and the tasks in it.
 pub(crate) struct Net {
     pub(crate) world: Arc<World>,
@@ -51,6 +54,7 @@ pub(crate) struct Net {
     drivers: usize,
     /// How often a driver has been polled.
     pub(crate) driver_polls: usize,
+    steps: usize,
     /// Whether who comes next is left to chance.
     pub(crate) random: Option<Random>,
 }
@@ -121,6 +125,7 @@ impl Net {
             alive: 0,
             drivers: 0,
             driver_polls: 0,
+            steps: 0,
             random: None,
         }
     }
@@ -319,6 +324,8 @@ impl Net {
     /// Polls one task or driver that has been woken, or else has a server or the network do one thing.
     /// False where only time can bring anything.
     pub(crate) fn step(&mut self) -> bool {
+        self.steps += 1;
+        assert!(self.steps < MAX_STEPS, "it goes on for ever");
         let served_first =
             self.random.as_mut().is_some_and(|random| random.one_in(3)) && self.world.serve();
         served_first || self.step_task() || self.world.serve()
@@ -367,7 +374,8 @@ impl Net {
     pub(crate) fn finish<T>(&mut self, task: &Task<T>) -> T {
         while !task.is_done() {
             assert!(self.slots[task.number].future.is_some(), "it was dropped");
-            assert!(self.step() || self.pass_time(), "nothing will ever wake it");
+            let happened = self.step() || self.pass_time();
+            assert!(happened, "nothing will ever wake it");
         }
         task.take().expect("it is done")
     }
