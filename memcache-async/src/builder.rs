@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memcache_proto::client::calls::{Calls, Config, Error};
+use memcache_proto::client::calls::{Config, Error};
 
 use crate::client::Client;
 use crate::connection::Connection;
@@ -112,15 +112,11 @@ impl<R: Runtime> Builder<R> {
 }
 
 fn client(config: Config, runtime: Arc<dyn AnyRuntime>) -> Result<Client, Error> {
-    Ok(Client::from_shared(Shared::new(calls(config)?, runtime)))
+    let calls = Arc::new(config.build(unix_now)?);
+    Ok(Client::from_shared(Shared::new(calls, runtime)))
 }
 
-pub(crate) fn calls(config: Config) -> Result<Calls, Error> {
-    let (cluster, transcoder) = config.build()?;
-    Ok(Calls::new(Arc::new(cluster), transcoder, unix_now))
-}
-
-fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 

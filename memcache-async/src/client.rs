@@ -1,8 +1,9 @@
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 
-use memcache_proto::client::calls::{Call, Error};
+use memcache_proto::client::calls::{Call, Calls, Error, ToServer};
 
 #[cfg(feature = "smol")]
 use crate::builder::Builder;
@@ -55,16 +56,25 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct Client(Arc<Handle>);
 
-struct Handle(Arc<Shared>);
+struct Handle {
+    shares: Mutex<Shares>,
+}
+
+/// What the calls of now use, and what has been replaced by it and may still have calls to answer.
+struct Shares {
+    current: Arc<Shared>,
+    retired: Vec<Weak<Shared>>,
+}
 
 #[cfg(feature = "smol")]
 impl Client {
-    /// A client of these servers with the default settings, on smol; it connects when it is used.
+    /// A client of these servers (addresses, or pairs of an address and a weight) with the default
+    /// settings, on smol; it connects when it is used.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] where one is no address, [`Error::Cluster`] where there is none.
-    pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Self, Error> {
+    pub fn new<S: ToServer>(servers: impl IntoIterator<Item = S>) -> Result<Self, Error> {
         Self::builder().servers(servers).build()
     }
 
@@ -76,7 +86,12 @@ impl Client {
 
 impl Client {
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
-        Client(Arc::new(Handle(shared)))
+        let shares = Shares { current: shared, retired: Vec::new() };
+        Client(Arc::new(Handle { shares: Mutex::new(shares) }))
+    }
+
+    fn calls(&self) -> Arc<Calls> {
+        self.0.current().calls.clone()
     }
 
     memcache_proto::__calls!([async] [] self);
@@ -88,37 +103,100 @@ impl Client {
     ///
     /// See [`Error`].
     pub async fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
-        Running::new(&self.0.0, call).await
+        Running::new(self.0.current(), call).await
+    }
+
+    /// Goes on with these servers (addresses, or pairs of an address and a weight) in place of those
+    /// there are, none of them dead. Calls that have begun end with the former servers, whose
+    /// connections then are closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] where one is no address, [`Error::Cluster`] where there is none,
+    /// [`Error::Closed`]. Then nothing has changed.
+    pub fn set_servers<S: ToServer>(
+        &self,
+        servers: impl IntoIterator<Item = S>,
+    ) -> Result<(), Error> {
+        let calls = self.calls().with_servers(servers)?;
+        self.0.replace(Arc::new(calls)).map(drop).ok_or(Error::Closed)
+    }
+
+    /// Sends `quit` on every connection when the calls under way have been answered, and returns when
+    /// their servers have closed them. Calls made from now on connect again.
+    pub async fn quit_all(&self) {
+        if let Some(former) = self.0.replace(self.calls()) {
+            poll_fn(|cx| former.poll_drained(cx)).await;
+        }
     }
 
     /// Closes all connections; calls under way fail. The next call connects again. No server is dead
     /// for it.
     pub fn disconnect_all(&self) {
-        self.0.0.disconnect_all();
+        self.0.all().iter().for_each(Shared::disconnect_all);
     }
 
     /// Makes every server that is dead worth a try again.
     pub fn forget_dead_hosts(&self) {
-        self.0.0.calls.cluster().health().forget_dead_hosts();
+        self.calls().cluster().health().forget_dead_hosts();
     }
 
     /// Ends the client, all its clones: calls made from now on, and those that still wait for their
     /// turn, are refused with [`Error::Closed`]; those under way are written and answered (or fail in
     /// their own time); then connections are closed. Returns when no driver is left.
     pub async fn close(&self) {
-        poll_fn(|cx| self.0.0.poll_close(cx)).await;
+        poll_fn(|cx| self.0.poll_close(cx)).await;
+    }
+}
+
+impl Handle {
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self) -> Arc<Shared> {
+        self.shares().current.clone()
+    }
+
+    /// What is in use: the last is for the calls of now.
+    fn all(&self) -> Vec<Arc<Shared>> {
+        let shares = self.shares();
+        let retired = shares.retired.iter().filter_map(Weak::upgrade);
+        retired.chain([shares.current.clone()]).collect()
+    }
+
+    /// Has later calls go by these, and returns what the earlier ones use; `None` where the client has
+    /// been closed.
+    fn replace(&self, calls: Arc<Calls>) -> Option<Arc<Shared>> {
+        let mut shares = self.shares();
+        if shares.current.is_closed() {
+            return None;
+        }
+        let current = Shared::new(calls, shares.current.runtime.clone());
+        let former = std::mem::replace(&mut shares.current, current);
+        shares.retired.retain(|retired| retired.strong_count() > 0);
+        shares.retired.push(Arc::downgrade(&former));
+        drop(shares);
+        former.retire();
+        Some(former)
+    }
+
+    fn poll_close(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let open = self.all().into_iter().filter(|shared| shared.poll_close(cx).is_pending());
+        if open.count() > 0 { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.abandon();
+        let all = self.all();
+        all.iter().for_each(Shared::abandon);
+        self.current().runtime.end();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cluster = self.0.0.calls.cluster();
-        f.debug_struct("Client").field("cluster", cluster).finish_non_exhaustive()
+        f.debug_struct("Client").field("cluster", self.calls().cluster()).finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use memcache_proto::client::{
     Action, Client, ConnectionId, Delivery, Failure, FailureKind, OperationId, Outcome,
 };
 
-use crate::builder::{Builder, calls};
+use crate::builder::{Builder, unix_now};
 use crate::exchange;
 
 /// The calls of a [`Client`](crate::Client) over one stream of the caller's own: TLS, a tunnel, an
@@ -85,7 +85,7 @@ impl<S> Connection<S> {
             config.add_server("stream", 1);
         }
         config.settings.connections_per_server = 1;
-        let calls = calls(config)?;
+        let calls = config.build(unix_now)?;
         let client = Client::new(calls.cluster().clone());
         Ok(Connection { stream, client, calls, state: State::New, unflushed: false, error: None })
     }
@@ -124,8 +124,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         answer.finish(outcome, &self.calls, |_| self.error.clone())
     }
 
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Does what the core asks for.
     fn act(&mut self) {
+        while let Some(notice) = self.client.poll_notice() {
+            self.calls.report(&notice);
+        }
         while let Some(action) = self.client.poll_action(NOW) {
             match action {
                 Action::Connect { connection, .. } if self.state == State::New => {

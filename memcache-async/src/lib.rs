@@ -30,6 +30,8 @@
 //! * `smol` (on by default): `Smol`, `Client::new` and `Client::builder`.
 //! * `async-std`: `AsyncStd`. async-std is no longer maintained; new programs had better use smol.
 //! * `compression` (on by default): zlib values.
+//! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
+//!   the client and its servers.
 
 #[cfg(feature = "async-std")]
 mod async_std;
@@ -60,8 +62,10 @@ pub use runtime::{Runtime, Spawn, Stream, connect_any};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
-pub use memcache_proto::client::calls::{Error, Many, PerServer};
-pub use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+pub use memcache_proto::client::calls::{CasIds, Error, Fetched, Many, PerServer, Slabs, ToServer};
+pub use memcache_proto::client::{
+    ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,
+};
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
 pub use memcache_proto::value::{FromValue, Integer, ToValue, Value, ValueError, ValueRef};

@@ -3,16 +3,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use memcache_proto::client::calls::{Answer, Call, Error};
+use memcache_proto::Time;
+use memcache_proto::client::calls::{Answer, Call, CallKey, Error};
 use memcache_proto::client::{OperationId, Outcome};
-use memcache_proto::{KeyRef, Time};
 
 use crate::room::Ticket;
 use crate::shared::Shared;
 
 /// One call, from its first poll to its result. It may be dropped at any point.
-pub(crate) struct Running<'a, C: Call> {
-    shared: &'a Arc<Shared>,
+pub(crate) struct Running<C: Call> {
+    shared: Arc<Shared>,
     stage: Stage<C>,
 }
 
@@ -24,10 +24,10 @@ enum Stage<C: Call> {
 }
 
 // Nothing in it is ever pinned.
-impl<C: Call> Unpin for Running<'_, C> {}
+impl<C: Call> Unpin for Running<C> {}
 
-impl<'a, C: Call> Running<'a, C> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, call: C) -> Self {
+impl<C: Call> Running<C> {
+    pub(crate) fn new(shared: Arc<Shared>, call: C) -> Self {
         Running { shared, stage: Stage::New(call, None) }
     }
 
@@ -38,8 +38,8 @@ impl<'a, C: Call> Running<'a, C> {
             return Poll::Ready(Ok(()));
         }
         let timeout = self.shared.calls.cluster().settings().operation_timeout;
-        let key = call.key();
-        let key = key.as_ref().map(KeyRef::as_key);
+        let key = call.key(&self.shared.calls);
+        let key = key.as_ref().map(CallKey::as_routed);
         self.shared.with(|state, effects| {
             let now = effects.now;
             let result = match *waiting {
@@ -107,8 +107,8 @@ impl<'a, C: Call> Running<'a, C> {
 
     /// Goes on with a call that is under way.
     fn proceed(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
-        let shared = self.shared;
-        let Stage::UnderWay(id, answer) = &mut self.stage else { return None };
+        let Running { shared, stage } = self;
+        let Stage::UnderWay(id, answer) = stage else { return None };
         let (outcome, replies) = shared.with(|state, effects| {
             state.exchange(*id, cx, effects);
             let outcome = state.take(*id, effects);
@@ -126,7 +126,7 @@ impl<'a, C: Call> Running<'a, C> {
     }
 }
 
-impl<C: Call> Future for Running<'_, C> {
+impl<C: Call> Future for Running<C> {
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -142,12 +142,12 @@ impl<C: Call> Future for Running<'_, C> {
         let Stage::UnderWay(_, answer) = std::mem::replace(&mut this.stage, Stage::Done) else {
             unreachable!("only what is under way has an outcome");
         };
-        let shared = this.shared;
+        let shared = &this.shared;
         Poll::Ready(answer.finish(outcome, &shared.calls, |server| shared.last_error(server)))
     }
 }
 
-impl<C: Call> Drop for Running<'_, C> {
+impl<C: Call> Drop for Running<C> {
     fn drop(&mut self) {
         match self.stage {
             Stage::New(_, Some((ticket, _))) => {

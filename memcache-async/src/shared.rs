@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use memcache_proto::client::ConnectionId;
 use memcache_proto::client::calls::{Calls, Source};
+use memcache_proto::client::{ConnectionId, Notice};
 use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
 
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     /// Whether a call may have to wait before it is taken in.
     crowded: AtomicBool,
     pub(crate) runtime: Arc<dyn AnyRuntime>,
-    pub(crate) calls: Calls,
+    pub(crate) calls: Arc<Calls>,
     origin: Origin,
 }
 
@@ -39,12 +39,13 @@ pub(crate) struct Effects {
     pub(crate) drivers: Vec<Arc<Signal>>,
     pub(crate) connects: Vec<(ConnectionId, Time, Arc<Signal>)>,
     pub(crate) streams: Vec<Box<dyn Stream>>,
+    pub(crate) notices: Vec<Notice>,
     /// Whether the client has been closed and no driver is left, whether or not anybody awaits that.
     pub(crate) ended: bool,
 }
 
 impl Shared {
-    pub(crate) fn new(calls: Calls, runtime: Arc<dyn AnyRuntime>) -> Arc<Self> {
+    pub(crate) fn new(calls: Arc<Calls>, runtime: Arc<dyn AnyRuntime>) -> Arc<Self> {
         let state = Mutex::new(State::new(calls.cluster().clone()));
         let crowded = AtomicBool::new(false);
         let origin = Origin::new(runtime.now());
@@ -90,7 +91,22 @@ impl Shared {
     /// Ends everything now.
     pub(crate) fn abandon(self: &Arc<Self>) {
         self.with(State::abandon);
-        self.runtime.end();
+    }
+
+    /// Has the servers close the connections, each time that nothing is under way on them: another has
+    /// taken the place of this one. Calls that have begun are taken in and answered as ever.
+    pub(crate) fn retire(self: &Arc<Self>) {
+        self.with(|state, _| state.retire());
+    }
+
+    /// Ready when what has been [retired](Self::retire) has no call and no connection left.
+    pub(crate) fn poll_drained(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|state, _| state.poll_drained(cx))
+    }
+
+    /// Whether no more calls are taken in.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.state.lock().unwrap_or_else(PoisonError::into_inner).is_open()
     }
 
     pub(crate) fn disconnect_all(self: &Arc<Self>) {
@@ -112,6 +128,10 @@ impl Effects {
     }
 
     fn perform(self, shared: &Arc<Shared>) {
+        // Before anybody learns what came of it.
+        for notice in &self.notices {
+            shared.calls.report(notice);
+        }
         for waker in self.wakers {
             waker.wake();
         }

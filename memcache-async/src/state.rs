@@ -2,12 +2,12 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use memcache_proto::Time;
 use memcache_proto::client::calls::{Error, Source};
 use memcache_proto::client::{
-    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome,
+    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, RoutedKey,
 };
 use memcache_proto::routing::ServerIndex;
-use memcache_proto::{Key, Time};
 
 use crate::lending;
 use crate::room::{Room, Ticket};
@@ -42,6 +42,8 @@ pub(crate) struct State {
     /// Connections that have a driver.
     drivers: usize,
     phase: Phase,
+    /// Whether another has taken its place, and its connections are to go when they can.
+    retired: bool,
     /// Operations whose replies can be taken as they come.
     in_parts: Vec<OperationId>,
     /// Those who wait for the end.
@@ -99,6 +101,7 @@ impl State {
             lent: None,
             drivers: 0,
             phase: Phase::Open,
+            retired: false,
             in_parts: Vec::new(),
             closers: Vec::new(),
         }
@@ -116,10 +119,27 @@ impl State {
         if self.has_ended() {
             return Poll::Ready(());
         }
+        self.wait_for_end(cx);
+        Poll::Pending
+    }
+
+    /// Ready when there is no call and no connection left.
+    pub(crate) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_drained() {
+            return Poll::Ready(());
+        }
+        self.wait_for_end(cx);
+        Poll::Pending
+    }
+
+    fn wait_for_end(&mut self, cx: &mut Context<'_>) {
         if !self.closers.iter().any(|closer| closer.will_wake(cx.waker())) {
             self.closers.push(cx.waker().clone());
         }
-        Poll::Pending
+    }
+
+    fn is_drained(&self) -> bool {
+        self.under_way == 0 && self.drivers == 0 && self.room.is_empty()
     }
 
     /// Ends everything now.
@@ -127,6 +147,11 @@ impl State {
         self.phase = Phase::Closed;
         self.client.disconnect_all(effects.now);
         self.room.wake_all(&mut effects.wakers);
+    }
+
+    /// Closes the connections, each time that they have nothing more to do.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
     }
 
     /// Whether a call has been taken in since this was last asked.
@@ -275,7 +300,7 @@ impl State {
     /// not. A call that has a ticket has waited for that server already.
     pub(crate) fn obstacle(
         &self,
-        key: Option<Key<'_>>,
+        key: Option<RoutedKey<'_>>,
         ticket: Option<Ticket>,
         now: Time,
     ) -> Option<ServerIndex> {
@@ -311,6 +336,9 @@ impl State {
 
     /// Does what the core asks for by now, and notes who is to be woken.
     pub(crate) fn settle(&mut self, effects: &mut Effects) {
+        if self.retired && self.client.is_idle() {
+            self.client.quit_all(effects.now);
+        }
         while let Some(action) = self.client.poll_action(effects.now) {
             self.act(action, effects);
         }
@@ -333,9 +361,14 @@ impl State {
                 return self.settle(effects);
             }
         }
+        while let Some(notice) = self.client.poll_notice() {
+            effects.notices.push(notice);
+        }
         if self.has_ended() {
             effects.wakers.append(&mut self.closers);
-            effects.ended = true;
+            effects.ended = !self.retired;
+        } else if self.retired && self.is_drained() {
+            effects.wakers.append(&mut self.closers);
         }
     }
 

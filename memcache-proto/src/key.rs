@@ -165,22 +165,34 @@ impl fmt::Display for KeyBuf {
     }
 }
 
-/// What can be a key: text as its UTF-8 bytes, bytes as they are, integers as their decimal digits.
+/// What can be a key: text as its UTF-8 bytes, bytes as they are, integers as their decimal digits. A
+/// pair of a number and a key is routed by the number, as python-memcached's `(hash, key)` pairs are.
 ///
 /// ```
 /// use memcache_proto::ToKey;
 ///
 /// assert_eq!("foo".to_key()?.as_key().as_bytes(), b"foo");
 /// assert_eq!(42_u64.to_key()?.as_key().as_bytes(), b"42");
+/// assert_eq!((7, "foo").route(), Some(7));
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
 pub trait ToKey {
-    /// The key, checked.
+    /// The bytes of the key as the caller has them, neither encoded nor checked.
+    fn to_bytes(&self) -> Cow<'_, [u8]>;
+
+    /// The number that chooses the key's server in place of its hash; `None` for the hash.
+    fn route(&self) -> Option<i64> {
+        None
+    }
+
+    /// The key, checked as [`Key::new`] does.
     ///
     /// # Errors
     ///
     /// [`KeyError`] says what is wrong with the key, and where.
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError>;
+    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
+        KeyRef::checked(self.to_bytes(), check)
+    }
 }
 
 /// A key, borrowed where that is possible.
@@ -192,7 +204,7 @@ pub enum KeyRef<'a> {
     Owned(KeyBuf),
 }
 
-impl KeyRef<'_> {
+impl<'a> KeyRef<'a> {
     /// The key.
     #[must_use]
     pub fn as_key(&self) -> Key<'_> {
@@ -201,13 +213,25 @@ impl KeyRef<'_> {
             KeyRef::Owned(key) => key.as_key(),
         }
     }
+
+    /// A key that `check` lets pass.
+    pub(crate) fn checked(
+        bytes: Cow<'a, [u8]>,
+        check: fn(&[u8]) -> Result<(), KeyError>,
+    ) -> Result<Self, KeyError> {
+        check(&bytes)?;
+        Ok(match bytes {
+            Cow::Borrowed(bytes) => KeyRef::Borrowed(Key(bytes)),
+            Cow::Owned(bytes) => KeyRef::Owned(KeyBuf(bytes.into())),
+        })
+    }
 }
 
 macro_rules! to_key_borrowed {
     ($($type:ty),*) => {$(
         impl ToKey for $type {
-            fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-                Key::new(self).map(KeyRef::Borrowed)
+            fn to_bytes(&self) -> Cow<'_, [u8]> {
+                Cow::Borrowed(self.as_ref())
             }
         }
     )*};
@@ -216,49 +240,57 @@ macro_rules! to_key_borrowed {
 macro_rules! to_key_owned {
     ($($type:ty),*) => {$(
         impl ToKey for $type {
-            fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-                Ok(KeyRef::Owned(KeyBuf::from(*self)))
+            fn to_bytes(&self) -> Cow<'_, [u8]> {
+                Cow::Owned(itoa::Buffer::new().format(*self).as_bytes().to_vec())
             }
         }
     )*};
 }
 
-to_key_borrowed!(str, String, [u8], Vec<u8>, Bytes);
+to_key_borrowed!(str, String, [u8], Vec<u8>, Bytes, Key<'_>);
 to_key_owned!(u32, i32, u64, i64, usize);
 
 impl ToKey for Box<str> {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        (**self).to_key()
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        (**self).to_bytes()
     }
 }
 
 impl ToKey for Cow<'_, str> {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        (**self).to_key()
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        (**self).to_bytes()
     }
 }
 
 impl<const N: usize> ToKey for [u8; N] {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        Key::new(self).map(KeyRef::Borrowed)
-    }
-}
-
-impl ToKey for Key<'_> {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        Ok(KeyRef::Borrowed(*self))
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self)
     }
 }
 
 impl ToKey for KeyBuf {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        Ok(KeyRef::Borrowed(self.as_key()))
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.0)
+    }
+}
+
+impl<K: ToKey> ToKey for (i64, K) {
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.1.to_bytes()
+    }
+
+    fn route(&self) -> Option<i64> {
+        Some(self.0)
     }
 }
 
 impl<K: ToKey + ?Sized> ToKey for &K {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
-        (**self).to_key()
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        (**self).to_bytes()
+    }
+
+    fn route(&self) -> Option<i64> {
+        (**self).route()
     }
 }
 
@@ -268,10 +300,13 @@ impl<K: ToKey + ?Sized> ToKey for &K {
 pub enum KeyError {
     /// The key has no bytes.
     Empty,
-    /// The key, with its prefix, has more bytes than the protocol allows.
+    /// The key, with its prefix, has more bytes than the protocol or
+    /// [`Limits::server_max_key_length`](crate::Limits::server_max_key_length) allows.
     TooLong {
         /// Its length in bytes, the prefix included.
         len: usize,
+        /// The limit, in bytes.
+        max: usize,
     },
     /// The key holds a space or a control character.
     Forbidden {
@@ -286,9 +321,9 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyError::Empty => write!(f, "the key is empty"),
-            KeyError::TooLong { len } => write!(
+            KeyError::TooLong { len, max } => write!(
                 f,
-                "the key has {len} bytes with its prefix, more than the {MAX_KEY_LEN} that memcached allows",
+                "the key has {len} bytes with its prefix, more than the {max} that are allowed",
             ),
             KeyError::Forbidden { byte, position } => write!(
                 f,
@@ -300,15 +335,25 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
-fn check(bytes: &[u8]) -> Result<(), KeyError> {
+/// What [`Key::new`] lets pass.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), KeyError> {
+    refuse(bytes, |byte| byte <= b' ' || byte == 0x7f)
+}
+
+/// What the protocol itself lets pass, and cannot take for the end of a key.
+pub(crate) fn check_wire(bytes: &[u8]) -> Result<(), KeyError> {
+    refuse(bytes, |byte| matches!(byte, b' ' | b'\r' | b'\n' | 0))
+}
+
+#[inline]
+fn refuse(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> Result<(), KeyError> {
     if bytes.is_empty() {
         return Err(KeyError::Empty);
     }
     if bytes.len() > MAX_KEY_LEN {
-        return Err(KeyError::TooLong { len: bytes.len() });
+        return Err(KeyError::TooLong { len: bytes.len(), max: MAX_KEY_LEN });
     }
     // A fold without an early exit is vectorised; the position is looked for only after a refusal.
-    let forbidden = |byte: u8| byte <= b' ' || byte == 0x7f;
     if !bytes.iter().fold(false, |bad, &byte| bad | forbidden(byte)) {
         return Ok(());
     }
@@ -334,7 +379,7 @@ mod tests {
             (&[0xff], Ok(())),
             (&[b'0'; 250], Ok(())),
             (b"", Err(KeyError::Empty)),
-            (&[b'0'; 251], Err(KeyError::TooLong { len: 251 })),
+            (&[b'0'; 251], Err(KeyError::TooLong { len: 251, max: 250 })),
             (b"a b", Err(KeyError::Forbidden { byte: b' ', position: 1 })),
             (b"foo\n", Err(KeyError::Forbidden { byte: b'\n', position: 3 })),
             (b"\x7f", Err(KeyError::Forbidden { byte: 0x7f, position: 0 })),
@@ -361,6 +406,26 @@ mod tests {
             assert_eq!(key.to_key().unwrap().as_key().as_bytes(), *expected);
         }
         assert_eq!(Cow::Borrowed("").to_key().unwrap_err(), KeyError::Empty);
+    }
+
+    #[test]
+    fn a_pair_is_routed_by_its_number() {
+        let pair = (-5, "foo");
+        assert_eq!(pair.route(), Some(-5));
+        assert_eq!(pair.to_key().unwrap().as_key().as_bytes(), b"foo");
+        assert_eq!("foo".route(), None);
+    }
+
+    #[test]
+    fn what_could_end_a_key_is_never_part_of_one() {
+        let refused =
+            [(b"a b", b' ', 1), (b"ab\r", b'\r', 2), (b"\nab", b'\n', 0), (b"ab\0", 0, 2)];
+        for (bytes, byte, position) in refused {
+            assert_eq!(check_wire(bytes), Err(KeyError::Forbidden { byte, position }));
+        }
+        assert_eq!(check_wire(b"\ta\x01\x7f"), Ok(()));
+        assert_eq!(check_wire(b""), Err(KeyError::Empty));
+        assert_eq!(check_wire(&[b'k'; 251]), Err(KeyError::TooLong { len: 251, max: 250 }));
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! let mut client = Client::new(Arc::new(Cluster::new(servers, Settings::default())?));
 //!
 //! let now = Time::ZERO; // of your clock
-//! let get = client.submit(Operation::Get { key: Key::new("foo")?, cas: false }, now)?;
+//! let get = client.submit(Operation::Get { key: Key::new("foo")?.into(), cas: false }, now)?;
 //! let Some(Action::Connect { connection, .. }) = client.poll_action(now) else { panic!() };
 //! client.connected(connection, now); // your socket to the server is open
 //! assert_eq!(client.poll_action(now), Some(Action::Transmit(connection)));

@@ -1,3 +1,5 @@
+use crate::MAX_KEY_LEN;
+
 /// Every bound the core keeps, with its default and where that comes from.
 ///
 /// A peer that passes one of them is closed with a typed error; a caller that passes one is refused
@@ -20,6 +22,9 @@ pub struct Limits {
     /// The longest value sent, in bytes, after compression; 0 for no limit but what a server can count,
     /// 2^31 - 3. 1 MiB, python-memcached's `server_max_value_length`.
     pub server_max_value_length: usize,
+    /// The longest key sent, in bytes, its prefix included; more than 250, the protocol's own limit,
+    /// counts as 250, python-memcached's `server_max_key_length`.
+    pub server_max_key_length: usize,
     /// Values up to this many bytes are received in the shared buffer, larger ones in a buffer of
     /// their own that is handed out without a copy; 16 KiB, about one read.
     pub inline_value_len: usize,
@@ -38,6 +43,9 @@ pub struct Limits {
     pub max_lines: usize,
     /// Bytes of one `stats` reply that are kept; 64 MiB.
     pub max_stats_bytes: usize,
+    /// How often a change of an item begins again because others changed it meanwhile; 100. Each time
+    /// somebody gets ahead.
+    pub max_cas_attempts: usize,
     /// The largest value that a compressed one may inflate to, in bytes; 128 MiB.
     pub max_inflated_len: usize,
 }
@@ -48,12 +56,14 @@ impl Default for Limits {
             max_line_len: 2048,
             max_value_len: 1 << 30,
             server_max_value_length: 1 << 20,
+            server_max_key_length: MAX_KEY_LEN,
             inline_value_len: 16 << 10,
             window: 64 << 10,
             max_queued_bytes: 256 << 20,
             backlog: 128 << 10,
             max_lines: 10_000_000,
             max_stats_bytes: 64 << 20,
+            max_cas_attempts: 100,
             max_inflated_len: 128 << 20,
         }
     }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memcache_proto::client::calls::{Calls, Config, Error};
+use memcache_proto::client::calls::{Config, Error};
 
 use crate::client::Client;
 use crate::connector::{Connector, Sockets};
@@ -67,10 +67,8 @@ impl Builder {
     ///
     /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
     pub fn build(self) -> Result<Client, Error> {
-        let (cluster, transcoder) = self.config.build()?;
-        let cluster = Arc::new(cluster);
-        let pool = Pool::new(cluster.clone(), self.connector, self.sessions);
-        Ok(Client::from_parts(pool, Calls::new(cluster, transcoder, unix_now)))
+        let calls = self.config.build(unix_now)?;
+        Ok(Client::from_pool(Pool::new(calls, self.connector, self.sessions)))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use memcache_proto::client::calls::{Answer, Call, Calls};
+use memcache_proto::client::calls::{Answer, Call, Calls, ToServer};
 
 use crate::Error;
 use crate::builder::Builder;
@@ -32,20 +32,16 @@ use crate::pool::Pool;
 /// [`ToValue`](crate::ToValue) and [`FromValue`](crate::FromValue) say: text, bytes, integers, or
 /// [`Value`](crate::Value) for whatever is there.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-struct Inner {
-    pool: Pool,
-    calls: Calls,
-}
+pub struct Client(Arc<Pool>);
 
 impl Client {
-    /// A client of these servers with the default settings; it connects when it is used.
+    /// A client of these servers (addresses, or pairs of an address and a weight) with the default
+    /// settings; it connects when it is used.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] where one is no address, [`Error::Cluster`] where there is none.
-    pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Self, Error> {
+    pub fn new<S: ToServer>(servers: impl IntoIterator<Item = S>) -> Result<Self, Error> {
         Builder::default().servers(servers).build()
     }
 
@@ -54,8 +50,12 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn from_parts(pool: Pool, calls: Calls) -> Self {
-        Client(Arc::new(Inner { pool, calls }))
+    pub(crate) fn from_pool(pool: Pool) -> Self {
+        Client(Arc::new(pool))
+    }
+
+    fn calls(&self) -> Arc<Calls> {
+        self.0.calls()
     }
 
     memcache_proto::__calls!([] [] self);
@@ -67,10 +67,10 @@ impl Client {
     ///
     /// See [`Error`].
     pub fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
-        let Inner { pool, calls } = &*self.0;
+        let calls = &*self.calls();
         let mut lease = None;
         let (id, mut answer) = call.submit(calls, |operation| {
-            let session = lease.insert(pool.lease()?);
+            let session = lease.insert(self.0.lease(calls)?);
             session.submit(operation).map_err(|rejected| rejected.reason.into())
         })?;
         let session = lease.as_mut().expect("a call that was submitted has its session");
@@ -82,20 +82,45 @@ impl Client {
         answer.finish(outcome, calls, |server| session.last_error(server))
     }
 
+    /// Goes on with these servers (addresses, or pairs of an address and a weight) in place of those
+    /// there are, none of them dead. Calls under way end where they began; the connections to the
+    /// former servers are closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] where one is no address, [`Error::Cluster`] where there is none. Then nothing
+    /// has changed.
+    pub fn set_servers<S: ToServer>(
+        &self,
+        servers: impl IntoIterator<Item = S>,
+    ) -> Result<(), Error> {
+        self.0.set_calls(self.calls().with_servers(servers)?);
+        self.disconnect_all();
+        Ok(())
+    }
+
     /// Closes all connections, those in use when their call has ended. The next call connects again. No
     /// server is dead for it.
     pub fn disconnect_all(&self) {
-        self.0.pool.disconnect_all();
+        drop(self.0.take_sessions());
+    }
+
+    /// Sends `quit` on every connection that nobody uses, and returns when their servers have closed
+    /// them, or after `socket_timeout`. Those in use are closed when their call has ended.
+    pub fn quit_all(&self) {
+        for mut session in self.0.take_sessions() {
+            session.quit();
+        }
     }
 
     /// Makes every server that is dead worth a try again.
     pub fn forget_dead_hosts(&self) {
-        self.0.calls.cluster().health().forget_dead_hosts();
+        self.calls().cluster().health().forget_dead_hosts();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("cluster", self.0.calls.cluster()).finish_non_exhaustive()
+        f.debug_struct("Client").field("cluster", self.calls().cluster()).finish_non_exhaustive()
     }
 }

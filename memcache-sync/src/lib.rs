@@ -18,6 +18,8 @@
 //! # Features
 //!
 //! * `compression` (on by default): zlib values.
+//! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
+//!   the client and its servers.
 //! * `server`: `server::Server`, an in-memory memcached for examples and tests.
 
 mod builder;
@@ -34,8 +36,10 @@ pub use connector::{Connector, Sockets, Stream};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
-pub use memcache_proto::client::calls::{Error, Many, PerServer};
-pub use memcache_proto::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+pub use memcache_proto::client::calls::{CasIds, Error, Fetched, Many, PerServer, Slabs, ToServer};
+pub use memcache_proto::client::{
+    ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,
+};
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
 pub use memcache_proto::value::{FromValue, Integer, ToValue, Value, ValueError, ValueRef};

@@ -1,10 +1,9 @@
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use memcache_proto::Origin;
-use memcache_proto::client::Cluster;
-use memcache_proto::client::calls::Error;
+use memcache_proto::client::calls::{Calls, Error};
 
 use crate::connector::Connector;
 use crate::session::Session;
@@ -12,7 +11,7 @@ use crate::session::Session;
 /// The sessions of a client. One is used by one thread at a time, and comes back only when it owes
 /// nothing to anybody.
 pub(crate) struct Pool {
-    pub(crate) cluster: Arc<Cluster>,
+    calls: RwLock<Arc<Calls>>,
     connector: Arc<dyn Connector>,
     origin: Origin,
     limit: usize,
@@ -38,9 +37,9 @@ pub(crate) struct Lease<'a> {
 }
 
 impl Pool {
-    pub(crate) fn new(cluster: Arc<Cluster>, connector: Arc<dyn Connector>, limit: usize) -> Self {
+    pub(crate) fn new(calls: Calls, connector: Arc<dyn Connector>, limit: usize) -> Self {
         Pool {
-            cluster,
+            calls: RwLock::new(Arc::new(calls)),
             connector,
             origin: Origin::new(Instant::now()),
             limit,
@@ -49,13 +48,24 @@ impl Pool {
         }
     }
 
-    /// A session of one's own, waited for as long as an operation may take.
-    pub(crate) fn lease(&self) -> Result<Lease<'_>, Error> {
+    /// What the calls of now go by.
+    pub(crate) fn calls(&self) -> Arc<Calls> {
+        self.calls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has later calls go by these.
+    pub(crate) fn set_calls(&self, calls: Calls) {
+        *self.calls.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(calls);
+    }
+
+    /// A session of one's own with the servers of these calls, waited for as long as an operation may
+    /// take.
+    pub(crate) fn lease(&self, calls: &Calls) -> Result<Lease<'_>, Error> {
         let mut state = self.state();
         if state.in_use >= self.limit {
             let full = |state: &mut State| state.in_use >= self.limit;
             state.waiting += 1;
-            state = match self.cluster.settings().operation_timeout {
+            state = match calls.cluster().settings().operation_timeout {
                 None => {
                     self.returned.wait_while(state, full).unwrap_or_else(PoisonError::into_inner)
                 }
@@ -75,19 +85,17 @@ impl Pool {
         let (idle, generation) = (state.idle.pop(), state.generation);
         drop(state);
         // After a fork the sockets are still the parent's too; to write to them would mix both up.
-        let session = idle.filter(Session::is_own).unwrap_or_else(|| {
-            Session::new(self.cluster.clone(), self.connector.clone(), self.origin)
-        });
+        let idle = idle.filter(|session| session.is_own() && session.is_of(calls));
+        let session = idle
+            .unwrap_or_else(|| Session::new(calls.clone(), self.connector.clone(), self.origin));
         Ok(Lease { pool: self, session: Some(session), generation })
     }
 
-    /// Closes every connection: now where nobody uses it, else when its operation has ended.
-    pub(crate) fn disconnect_all(&self) {
+    /// Takes all sessions that nobody uses out; the others will not come back.
+    pub(crate) fn take_sessions(&self) -> Vec<Session> {
         let mut state = self.state();
         state.generation += 1;
-        let idle = std::mem::take(&mut state.idle);
-        drop(state);
-        drop(idle);
+        std::mem::take(&mut state.idle)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -132,42 +140,59 @@ impl Drop for Lease<'_> {
 mod tests {
     use std::time::Duration;
 
-    use memcache_proto::client::Settings;
-    use memcache_proto::routing::{Server, ServerAddress};
+    use memcache_proto::client::calls::Config;
 
     use super::*;
     use crate::connector::Sockets;
 
     fn pool(limit: usize, operation_timeout: Option<Duration>) -> Pool {
-        let server = Server::from(ServerAddress::parse("127.0.0.1:1").unwrap());
-        let settings = Settings { operation_timeout, ..Settings::default() };
-        Pool::new(Arc::new(Cluster::new(vec![server], settings).unwrap()), Arc::new(Sockets), limit)
+        let mut config = Config::default();
+        config.add_server("127.0.0.1:1", 1);
+        config.settings.operation_timeout = operation_timeout;
+        Pool::new(config.build(|| 0).unwrap(), Arc::new(Sockets), limit)
+    }
+
+    fn lease(pool: &Pool) -> Result<Lease<'_>, Error> {
+        pool.lease(&pool.calls())
     }
 
     #[test]
     fn a_session_that_came_through_a_fork_is_not_used() {
         let pool = pool(1, None);
-        pool.lease().unwrap().disown();
+        lease(&pool).unwrap().disown();
         assert_eq!(pool.state().idle.iter().filter(|session| !session.is_own()).count(), 1);
-        assert!(pool.lease().unwrap().is_own());
+        assert!(lease(&pool).unwrap().is_own());
         assert!(pool.state().idle.iter().all(Session::is_own));
+    }
+
+    #[test]
+    fn a_session_of_former_servers_is_not_used() {
+        let pool = pool(1, None);
+        let former = pool.calls();
+        // One that was lent before the servers changed, and one that was lent after.
+        let lent = pool.lease(&former).unwrap();
+        pool.set_calls(former.with_servers(["127.0.0.1:2"]).unwrap());
+        drop(lent);
+        assert!(lease(&pool).unwrap().is_of(&pool.calls()));
+        drop(pool.lease(&former).unwrap());
+        assert!(lease(&pool).unwrap().is_of(&pool.calls()));
     }
 
     #[test]
     fn the_session_used_last_is_used_next_and_none_is_made_in_vain() {
         let pool = pool(3, None);
         for _ in 0..5 {
-            let (_first, _second) = (pool.lease().unwrap(), pool.lease().unwrap());
+            let (_first, _second) = (lease(&pool).unwrap(), lease(&pool).unwrap());
         }
         assert_eq!(pool.state().idle.len(), 2);
     }
 
     #[test]
-    fn disconnect_all_keeps_neither_idle_sessions_nor_those_in_use() {
+    fn taking_the_sessions_keeps_neither_idle_sessions_nor_those_in_use() {
         let pool = pool(2, None);
-        drop((pool.lease().unwrap(), pool.lease().unwrap()));
-        let used = pool.lease().unwrap();
-        pool.disconnect_all();
+        drop((lease(&pool).unwrap(), lease(&pool).unwrap()));
+        let used = lease(&pool).unwrap();
+        drop(pool.take_sessions());
         assert_eq!(pool.state().idle.len(), 0);
         drop(used);
         assert_eq!(pool.state().idle.len(), 0);
@@ -176,14 +201,14 @@ mod tests {
     #[test]
     fn who_finds_no_session_waits_for_one_and_no_longer_than_an_operation_may_take() {
         let busy = pool(1, Some(Duration::from_millis(20)));
-        let _used = busy.lease().unwrap();
-        assert!(matches!(busy.lease(), Err(Error::Busy)));
+        let _used = lease(&busy).unwrap();
+        assert!(matches!(lease(&busy), Err(Error::Busy)));
         assert_eq!(busy.state().waiting, 0);
 
         let shared = pool(1, None);
-        let used = shared.lease().unwrap();
+        let used = lease(&shared).unwrap();
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| shared.lease().map(drop));
+            let waits = scope.spawn(|| lease(&shared).map(drop));
             while shared.state().waiting == 0 {
                 std::thread::yield_now();
             }

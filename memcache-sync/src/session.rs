@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use memcache_proto::client::calls::Source;
+use memcache_proto::client::calls::{Calls, Source};
 use memcache_proto::client::{
-    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
+    Action, Client, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };
 use memcache_proto::routing::{Endpoint, ServerAddress, ServerIndex};
 use memcache_proto::{Origin, Time};
@@ -31,6 +31,7 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 pub(crate) struct Session {
     pub(crate) client: Client,
+    calls: Calls,
     connector: Arc<dyn Connector>,
     origin: Origin,
     /// The time as it was last read from the clock.
@@ -74,15 +75,13 @@ impl Connects {
 }
 
 impl Session {
-    pub(crate) fn new(
-        cluster: Arc<Cluster>,
-        connector: Arc<dyn Connector>,
-        origin: Origin,
-    ) -> Self {
+    pub(crate) fn new(calls: Calls, connector: Arc<dyn Connector>, origin: Origin) -> Self {
+        let cluster = calls.cluster().clone();
         let servers = cluster.servers().len();
         let socket_timeout = cluster.settings().socket_timeout;
         Session {
             client: Client::new(cluster),
+            calls,
             connector,
             origin,
             now: Time::ZERO,
@@ -99,6 +98,11 @@ impl Session {
     /// Whether the sockets are this process's own, and not those of the one that it was forked from.
     pub(crate) fn is_own(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    /// Whether it is a session with the servers of these calls.
+    pub(crate) fn is_of(&self, calls: &Calls) -> bool {
+        Arc::ptr_eq(self.calls.cluster(), calls.cluster())
     }
 
     /// Makes the session look as it does after a fork.
@@ -170,7 +174,25 @@ impl Session {
         while self.client.poll_completion().is_some() {}
     }
 
+    /// Has the servers close the connections, and waits until they have. The session has nothing else to
+    /// do then or after.
+    pub(crate) fn quit(&mut self) {
+        self.read_clock();
+        self.look();
+        self.client.quit_all(self.now);
+        self.take_actions();
+        while !self.active.is_empty() {
+            if !self.write_all() {
+                self.wait();
+            }
+            self.take_actions();
+        }
+    }
+
     fn take_actions(&mut self) {
+        while let Some(notice) = self.client.poll_notice() {
+            self.calls.report(&notice);
+        }
         let mut connects = Vec::new();
         while let Some(action) = self.client.poll_action(self.now) {
             match action {

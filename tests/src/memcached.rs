@@ -2,7 +2,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fs, thread};
+
+use crate::settles;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,14 +100,65 @@ impl Memcached {
     /// Where it does not tell.
     #[must_use]
     pub fn connections(&self) -> usize {
+        self.stat("total_connections")
+    }
+
+    /// How many connections it has now, with the one that asks and those it listens on.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not tell.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.stat("curr_connections")
+    }
+
+    fn stat(&self, name: &str) -> usize {
         let mut stream = self.connect();
         stream.write_all(b"stats\r\nquit\r\n").expect("sent");
         let lines = BufReader::new(stream).lines().map(|line| line.expect("answered"));
-        let mut totals = lines.filter_map(|line| {
-            line.strip_prefix("STAT total_connections ")
-                .map(|total| total.parse().expect("a number"))
-        });
-        totals.next().expect("the number of connections")
+        let start = format!("STAT {name} ");
+        let values: Vec<_> =
+            lines.filter_map(|line| line.strip_prefix(&start).map(str::to_owned)).collect();
+        values[0].parse().expect("a number")
+    }
+
+    /// Stops it in its tracks, as a machine does that hangs: connects succeed, and that is all.
+    /// [`Memcached::resume`] lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        // Its threads stop one after the other.
+        let running = self.running.as_ref().expect("it runs");
+        let tasks = format!("/proc/{}/task", running.server.id());
+        let is_stopped = || {
+            let tasks = fs::read_dir(&tasks).expect("its threads");
+            let stats = tasks.map(|task| {
+                let path = task.expect("a thread").path().join("stat");
+                fs::read_to_string(path).expect("a thread's state")
+            });
+            stats
+                .into_iter()
+                .all(|stat| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T')))
+        };
+        assert!(settles(is_stopped), "it does not stop");
+    }
+
+    /// Lets it go on after [`Memcached::pause`].
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let running = self.running.as_ref().expect("it runs");
+        kill_process(Pid::from_child(&running.server), signal).expect("it is ours");
     }
 
     /// Kills it, as a crash would. [`Memcached::restart`] brings it back.

@@ -27,6 +27,12 @@ pub struct Settings {
     /// Whether a store, delete, incr, decr or touch that was sent on a connection which had been idle
     /// and turned out to be closed is sent again; no, because it may be applied twice.
     pub resend_stores: bool,
+    /// Whether a server that was dead is told `flush_all` before anything else is asked of it, because it
+    /// may hold what has changed elsewhere meanwhile; no. Its answer is ignored.
+    pub flush_on_reconnect: bool,
+    /// Whether the client notes what happens between it and its servers, for
+    /// [`Client::poll_notice`](super::Client::poll_notice); no.
+    pub debug: bool,
     /// The bounds of everything.
     pub limits: Limits,
 }
@@ -42,6 +48,8 @@ impl Default for Settings {
             connections_per_server: 1,
             merge_gets: false,
             resend_stores: false,
+            flush_on_reconnect: false,
+            debug: false,
             limits: Limits::default(),
         }
     }
@@ -124,11 +132,17 @@ impl Cluster {
         space: &'a mut [u8; MAX_KEY_LEN],
     ) -> Result<Key<'a>, KeyError> {
         let prefix = &self.settings.key_prefix;
+        let len = prefix.len() + key.len();
+        let max = self.settings.limits.server_max_key_length.min(MAX_KEY_LEN);
+        if len > max {
+            return Err(KeyError::TooLong { len, max });
+        }
         if prefix.is_empty() {
             return Ok(key);
         }
-        let len = prefix.len() + key.len();
-        let Some(whole) = space.get_mut(..len) else { return Err(KeyError::TooLong { len }) };
+        let Some(whole) = space.get_mut(..len) else {
+            return Err(KeyError::TooLong { len, max });
+        };
         let (head, tail) = whole.split_at_mut(prefix.len());
         head.copy_from_slice(prefix);
         tail.copy_from_slice(key.as_bytes());

@@ -6,7 +6,8 @@ use super::operation::{NewItem, Scope};
 use super::operations::Shape;
 use super::stream::{Stream, Unanswered, Waiter};
 use super::{
-    Action, Client, Failure, FailureKind, Operation, OperationId, Rejected, Rejection, State,
+    Action, Client, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected, Rejection,
+    RoutedKey, State,
 };
 use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Delivery, MAX_VALUE_LEN, SubmitError};
@@ -84,11 +85,12 @@ impl Client {
     /// The server that an operation on `key` would go to now, if nothing changes meanwhile; `None` where
     /// it would go to none.
     #[must_use]
-    pub fn destination(&self, key: Key<'_>, now: Time) -> Option<ServerIndex> {
+    pub fn destination<'a>(&self, key: impl Into<RoutedKey<'a>>, now: Time) -> Option<ServerIndex> {
+        let RoutedKey { key, hash } = key.into();
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).ok()?;
         let selector = self.cluster.selector();
-        let hash = selector.key_hash().hash(key.as_bytes());
+        let hash = hash.unwrap_or_else(|| selector.key_hash().hash(key.as_bytes()));
         let mut candidates =
             (0..MAX_CANDIDATES).filter_map(|attempt| selector.candidate(hash, attempt));
         candidates.find(|&server| self.cluster.health().is_available(server, now))
@@ -107,11 +109,12 @@ impl Client {
     fn submit_one(
         &mut self,
         operation: &Operation<'_>,
-        key: Key<'_>,
+        key: RoutedKey<'_>,
         id: OperationId,
         number: u32,
         now: Time,
     ) -> Result<(), Rejection> {
+        let RoutedKey { key, hash } = key;
         if let Operation::Store { item: NewItem { value, .. }, .. } = operation {
             let max = match self.cluster.settings().limits.server_max_value_length {
                 0 => MAX_VALUE_LEN,
@@ -124,7 +127,7 @@ impl Client {
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
         let command = operation.command(&key);
-        let waiter = Waiter { operation: id, number, attempt: 0, resent: false, done: false };
+        let waiter = Waiter::new(id, number, hash);
         match self.send(&command, key, waiter, now) {
             Ok(()) => Ok(()),
             Err(FailureKind::Rejected(reason)) => Err(reason),
@@ -144,7 +147,7 @@ impl Client {
         now: Time,
     ) {
         let number = u32::try_from(server.index()).unwrap_or(u32::MAX);
-        let waiter = Waiter { operation: id, number, attempt: 0, resent: false, done: false };
+        let waiter = Waiter::new(id, number, None);
         let sent = if self.admit(server, id, now) {
             self.send_to(server, command, waiter, now)
         } else {
@@ -165,7 +168,8 @@ impl Client {
         mut waiter: Waiter,
         now: Time,
     ) -> Result<(), FailureKind> {
-        let hash = self.cluster.selector().key_hash().hash(key.as_bytes());
+        let key_hash = self.cluster.selector().key_hash();
+        let hash = waiter.hash().unwrap_or_else(|| key_hash.hash(key.as_bytes()));
         while waiter.attempt < MAX_CANDIDATES {
             let selector = self.cluster.selector();
             let Some(server) = selector.candidate(hash, waiter.attempt) else { break };
@@ -209,8 +213,23 @@ impl Client {
         now: Time,
     ) -> Result<(), FailureKind> {
         let at = self.choose_slot(server);
+        let slot = &self.slots[at];
+        if slot.stream.connection.is_ending() && slot.stream.is_unused() {
+            // It was to be closed, and nobody waits for that.
+            self.close(at, Cause::Asked, now);
+        }
         let settings = self.cluster.settings();
         let max_get_len = MAX_GET_LEN.min(settings.limits.window / 2);
+        // Also on a connection that outlived the death of its server: what others store on a new one must
+        // not be flushed after.
+        if settings.flush_on_reconnect && self.cluster.health().take_flush(server) {
+            if self.slots[at].stream.flush() {
+                self.note(server, NoticeEvent::FlushOnReconnect);
+            } else {
+                self.cluster.health().put_flush(server);
+            }
+        }
+        let settings = self.cluster.settings();
         let slot = &mut self.slots[at];
         if slot.state == State::Open && slot.stream.connection.is_idle() {
             slot.strikes = 0;
@@ -236,6 +255,9 @@ impl Client {
             slot.id.generation = slot.id.generation.wrapping_add(1);
             // The deadline is set when the action is handed out.
             self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
+            if slot.id.generation > 1 {
+                self.note(server, NoticeEvent::Reconnect);
+            }
         }
         self.update(at);
         Ok(())
@@ -272,8 +294,9 @@ impl Client {
         }
     }
 
-    pub(super) fn mark_dead(&mut self, server: ServerIndex, now: Time) {
+    pub(super) fn mark_dead(&mut self, server: ServerIndex, reason: FailureKind, now: Time) {
         self.cluster.health().mark_dead(server, now, self.cluster.settings().dead_retry);
+        self.note(server, NoticeEvent::MarkedDead { reason });
         for at in self.slots_of(server) {
             self.slots[at].probe = None;
             self.slots[at].strikes = 0;
@@ -305,6 +328,9 @@ impl Client {
         (slot.transmitting, slot.receiving) = (false, false);
         let server = slot.id.server;
         self.actions.push_back(Action::Close(slot.id));
+        if stream.unflushed {
+            self.cluster.health().put_flush(server);
+        }
 
         let in_use = !unanswered.is_empty() || !stream.is_unused();
         let was_idle = !stream.connection.is_answering();
@@ -325,17 +351,30 @@ impl Client {
         let stale = was_idle
             && in_use
             && matches!(cause, Cause::Stream(CloseReason::Eof | CloseReason::Disconnected));
+        match &cause {
+            Cause::Stream(CloseReason::Protocol(error)) => {
+                self.note(server, NoticeEvent::UnexpectedReply { error: *error });
+            }
+            Cause::Stream(_) => {
+                self.note(server, NoticeEvent::Disconnected { reason: cause.failure() });
+            }
+            Cause::Connect | Cause::Timeout | Cause::Asked => {}
+        }
         if dead {
-            self.mark_dead(server, now);
+            self.mark_dead(server, cause.failure(), now);
         } else if stale {
             // The server may have closed the others too, and nothing is sent again twice.
             self.close_idle(server, now);
         }
+        let mut requests = 0;
         for request in unanswered {
-            self.send_again(server, &cause, dead, stale, &request, now);
+            requests += usize::from(self.send_again(server, &cause, dead, stale, &request, now));
             if let Some(operation) = request.held {
                 self.operations.release(operation);
             }
+        }
+        if requests > 0 {
+            self.note(server, NoticeEvent::Retry { reason: cause.failure(), requests });
         }
         self.end_idle_probe(at);
     }
@@ -349,7 +388,7 @@ impl Client {
     }
 
     /// Sends what a closed connection has not answered once more, where that is allowed; the rest
-    /// fails.
+    /// fails. Whether anything was sent.
     fn send_again(
         &mut self,
         server: ServerIndex,
@@ -358,7 +397,7 @@ impl Client {
         stale: bool,
         request: &Unanswered,
         now: Time,
-    ) {
+    ) -> bool {
         let settings = self.cluster.settings();
         let resend_stores = settings.resend_stores;
         // The limits are for what a server sends.
@@ -374,7 +413,7 @@ impl Client {
                 let failure = Failure { server: Some(server), delivery, kind };
                 self.operations.deliver(waiter.operation, waiter.number, Err(failure));
             }
-            return;
+            return false;
         };
         let is_read = matches!(
             command,
@@ -386,6 +425,7 @@ impl Client {
             _ => request.delivery,
         };
         let mut keys = keys_of(&command);
+        let mut sent_any = false;
         for waiter in &request.waiters {
             let key = keys.next();
             if waiter.done || !self.operations.is_pending(waiter.operation) {
@@ -414,15 +454,19 @@ impl Client {
                     }
                 }
             };
-            if let Err(failure) = sent {
-                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
+            match sent {
+                Ok(()) => sent_any = true,
+                Err(failure) => {
+                    self.operations.deliver(waiter.operation, waiter.number, Err(failure));
+                }
             }
         }
+        sent_any
     }
 }
 
 impl Cause {
-    fn failure(&self) -> FailureKind {
+    pub(super) fn failure(&self) -> FailureKind {
         match self {
             Cause::Connect => FailureKind::Connect,
             Cause::Timeout => FailureKind::SocketTimeout,

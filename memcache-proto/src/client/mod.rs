@@ -36,7 +36,7 @@
 //! let now = || Time::new(start.elapsed());
 //! let mut sockets = HashMap::new();
 //!
-//! let get = Operation::Get { key: Key::new("foo")?, cas: false };
+//! let get = Operation::Get { key: Key::new("foo")?.into(), cas: false };
 //! let id = client.submit(get, now())?;
 //! while !client.is_done(id) {
 //!     match client.poll_action(now()) {
@@ -89,6 +89,7 @@ mod action;
 pub mod calls;
 mod cluster;
 mod dispatch;
+mod notice;
 mod operation;
 mod operations;
 mod outcome;
@@ -100,14 +101,15 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::Time;
-use crate::codec::Chunks;
-use crate::connection::CloseReason;
+use crate::codec::{Chunks, Command};
 pub use crate::connection::Delivery;
+use crate::connection::{CloseReason, SubmitError};
 use crate::routing::ServerIndex;
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
-pub use operation::{NewItem, Operation, Rejected, Rejection};
+pub use notice::{Notice, NoticeEvent};
+pub use operation::{NewItem, Operation, Rejected, Rejection, RoutedKey};
 pub use operations::OperationId;
 pub use outcome::{Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored};
 
@@ -123,7 +125,11 @@ pub struct Client {
     operations: Operations,
     actions: VecDeque<Action>,
     chunks: Chunks,
+    notices: VecDeque<Notice>,
 }
+
+/// How many notices wait to be taken.
+const NOTICES: usize = 256;
 
 /// A place for one connection to one server.
 struct Slot {
@@ -178,6 +184,7 @@ impl Client {
             operations: Operations::default(),
             actions: VecDeque::new(),
             chunks: Chunks::new(),
+            notices: VecDeque::new(),
         }
     }
 
@@ -285,10 +292,14 @@ impl Client {
             // More requests are no progress while a reply is owed: a server that is hung takes them all.
             let owed = slot.stream.connection.is_owed();
             slot.stream.connection.transmitted(len);
-            slot.stream.forget_cancelled();
             if len > 0 && !owed {
                 slot.active_at = now;
             }
+            if slot.stream.connection.has_sent() {
+                self.deliver(connection.index(), now);
+            }
+            let Some(slot) = self.slot_mut(connection) else { return };
+            slot.stream.forget_cancelled();
             self.end_idle_probe(connection.index());
             self.update(connection.index());
         }
@@ -305,27 +316,36 @@ impl Client {
     /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF.
     pub fn received(&mut self, connection: ConnectionId, len: usize, now: Time) {
         let at = connection.index();
-        let Client { cluster, slots, operations, chunks, .. } = self;
-        let Some(slot) = slots.get_mut(at) else { return };
+        let Some(slot) = self.slots.get_mut(at) else { return };
         if slot.id != connection || slot.state != State::Open {
             return;
         }
         slot.receiving = false;
         slot.active_at = now;
         slot.stream.connection.received(len);
+        self.deliver(at, now);
+    }
+
+    /// Delivers what a connection has to tell, and sees to what follows from it.
+    fn deliver(&mut self, at: usize, now: Time) {
+        let Client { cluster, slots, operations, chunks, .. } = self;
+        let Some(slot) = slots.get_mut(at) else { return };
+        let server = slot.id.server;
         let limits = &cluster.settings().limits;
         let mut unanswered = Vec::new();
-        if slot.stream.deliver(slot.id.server, limits, operations, chunks, &mut unanswered) {
+        let news = slot.stream.deliver(server, limits, operations, chunks, &mut unanswered);
+        let closed = slot.stream.connection.close_reason().cloned();
+        if news.replied {
             slot.strikes = 0;
-            if slot.probe.take().is_some() {
-                cluster.health().mark_alive(slot.id.server);
+            if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
+                self.note(server, NoticeEvent::Revived);
             }
         }
-        match slot.stream.connection.close_reason() {
-            Some(reason) => {
-                let cause = Cause::Stream(reason.clone());
-                self.close_with(at, cause, unanswered, now);
-            }
+        if let Some(reason) = news.not_flushed {
+            self.note(server, NoticeEvent::NotFlushed { reason });
+        }
+        match closed {
+            Some(reason) => self.close_with(at, Cause::Stream(reason), unanswered, now),
             None => self.update(at),
         }
     }
@@ -344,15 +364,16 @@ impl Client {
         let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
         let late: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
         // All of them are dead before any of their keys look for another server.
+        let cause = |slot: &Slot| match slot.state {
+            State::Connecting { .. } => Cause::Connect,
+            _ => Cause::Timeout,
+        };
         for &at in &late {
-            self.mark_dead(self.slots[at].id.server, now);
+            let slot = &self.slots[at];
+            self.mark_dead(slot.id.server, cause(slot).failure(), now);
         }
         for at in late {
-            let cause = match self.slots[at].state {
-                State::Connecting { .. } => Cause::Connect,
-                _ => Cause::Timeout,
-            };
-            self.close(at, cause, now);
+            self.close(at, cause(&self.slots[at]), now);
         }
     }
 
@@ -387,7 +408,8 @@ impl Client {
             let slot = &mut self.slots[at];
             slot.strikes += 1;
             if slot.strikes >= dispatch::STRIKES || slot.probe.is_some() {
-                self.mark_dead(self.slots[at].id.server, now);
+                let server = slot.id.server;
+                self.mark_dead(server, FailureKind::OperationTimeout, now);
             }
         }
     }
@@ -427,6 +449,21 @@ impl Client {
         self.operations.free(operation);
     }
 
+    /// The next thing worth a line in a log, where [`Settings::debug`] is set; ask after each other
+    /// call. The last 256 are kept.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn note(&mut self, server: ServerIndex, event: NoticeEvent) {
+        if self.cluster.settings().debug {
+            if self.notices.len() == NOTICES {
+                self.notices.pop_front();
+            }
+            self.notices.push_back(Notice { server, event });
+        }
+    }
+
     /// Whether no operation is under way, no reply outstanding and no connect, so that the client may
     /// rest, or serve somebody else.
     #[must_use]
@@ -455,6 +492,31 @@ impl Client {
     pub fn disconnect_all(&mut self, now: Time) {
         for at in 0..self.slots.len() {
             self.close(at, Cause::Asked, now);
+        }
+    }
+
+    /// Has the server of every open connection close it, with `quit`, when what is under way there has
+    /// been answered. Connections that are not open yet are closed, and what waits for them fails, as
+    /// does what is submitted meanwhile to a server that has still to answer what was there before.
+    /// Call it when [`is_idle`](Self::is_idle) holds.
+    pub fn quit_all(&mut self, now: Time) {
+        for at in 0..self.slots.len() {
+            match self.slots[at].state {
+                State::Closed => {}
+                State::Connecting { .. } => self.close(at, Cause::Asked, now),
+                State::Open => {
+                    let slot = &mut self.slots[at];
+                    if slot.stream.connection.is_idle() {
+                        slot.active_at = now;
+                    }
+                    match slot.stream.connection.submit(&Command::Quit) {
+                        Ok(_) => self.update(at),
+                        // It is to be closed already, or has too much to do ever to come to it.
+                        Err(SubmitError::Closed) => {}
+                        Err(_) => self.close(at, Cause::Asked, now),
+                    }
+                }
+            }
         }
     }
 

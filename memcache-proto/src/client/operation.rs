@@ -8,20 +8,23 @@ use crate::{Exptime, Key, KeyError};
 ///
 /// Values are bytes and flags here; a [`Transcoder`](crate::value::Transcoder) makes them of values,
 /// and values of them, outside of the client.
+///
+/// With `noreply` the server is told to say nothing: the operation completes when it has been written,
+/// and what came of it nobody knows. [`Outcome::sent`](super::Outcome::sent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation<'a> {
     /// Look a key up. Take the outcome with [`Outcome::item`](super::Outcome::item).
     Get {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
         /// Whether to ask for the cas unique too.
         cas: bool,
     },
     /// Look a key up and give its item a new exptime. [`Outcome::item`](super::Outcome::item).
     Gat {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
         /// The new exptime.
         exptime: Exptime,
         /// Whether to ask for the cas unique too.
@@ -30,7 +33,7 @@ pub enum Operation<'a> {
     /// Look many keys up, on all their servers at once. [`Outcome::many`](super::Outcome::many).
     GetMany {
         /// The keys. One that is there twice is answered twice.
-        keys: &'a [Key<'a>],
+        keys: &'a [RoutedKey<'a>],
         /// Whether to ask for the cas uniques too.
         cas: bool,
     },
@@ -40,6 +43,8 @@ pub enum Operation<'a> {
         verb: StoreVerb,
         /// What to store.
         item: NewItem<'a>,
+        /// Whether the server is to say nothing.
+        noreply: bool,
     },
     /// Store many items, on all their servers at once. [`Outcome::many`](super::Outcome::many).
     StoreMany {
@@ -47,37 +52,49 @@ pub enum Operation<'a> {
         verb: StoreVerb,
         /// What to store.
         items: &'a [NewItem<'a>],
+        /// Whether the servers are to say nothing.
+        noreply: bool,
     },
     /// Delete a key. [`Outcome::found`](super::Outcome::found).
     Delete {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
+        /// Whether the server is to say nothing.
+        noreply: bool,
     },
     /// Delete many keys, on all their servers at once. [`Outcome::many`](super::Outcome::many).
     DeleteMany {
         /// The keys.
-        keys: &'a [Key<'a>],
+        keys: &'a [RoutedKey<'a>],
+        /// Whether the servers are to say nothing.
+        noreply: bool,
     },
     /// Give an item a new exptime. [`Outcome::found`](super::Outcome::found).
     Touch {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
         /// The new exptime.
         exptime: Exptime,
+        /// Whether the server is to say nothing.
+        noreply: bool,
     },
     /// Add to a counter; it wraps at 2^64. [`Outcome::number`](super::Outcome::number).
     Incr {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
         /// What to add.
         delta: u64,
+        /// Whether the server is to say nothing.
+        noreply: bool,
     },
     /// Take away from a counter; it stops at 0. [`Outcome::number`](super::Outcome::number).
     Decr {
         /// The key.
-        key: Key<'a>,
+        key: RoutedKey<'a>,
         /// What to take away.
         delta: u64,
+        /// Whether the server is to say nothing.
+        noreply: bool,
     },
     /// Invalidate everything on every server. [`Outcome::servers`](super::Outcome::servers).
     FlushAll {
@@ -94,7 +111,7 @@ pub enum Operation<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewItem<'a> {
     /// Its key.
-    pub key: Key<'a>,
+    pub key: RoutedKey<'a>,
     /// Kept beside the value.
     pub flags: Flags,
     /// When it expires.
@@ -106,7 +123,7 @@ pub struct NewItem<'a> {
 /// Whom an operation concerns.
 pub(super) enum Scope<'a> {
     /// The server of one key, with this command.
-    Key(Key<'a>),
+    Key(RoutedKey<'a>),
     /// The servers of this many keys.
     Many(usize),
     /// All servers, with this command.
@@ -128,12 +145,12 @@ impl<'a> Operation<'a> {
         match *self {
             Operation::Get { key, .. }
             | Operation::Gat { key, .. }
-            | Operation::Delete { key }
+            | Operation::Delete { key, .. }
             | Operation::Touch { key, .. }
             | Operation::Incr { key, .. }
             | Operation::Decr { key, .. }
             | Operation::Store { item: NewItem { key, .. }, .. } => Scope::Key(key),
-            Operation::GetMany { keys, .. } | Operation::DeleteMany { keys } => {
+            Operation::GetMany { keys, .. } | Operation::DeleteMany { keys, .. } => {
                 Scope::Many(keys.len())
             }
             Operation::StoreMany { items, .. } => Scope::Many(items.len()),
@@ -149,9 +166,11 @@ impl<'a> Operation<'a> {
     pub(super) fn one(&self, index: usize) -> Option<Operation<'a>> {
         Some(match *self {
             Operation::GetMany { keys, cas } => Operation::Get { key: *keys.get(index)?, cas },
-            Operation::DeleteMany { keys } => Operation::Delete { key: *keys.get(index)? },
-            Operation::StoreMany { verb, items } => {
-                Operation::Store { verb, item: *items.get(index)? }
+            Operation::DeleteMany { keys, noreply } => {
+                Operation::Delete { key: *keys.get(index)?, noreply }
+            }
+            Operation::StoreMany { verb, items, noreply } => {
+                Operation::Store { verb, item: *items.get(index)?, noreply }
             }
             operation => operation,
         })
@@ -162,18 +181,19 @@ impl<'a> Operation<'a> {
     where
         'a: 'k,
     {
-        let noreply = false;
         match *self {
             Operation::Gat { exptime, cas, .. } => {
                 Command::Gat { exptime, keys: Keys::one(key), cas }
             }
-            Operation::Delete { .. } | Operation::DeleteMany { .. } => {
+            Operation::Delete { noreply, .. } | Operation::DeleteMany { noreply, .. } => {
                 Command::Delete { key: *key, noreply }
             }
-            Operation::Touch { exptime, .. } => Command::Touch { key: *key, exptime, noreply },
-            Operation::Incr { delta, .. } => Command::Incr { key: *key, delta, noreply },
-            Operation::Decr { delta, .. } => Command::Decr { key: *key, delta, noreply },
-            Operation::Store { verb, item } => {
+            Operation::Touch { exptime, noreply, .. } => {
+                Command::Touch { key: *key, exptime, noreply }
+            }
+            Operation::Incr { delta, noreply, .. } => Command::Incr { key: *key, delta, noreply },
+            Operation::Decr { delta, noreply, .. } => Command::Decr { key: *key, delta, noreply },
+            Operation::Store { verb, item, noreply } => {
                 let NewItem { flags, exptime, value, .. } = item;
                 Command::Store { verb, key: *key, flags, exptime, value, noreply }
             }
@@ -185,6 +205,37 @@ impl<'a> Operation<'a> {
             | Operation::Version
             | Operation::Stats(_) => Command::Version,
         }
+    }
+}
+
+/// A key, and what chooses its server: its hash, unless the caller has a number of his own.
+///
+/// ```
+/// use memcache_proto::Key;
+/// use memcache_proto::client::RoutedKey;
+///
+/// let key = Key::new("foo")?;
+/// assert_eq!(RoutedKey::from(key).hash, None);
+/// assert_eq!(RoutedKey::from((7, key)).hash, Some(7));
+/// # Ok::<(), memcache_proto::KeyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutedKey<'a> {
+    /// The key, without the prefix of the client.
+    pub key: Key<'a>,
+    /// What is used in place of the key's hash: python-memcached's `(hash, key)` pairs. May be negative.
+    pub hash: Option<i64>,
+}
+
+impl<'a> From<Key<'a>> for RoutedKey<'a> {
+    fn from(key: Key<'a>) -> Self {
+        RoutedKey { key, hash: None }
+    }
+}
+
+impl<'a> From<(i64, Key<'a>)> for RoutedKey<'a> {
+    fn from((hash, key): (i64, Key<'a>)) -> Self {
+        RoutedKey { key, hash: Some(hash) }
     }
 }
 

@@ -124,7 +124,7 @@ impl Operations {
             Some(Outcome::One(outcome)) => *outcome = answer,
             Some(Outcome::Many(many)) => match answer {
                 // What is expected of most is not told.
-                Ok(Reply::Miss | Reply::Stored | Reply::Ok) => {}
+                Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent) => {}
                 Ok(reply) => many.replies.push((number as usize, reply)),
                 Err(failure) => many.failed.push((number as usize, failure)),
             },

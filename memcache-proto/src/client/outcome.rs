@@ -54,6 +54,8 @@ pub enum Reply {
     NotFound,
     /// Deleted, touched, flushed: done.
     Ok,
+    /// Written, with noreply: what came of it nobody knows.
+    Sent,
     /// The counter's new value.
     Number(u64),
     /// The server's version.
@@ -146,6 +148,18 @@ impl Outcome {
         match self.one()? {
             Reply::Number(number) => Ok(Some(number)),
             Reply::NotFound => Ok(None),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
+    /// That an operation with noreply has been written.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn sent(self) -> Result<(), Failure> {
+        match self.one()? {
+            Reply::Sent => Ok(()),
             _ => Err(Failure::OTHER_OPERATION),
         }
     }
@@ -267,6 +281,29 @@ pub enum FailureKind {
     Rejected(Rejection),
     /// The outcome is of another kind of operation than the one it was taken as.
     OtherOperation,
+}
+
+impl FailureKind {
+    /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,
+    /// may not meet again.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            FailureKind::AllDead
+            | FailureKind::Dead
+            | FailureKind::Connect
+            | FailureKind::SocketTimeout
+            | FailureKind::OperationTimeout
+            | FailureKind::Eof
+            | FailureKind::Disconnected
+            | FailureKind::Form
+            | FailureKind::Refused => true,
+            FailureKind::Protocol(_)
+            | FailureKind::Server(_)
+            | FailureKind::Rejected(_)
+            | FailureKind::OtherOperation => false,
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::operations::{OperationId, Operations};
-use super::outcome::{Item, Reply};
+use super::outcome::{FailureKind, Item, Reply};
 use crate::codec::{Chunks, Command, Response};
 use crate::connection::{Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes};
 use crate::routing::ServerIndex;
@@ -21,6 +21,8 @@ pub(super) struct Stream {
     /// The lines of the reply that is being received.
     lines: Vec<(String, String)>,
     lines_len: usize,
+    /// Whether the server is to be flushed first, and has not answered that it is.
+    pub(super) unflushed: bool,
 }
 
 /// A request of the connection. One that the connection dropped without a word may still be here.
@@ -31,6 +33,8 @@ struct Part {
     waiters: usize,
     /// Whether its reply is of lines that are kept.
     stats: bool,
+    /// Whether it is the client's own, to flush a server that was dead.
+    flush: bool,
     /// The operation that does not complete before the reply has ended: the only one that waits for
     /// it. A hit is known before its END, but who goes on then leaves a connection that owes it.
     held: Option<OperationId>,
@@ -40,6 +44,9 @@ struct Part {
 #[derive(Clone, Copy)]
 pub(super) struct Waiter {
     pub(super) operation: OperationId,
+    /// What chooses the server, where that is not the key's hash.
+    hash: i64,
+    is_pinned: bool,
     /// Which of the operation's keys it is, or which server.
     pub(super) number: u32,
     /// How many servers were passed over before this one.
@@ -48,6 +55,28 @@ pub(super) struct Waiter {
     pub(super) resent: bool,
     /// Whether it has been answered.
     pub(super) done: bool,
+}
+
+impl Waiter {
+    pub(super) fn new(operation: OperationId, number: u32, hash: Option<i64>) -> Self {
+        let (is_pinned, hash) = (hash.is_some(), hash.unwrap_or_default());
+        Waiter { operation, hash, is_pinned, number, attempt: 0, resent: false, done: false }
+    }
+
+    /// What chooses the server, if not the key's hash. There may be a million of these, so it is not kept
+    /// as it is told.
+    pub(super) fn hash(&self) -> Option<i64> {
+        self.is_pinned.then_some(self.hash)
+    }
+}
+
+/// What has come to be known of a server by its replies.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Whether there was any reply.
+    pub(super) replied: bool,
+    /// Why the server did not flush as it was to.
+    pub(super) not_flushed: Option<FailureKind>,
 }
 
 /// A request that the connection did not answer.
@@ -70,7 +99,19 @@ impl Stream {
             first_waiter: 0,
             lines: Vec::new(),
             lines_len: 0,
+            unflushed: false,
         }
+    }
+
+    /// Has the server flushed before anything more is asked of it. Whether the connection takes that.
+    pub(super) fn flush(&mut self) -> bool {
+        let flush = Command::FlushAll { delay: None, noreply: false };
+        let Ok(request) = self.connection.submit(&flush) else { return false };
+        let first_waiter = self.first_waiter + self.waiters.len() as u64;
+        let (waiters, stats, held) = (0, false, None);
+        self.parts.push_back(Part { request, first_waiter, waiters, stats, flush: true, held });
+        self.unflushed = true;
+        true
     }
 
     /// Whether nothing waits for this stream.
@@ -107,7 +148,8 @@ impl Stream {
         if let Some(operation) = held {
             operations.hold(operation);
         }
-        self.parts.push_back(Part { request, first_waiter, waiters: 1, stats, held });
+        let (waiters, flush) = (1, false);
+        self.parts.push_back(Part { request, first_waiter, waiters, stats, flush, held });
         self.waiters.push_back(waiter);
         Ok(())
     }
@@ -122,7 +164,8 @@ impl Stream {
             };
             let start = usize::try_from(part.first_waiter - *first_waiter).unwrap_or(usize::MAX);
             let mut waiters = waiters.iter().skip(start).take(part.waiters);
-            waiters.any(|waiter| !waiter.done && operations.is_pending(waiter.operation))
+            part.flush
+                || waiters.any(|waiter| !waiter.done && operations.is_pending(waiter.operation))
         })
     }
 
@@ -136,8 +179,7 @@ impl Stream {
         }
     }
 
-    /// Delivers what has been received, and collects what can no longer be answered. Returns whether
-    /// there was any reply.
+    /// Delivers what has been received or written, and collects what can no longer be answered.
     pub(super) fn deliver(
         &mut self,
         server: ServerIndex,
@@ -145,12 +187,13 @@ impl Stream {
         operations: &mut Operations,
         chunks: &mut Chunks,
         unanswered: &mut Vec<Unanswered>,
-    ) -> bool {
-        let mut replied = false;
+    ) -> News {
+        let mut news = News::default();
         loop {
-            let Stream { connection, parts, waiters, first_waiter, lines, lines_len } = self;
+            let Stream { connection, parts, waiters, first_waiter, lines, lines_len, unflushed } =
+                self;
             let buffered = connection.buffered();
-            let Some(event) = connection.poll_event() else { return replied };
+            let Some(event) = connection.poll_event() else { return news };
             // Requests that were cancelled are gone without a word.
             while let Some(part) = parts.front().filter(|part| part.request < event.request) {
                 *first_waiter += part.waiters as u64;
@@ -160,7 +203,7 @@ impl Stream {
             let Some(part) = parts.front() else { continue };
             match event.reply {
                 Event::Value { index, flags, cas, value } => {
-                    replied = true;
+                    news.replied = true;
                     let Some(waiter) = waiters.get_mut(index).filter(|_| index < part.waiters)
                     else {
                         continue;
@@ -178,7 +221,7 @@ impl Stream {
                     continue;
                 }
                 Event::Line(response) => {
-                    replied = true;
+                    news.replied = true;
                     let (name, value) = line(&response);
                     *lines_len += name.len() + value.len() + 2 * size_of::<String>();
                     lines.push((name, value));
@@ -189,12 +232,16 @@ impl Stream {
                     continue;
                 }
                 Event::Last(response) => {
-                    replied = true;
+                    news.replied = true;
                     let mut reply = Reply::of(&response, server);
                     if part.stats && reply == Ok(Reply::Miss) {
                         reply = Ok(Reply::Stats(core::mem::take(lines)));
                     }
                     (*lines, *lines_len) = (Vec::new(), 0);
+                    if part.flush {
+                        *unflushed = false;
+                        news.not_flushed = reply.as_ref().err().map(|failure| failure.kind.clone());
+                    }
                     for waiter in waiters.iter().take(part.waiters).filter(|waiter| !waiter.done) {
                         operations.deliver(waiter.operation, waiter.number, reply.clone());
                     }
@@ -202,7 +249,12 @@ impl Stream {
                         operations.release(operation);
                     }
                 }
-                Event::Sent | Event::Closed => {
+                Event::Sent => {
+                    for waiter in waiters.iter().take(part.waiters) {
+                        operations.deliver(waiter.operation, waiter.number, Ok(Reply::Sent));
+                    }
+                }
+                Event::Closed => {
                     for waiter in waiters.iter().take(part.waiters) {
                         operations.deliver(waiter.operation, waiter.number, Ok(Reply::Ok));
                     }

@@ -101,6 +101,8 @@ impl Expect {
             (Expect::Stored | Expect::CasStored, Response::Error(_)) => Fit::LastAndClose,
             (_, Response::Error(_)) => Fit::Last,
             (Expect::Number, Response::ClientError(text)) if is_about_the_number(text) => Fit::Last,
+            // What a server that was started with -F answers.
+            (Expect::Ok, Response::ClientError(b"flush_all not allowed")) => Fit::Last,
             (_, Response::ClientError(_)) => Fit::LastAndClose,
             _ => Fit::Unexpected,
         }

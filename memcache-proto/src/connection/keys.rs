@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::Key;
@@ -7,15 +8,19 @@ use crate::Key;
 /// Servers answer in the order of the keys, so each search goes on behind the last key found, and all
 /// of them together look at each key once. A proxy may answer in another order; from the first value
 /// that does the keys are looked up in an index.
+///
+/// Every request has one, so it is small.
 pub(super) struct KeyOrder {
     /// Where the first key stands, counted from the start of the line.
-    first: usize,
+    first: u32,
     /// Where the key behind the last one found stands, and its number.
-    next: usize,
+    next: u32,
     number: u32,
-    /// The keys in the order of their bytes, and equal ones in their own.
-    index: Option<Vec<Place>>,
+    index: Option<Box<Index>>,
 }
+
+/// The keys in the order of their bytes, and equal ones in their own.
+struct Index(Vec<Place>);
 
 struct Place {
     start: u32,
@@ -27,7 +32,8 @@ struct Place {
 
 impl KeyOrder {
     /// For a line whose first key stands at `first`.
-    pub(super) const fn new(first: usize) -> Self {
+    pub(super) fn new(first: usize) -> Self {
+        let first = u32::try_from(first).unwrap_or(u32::MAX);
         KeyOrder { first, next: first, number: 0, index: None }
     }
 
@@ -36,25 +42,27 @@ impl KeyOrder {
     #[inline]
     pub(super) fn find(&mut self, line: &[u8], key: Key<'_>) -> Option<u32> {
         if self.index.is_none() {
-            let mut at = self.next;
+            let mut at = position(self.next);
             let mut number = self.number;
             while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
                 if let Some([] | [b' ', ..]) = rest.strip_prefix(key.as_bytes()) {
-                    (self.next, self.number) = (at + key.len() + 1, number + 1);
+                    let next = at + key.len() + 1;
+                    self.next = u32::try_from(next).unwrap_or(u32::MAX);
+                    self.number = number + 1;
                     return Some(number);
                 }
                 let Some(space) = memchr::memchr(b' ', rest) else { break };
                 at += space + 1;
                 number += 1;
             }
-            self.index = Some(index(line, self.first));
+            self.index = Some(Box::new(Index(index(line, position(self.first)))));
         }
         self.look_up(line, key)
     }
 
     #[cold]
     fn look_up(&mut self, line: &[u8], key: Key<'_>) -> Option<u32> {
-        let index = self.index.as_mut()?;
+        let Index(index) = &mut **self.index.as_mut()?;
         let first = index.partition_point(|place| place.key(line) < key.as_bytes());
         let place = index.get_mut(first).filter(|place| place.key(line) == key.as_bytes())?;
         let found = usize::try_from(place.found).unwrap_or(usize::MAX);
@@ -68,9 +76,12 @@ impl KeyOrder {
 
 impl Place {
     fn key<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        let at = |position| usize::try_from(position).unwrap_or(usize::MAX);
-        line.get(at(self.start)..at(self.end)).unwrap_or_default()
+        line.get(position(self.start)..position(self.end)).unwrap_or_default()
     }
+}
+
+fn position(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
 }
 
 fn index(line: &[u8], first: usize) -> Vec<Place> {

@@ -367,6 +367,16 @@ impl Connection {
         self.closed.is_none() && self.queue.awaits_reply()
     }
 
+    /// Whether a command with noreply has been written whole and not been told of.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.closed.is_none() && self.queue.has_written()
+    }
+
+    /// Whether a quit or shutdown has been submitted, so that nothing more can be.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.queue.ends_connection()
+    }
+
     /// Whether the server owes a reply to a request that it has been sent all of.
     pub(crate) fn is_owed(&self) -> bool {
         self.queue.is_owed()

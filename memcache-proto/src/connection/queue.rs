@@ -244,6 +244,11 @@ impl Queue {
         }
     }
 
+    /// Whether the first request has no reply and is written whole.
+    pub(super) fn has_written(&self) -> bool {
+        self.written().is_some()
+    }
+
     /// The first request, if it has no reply and is written whole.
     fn written(&self) -> Option<&Request> {
         let front = self.requests.front().filter(|_| self.in_flight > 0)?;

@@ -3,7 +3,7 @@ use crate::Time;
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
-use portable_atomic::{AtomicU64, Ordering};
+use portable_atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Which servers are dead, and until when: one table for everything that talks to the same servers,
 /// shared by reference or in an `Arc`.
@@ -51,13 +51,18 @@ pub struct Health {
     /// One [`State`] a server, as a word. Nothing else hangs on them, so that no access needs more
     /// than `Relaxed`.
     words: Box<[AtomicU64]>,
+    /// For each server whether it was dead since it was last flushed.
+    unflushed: Box<[AtomicBool]>,
 }
 
 impl Health {
     /// A table of this many servers, all alive.
     #[must_use]
     pub fn new(servers: usize) -> Self {
-        Health { words: (0..servers).map(|_| AtomicU64::new(State::Alive.to_word())).collect() }
+        Health {
+            words: (0..servers).map(|_| AtomicU64::new(State::Alive.to_word())).collect(),
+            unflushed: (0..servers).map(|_| AtomicBool::new(false)).collect(),
+        }
     }
 
     /// Whether an operation may use `server` at `now`.
@@ -96,6 +101,7 @@ impl Health {
     /// With a `dead_retry` of no time it is never skipped, nor probed by one caller alone; the next
     /// [`Health::mark_alive`] still tells that it failed.
     pub fn mark_dead(&self, server: ServerIndex, now: Time, dead_retry: Duration) {
+        self.put_flush(server);
         self.update(server, |state| {
             if dead_retry.is_zero() {
                 return State::Pardoned;
@@ -109,8 +115,7 @@ impl Health {
     }
 
     /// Reports that `server` answered, or was connected to. True where it had been marked dead
-    /// since the last such report: the one caller that is told so flushes it, for
-    /// `flush_on_reconnect`.
+    /// since the last such report; one caller is told so.
     ///
     /// Cheap where the server is alive already, so it can be called after every reply.
     pub fn mark_alive(&self, server: ServerIndex) -> bool {
@@ -129,8 +134,24 @@ impl Health {
         });
     }
 
+    /// Whether `server` was marked dead since it was last flushed, for `flush_on_reconnect`. The one
+    /// caller that is told so flushes it before it asks for anything else, and says with
+    /// [`Health::put_flush`] if it could not.
+    #[must_use]
+    pub fn take_flush(&self, server: ServerIndex) -> bool {
+        let Some(unflushed) = self.unflushed.get(server.index()) else { return false };
+        unflushed.load(Ordering::Relaxed) && unflushed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has the next caller of [`Health::take_flush`] flush `server`.
+    pub fn put_flush(&self, server: ServerIndex) {
+        if let Some(unflushed) = self.unflushed.get(server.index()) {
+            unflushed.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Skips no server any more, until it is marked dead again. As in python-memcached, a server
-    /// that was dead is still flushed when it is next reached: [`Health::mark_alive`] tells.
+    /// that was dead is still flushed when it is next reached: [`Health::take_flush`] tells.
     pub fn forget_dead_hosts(&self) {
         for index in 0..self.words.len() {
             let Ok(index) = u32::try_from(index) else { return };

@@ -398,9 +398,9 @@ fn requests_are_sent_again_whatever_the_limits() {
     let operations = [
         set("a", &big),
         get(&long),
-        Operation::Touch { key: key(&long), exptime: Exptime::from_wire(-1) },
+        Operation::Touch { key: key(&long), exptime: Exptime::from_wire(-1), noreply: false },
         Operation::Gat { key: key(&long), exptime: Exptime::from_wire(-1), cas: true },
-        Operation::Incr { key: key(&long), delta: u64::MAX },
+        Operation::Incr { key: key(&long), delta: u64::MAX, noreply: false },
         Operation::Stats(StatsArgument::Cachedump { class: 1, limit: 0 }),
         Operation::FlushAll { delay: Some(Exptime::from_wire(i32::MAX)) },
     ];

@@ -2,7 +2,9 @@
 
 mod failover;
 mod many;
+mod noreply;
 mod pair;
+mod reconnect;
 mod replies;
 #[cfg(feature = "server")]
 mod server;
@@ -15,12 +17,12 @@ use std::time::Duration;
 
 use memcache_proto::client::{
     Action, Delivery, Failure, FailureKind, Many, NewItem, Operation, OperationId, Outcome,
-    Rejection, Reply, Settings, Stored,
+    Rejection, Reply, RoutedKey, Settings, Stored,
 };
 use memcache_proto::codec::{StatsArgument, StoreVerb};
 use memcache_proto::routing::{Admission, ServerIndex};
 use memcache_proto::value::Flags;
-use memcache_proto::{ErrorLine, Exptime, Key, KeyError, Limits, ProtocolError, Time};
+use memcache_proto::{ErrorLine, Exptime, KeyError, Limits, ProtocolError, Time};
 
 use pair::{Mode, Net, get, item, key, set};
 
@@ -74,7 +76,7 @@ pub(crate) fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("key{number}")).collect()
 }
 
-pub(crate) fn get_many<'a>(keys: &'a [Key<'a>]) -> Operation<'a> {
+pub(crate) fn get_many<'a>(keys: &'a [RoutedKey<'a>]) -> Operation<'a> {
     Operation::GetMany { keys, cas: false }
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn fill(net: &mut Net, names: &[String]) {
     let items: Vec<_> =
         names.iter().zip(&values).map(|(name, value)| item(name, value.as_bytes())).collect();
     let outcome = net
-        .perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items })
+        .perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items, noreply: false })
         .many()
         .expect("many keys");
     assert_eq!(outcome, Many::default());

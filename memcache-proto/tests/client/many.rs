@@ -21,7 +21,11 @@ fn many_keys_pass_through_any_window() {
                 .zip(&values)
                 .map(|(name, value)| item(name, value.as_bytes()))
                 .collect();
-            let stored = net.perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items });
+            let stored = net.perform(Operation::StoreMany {
+                verb: StoreVerb::Set,
+                items: &items,
+                noreply: false,
+            });
             assert_eq!(stored.many().expect("many keys"), Many::default());
             let many = net.perform(get_many(&keys)).many().expect("many keys");
             assert_eq!((found(&many, &names).len(), many.failed.len()), (count, 0));
@@ -87,7 +91,7 @@ fn a_key_counts_with_its_prefix() {
         let long = "k".repeat(len);
         let now = net.now;
         let rejected = net.clients[0].submit(get(&long), now).expect_err("it is too long");
-        assert_eq!(rejected.reason, Rejection::Key(KeyError::TooLong { len: 200 + len }));
+        assert_eq!(rejected.reason, Rejection::Key(KeyError::TooLong { len: 200 + len, max: 250 }));
         assert_eq!(rejected.operation, get(&long));
         let keys = [key(&long), key(&longest)];
         let many = net.perform(get_many(&keys)).many().expect("many keys");
@@ -108,7 +112,7 @@ fn a_value_that_is_too_long_is_not_sent() {
     assert_eq!(rejected.reason, Rejection::ValueTooLong { len, max });
     let items = [item("b", b"1"), item("a", &long), item("c", b"1")];
     let many = net
-        .perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items })
+        .perform(Operation::StoreMany { verb: StoreVerb::Set, items: &items, noreply: false })
         .many()
         .expect("many keys");
     assert_eq!(many.failed.len(), 1);

@@ -12,16 +12,23 @@ fn each_operation_has_its_outcome_however_the_bytes_are_cut() {
         assert_eq!(value(net.get("counter")), None);
         assert_eq!(net.set("counter", "9").stored(), Ok(Stored::Stored));
         assert_eq!(value(net.get("counter")), some("9"));
-        assert_eq!(net.perform(Operation::Incr { key: name, delta: 2 }).number(), Ok(Some(11)));
-        let missing = Operation::Incr { key: key("none"), delta: 2 };
+        assert_eq!(
+            net.perform(Operation::Incr { key: name, delta: 2, noreply: false }).number(),
+            Ok(Some(11))
+        );
+        let missing = Operation::Incr { key: key("none"), delta: 2, noreply: false };
         assert_eq!(net.perform(missing).number(), Ok(None));
-        assert_eq!(net.perform(Operation::Touch { key: name, exptime }).found(), Ok(true));
+        assert_eq!(
+            net.perform(Operation::Touch { key: name, exptime, noreply: false }).found(),
+            Ok(true)
+        );
         let gat = Operation::Gat { key: name, exptime, cas: true };
         let item = net.perform(gat).item().expect("answered").expect("found");
         assert_eq!((item.flags.bits(), &item.value[..]), (7, &b"11"[..]));
         let unique = item.cas.expect("it was asked for");
         let new = |value| NewItem { key: name, flags: Flags::new(0), exptime, value };
-        let mut store = |verb| net.perform(Operation::Store { verb, item: new(b"x") }).stored();
+        let mut store =
+            |verb| net.perform(Operation::Store { verb, item: new(b"x"), noreply: false }).stored();
         assert_eq!(store(StoreVerb::Add), Ok(Stored::NotStored));
         assert_eq!(store(StoreVerb::Cas(unique + 1)), Ok(Stored::Exists));
         assert_eq!(store(StoreVerb::Cas(unique)), Ok(Stored::Stored));
@@ -29,10 +36,10 @@ fn each_operation_has_its_outcome_however_the_bytes_are_cut() {
         assert_eq!(value(net.get("counter")), some("xx"));
         let words = "cannot increment or decrement non-numeric value";
         let error = FailureKind::Server(ErrorLine::Client(words.into()));
-        let incr = Operation::Incr { key: name, delta: 2 };
+        let incr = Operation::Incr { key: name, delta: 2, noreply: false };
         assert_eq!(failed(net.perform(incr)), (Delivery::Answered, error));
-        assert_eq!(net.perform(Operation::Delete { key: name }).found(), Ok(true));
-        assert_eq!(net.perform(Operation::Delete { key: name }).found(), Ok(false));
+        assert_eq!(net.perform(Operation::Delete { key: name, noreply: false }).found(), Ok(true));
+        assert_eq!(net.perform(Operation::Delete { key: name, noreply: false }).found(), Ok(false));
 
         let names = names(50);
         fill(&mut net, &names);
@@ -46,7 +53,10 @@ fn each_operation_has_its_outcome_however_the_bytes_are_cut() {
             net.perform(Operation::FlushAll { delay: None }).servers().expect("all servers");
         assert!(flushed.iter().all(|(_, reply)| *reply == Ok(Reply::Ok)));
         assert_eq!(net.perform(get_many(&keys)).many().expect("many keys"), Many::default());
-        let deleted = net.perform(Operation::DeleteMany { keys: &keys }).many().expect("many keys");
+        let deleted = net
+            .perform(Operation::DeleteMany { keys: &keys, noreply: false })
+            .many()
+            .expect("many keys");
         assert!(deleted.replies.iter().all(|(_, reply)| *reply == Reply::NotFound));
         assert_eq!((deleted.replies.len(), deleted.failed.len()), (50, 0));
 

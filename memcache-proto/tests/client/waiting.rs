@@ -94,11 +94,11 @@ fn an_operation_knows_how_many_keys_it_is_about() {
     let cases = [
         (get("a"), 1),
         (set("a", b"1"), 1),
-        (Operation::Delete { key: key("a") }, 1),
+        (Operation::Delete { key: key("a"), noreply: false }, 1),
         (get_many(&keys), 2),
         (get_many(&[]), 0),
-        (Operation::DeleteMany { keys: &keys }, 2),
-        (Operation::StoreMany { verb: StoreVerb::Set, items: &items }, 3),
+        (Operation::DeleteMany { keys: &keys, noreply: false }, 2),
+        (Operation::StoreMany { verb: StoreVerb::Set, items: &items, noreply: false }, 3),
         (Operation::Version, 0),
     ];
     for (operation, count) in cases {

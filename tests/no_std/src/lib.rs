@@ -27,7 +27,7 @@ pub fn get(
     let server = Server::from(ServerAddress::parse("device").ok()?);
     let cluster = Cluster::new(vec![server], Settings::default()).ok()?;
     let mut client = Client::new(Arc::new(cluster));
-    let key = Key::new("foo").ok()?;
+    let key = Key::new("foo").ok()?.into();
     let id = client.submit(Operation::Get { key, cas: false }, Time::ZERO).ok()?;
     while !client.is_done(id) {
         match client.poll_action(Time::ZERO)? {

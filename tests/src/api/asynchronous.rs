@@ -79,5 +79,30 @@ impl<R: BlockOn> Api for AsyncClient<R> {
         self.client.forget_dead_hosts();
     }
 
+    fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error> {
+        self.client.set_servers(servers)
+    }
+
+    fn quit_all(&self) {
+        R::block_on(self.client.quit_all());
+    }
+
+    fn cas_ids(&self) -> CasIds {
+        self.client.cas_ids()
+    }
+
+    fn call_counts(&self) -> Vec<(&'static str, u64)> {
+        self.client.call_counts()
+    }
+
+    fn get_or_set<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        R::block_on(self.client.get_or_set(key, expiry, async || compute()))
+    }
+
     calls! { forward [self, [self.client.], call => R::block_on(call)] }
 }

@@ -1,5 +1,3 @@
-use std::sync::{Arc, Mutex, PoisonError};
-
 use memcache_sync::proto::Time;
 use memcache_sync::proto::client::calls::{self, Answer, Call, Calls};
 use memcache_sync::proto::client::{Action, Client, ConnectionId};
@@ -10,6 +8,13 @@ use crate::virtual_time::Line;
 /// The core without an adapter: no socket, and no time but that of its [`Network`].
 #[derive(Debug)]
 pub struct CoreAlone {
+    network: Network,
+    inner: Mutex<Arc<Inner>>,
+}
+
+/// A core client, and the calls to it.
+#[derive(Debug)]
+struct Inner {
     network: Network,
     calls: Calls,
     driven: Mutex<Driven>,
@@ -26,6 +31,28 @@ struct Driven {
 }
 
 impl CoreAlone {
+    fn inner(&self) -> Arc<Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Inner {
+    fn new(network: &Network, calls: Calls) -> Arc<Self> {
+        let driven = Driven {
+            client: Client::new(calls.cluster().clone()),
+            network: network.clone(),
+            lines: HashMap::new(),
+            waiting: Vec::new(),
+        };
+        Arc::new(Inner { network: network.clone(), calls, driven: Mutex::new(driven) })
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    memcache_sync::proto::__calls!([] [] self);
+
     fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
         let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
         let (id, mut answer) = call.submit(&self.calls, |operation| {
@@ -37,6 +64,9 @@ impl CoreAlone {
                 return answer.finish(outcome, &self.calls, |_| None);
             }
             driven.step();
+            while let Some(notice) = driven.client.poll_notice() {
+                self.calls.report(&notice);
+            }
             if C::Answer::IN_PARTS {
                 answer.take(driven.client.take_replies(id), &self.calls);
             }
@@ -111,6 +141,16 @@ impl Api for CoreAlone {
         let mut core = calls::Config::default();
         core.settings.key_prefix = config.key_prefix.clone().into();
         core.settings.resend_stores = config.resend_stores;
+        core.settings.flush_on_reconnect = config.flush_on_reconnect;
+        core.unavailable_is_miss = config.unavailable_is_miss;
+        core.cache_cas = config.cache_cas;
+        core.keys = core.keys.check_keys(!config.unchecked_keys);
+        if let Some(encoder) = config.key_encoder {
+            core.keys = core.keys.key_encoder(encoder);
+        }
+        if let Some(events) = config.events.clone() {
+            core.debug = Some(Arc::new(move |server, event| events.note(server, event)));
+        }
         core.settings.operation_timeout = config.operation_timeout;
         if let Some(timeout) = config.socket_timeout {
             core.settings.socket_timeout = timeout;
@@ -122,21 +162,47 @@ impl Api for CoreAlone {
         for (address, weight) in &config.servers {
             core.add_server(address, *weight);
         }
-        let (cluster, transcoder) = core.build()?;
-        let cluster = Arc::new(cluster);
-        let driven = Driven {
-            client: Client::new(cluster.clone()),
-            network: network.clone(),
-            lines: HashMap::new(),
-            waiting: Vec::new(),
-        };
         let clock = network.clone();
-        let calls = Calls::new(cluster, transcoder, move || clock.unix_now());
-        Ok(CoreAlone { network, calls, driven: Mutex::new(driven) })
+        let calls = core.build(move || clock.unix_now())?;
+        let inner = Mutex::new(Inner::new(&network, calls));
+        Ok(CoreAlone { network, inner })
     }
 
     fn forget_dead_hosts(&self) {
-        self.calls.cluster().health().forget_dead_hosts();
+        self.inner().calls.cluster().health().forget_dead_hosts();
+    }
+
+    fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error> {
+        let calls = self.inner().calls.with_servers(servers)?;
+        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) =
+            Inner::new(&self.network, calls);
+        Ok(())
+    }
+
+    fn quit_all(&self) {
+        let inner = self.inner();
+        let mut driven = inner.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.client.quit_all(self.network.now());
+        while !driven.client.is_idle() {
+            driven.step();
+        }
+    }
+
+    fn cas_ids(&self) -> CasIds {
+        self.inner().cas_ids()
+    }
+
+    fn call_counts(&self) -> Vec<(&'static str, u64)> {
+        self.inner().call_counts()
+    }
+
+    fn get_or_set<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.inner().get_or_set(key, expiry, compute)
     }
 
     fn pause(&self, time: Duration) {
@@ -147,5 +213,5 @@ impl Api for CoreAlone {
         self.network.unix_now()
     }
 
-    calls! { forward [self, [calls::], call => self.run(call)] }
+    calls! { forward [self, [self.inner().], result => result] }
 }

@@ -6,11 +6,14 @@ mod sync;
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use memcache_sync::proto::client::calls::Call;
 use memcache_sync::{
-    Error, Expiry, FromValue, Many, PerServer, StatsArgument, Stored, ToKey, ToValue,
+    CasIds, Error, Expiry, Fetched, FromValue, Many, NoticeEvent, PerServer, Slabs, StatsArgument,
+    Stored, ToKey, ToValue,
 };
 
 use crate::Network;
@@ -19,6 +22,9 @@ pub use asynchronous::{AsyncClient, BlockOn};
 pub use core_alone::CoreAlone;
 pub use sync::SyncClient;
 
+/// What is made of a key before it is checked.
+pub type Encoder = fn(&[u8]) -> Vec<u8>;
+
 /// What a client is made of. [`Target::config`](crate::Target::config) has one to start from.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -26,6 +32,12 @@ pub struct Config {
     key_prefix: String,
     min_compress_len: usize,
     resend_stores: bool,
+    flush_on_reconnect: bool,
+    unavailable_is_miss: bool,
+    unchecked_keys: bool,
+    key_encoder: Option<Encoder>,
+    cache_cas: usize,
+    events: Option<Events>,
     socket_timeout: Option<Duration>,
     operation_timeout: Option<Duration>,
     dead_retry: Option<Duration>,
@@ -78,6 +90,48 @@ impl Config {
         self
     }
 
+    /// Whether a server that was dead is flushed.
+    #[must_use]
+    pub fn flush_on_reconnect(mut self, flush: bool) -> Self {
+        self.flush_on_reconnect = flush;
+        self
+    }
+
+    /// Whether a lookup on a server that is unavailable is a miss.
+    #[must_use]
+    pub fn unavailable_is_miss(mut self, miss: bool) -> Self {
+        self.unavailable_is_miss = miss;
+        self
+    }
+
+    /// Whether keys with control characters are refused.
+    #[must_use]
+    pub fn check_keys(mut self, check: bool) -> Self {
+        self.unchecked_keys = !check;
+        self
+    }
+
+    /// What is made of each key.
+    #[must_use]
+    pub fn key_encoder(mut self, encoder: Encoder) -> Self {
+        self.key_encoder = Some(encoder);
+        self
+    }
+
+    /// How many cas uniques are remembered.
+    #[must_use]
+    pub fn cache_cas(mut self, ids: usize) -> Self {
+        self.cache_cas = ids;
+        self
+    }
+
+    /// Where it is noted what happens between the client and its servers.
+    #[must_use]
+    pub fn debug(mut self, events: &Events) -> Self {
+        self.events = Some(events.clone());
+        self
+    }
+
     /// How long a server may show no progress.
     #[must_use]
     pub fn socket_timeout(mut self, timeout: Duration) -> Self {
@@ -109,6 +163,23 @@ impl Config {
     }
 }
 
+/// What happened between a client and its servers.
+#[derive(Clone, Debug, Default)]
+pub struct Events(Arc<Mutex<Vec<(String, NoticeEvent)>>>);
+
+impl Events {
+    /// What has been noted since this was last asked, each with its server.
+    #[must_use]
+    pub fn take(&self) -> Vec<(String, NoticeEvent)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, server: &str, event: &NoticeEvent) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push((server.into(), event.clone()));
+    }
+}
+
 /// Makes tests of functions of any client ([`Api`]): each function of each module, with each client that
 /// uses sockets.
 #[macro_export]
@@ -137,7 +208,17 @@ macro_rules! configured {
         let mut builder = $builder
             .key_prefix(&config.key_prefix)
             .min_compress_len(config.min_compress_len)
-            .resend_stores(config.resend_stores);
+            .resend_stores(config.resend_stores)
+            .flush_on_reconnect(config.flush_on_reconnect)
+            .unavailable_is_miss(config.unavailable_is_miss)
+            .check_keys(!config.unchecked_keys)
+            .cache_cas(config.cache_cas);
+        if let Some(encoder) = config.key_encoder {
+            builder = builder.key_encoder(encoder);
+        }
+        if let Some(events) = config.events.clone() {
+            builder = builder.debug(move |server, event| events.note(server, event));
+        }
         for (address, weight) in &config.servers {
             builder = builder.weighted_server(address, *weight);
         }
@@ -184,6 +265,18 @@ macro_rules! calls {
             fn flush_all_after[](delay: Duration) -> PerServer<()>;
             fn version[]() -> PerServer<String>;
             fn stats[](argument: StatsArgument<'_>) -> PerServer<Vec<(String, String)>>;
+            fn get_slabs[]() -> PerServer<Slabs>;
+            fn get_slab_stats[]() -> PerServer<Slabs>;
+            fn update[V: FromValue, W: ToValue](
+                key: impl ToKey,
+                expiry: impl Into<Expiry>,
+                change: impl FnMut(Option<V>) -> Option<W>
+            ) -> Option<W>;
+            fn gets_into[V: FromValue](ids: &mut CasIds, key: impl ToKey) -> Option<V>;
+            fn cas_from[](
+                ids: &CasIds, key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
+            ) -> Stored;
+            fn run[C: Call](call: C) -> C::Output;
         }
     };
     (
@@ -241,6 +334,26 @@ pub trait Api: Sized + Send + Sync {
 
     /// Makes every server that is dead worth a try again.
     fn forget_dead_hosts(&self);
+
+    /// Goes on with other servers, where the client can.
+    fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error>;
+
+    /// Closes every connection with `quit`.
+    fn quit_all(&self);
+
+    /// Room for cas uniques.
+    fn cas_ids(&self) -> CasIds;
+
+    /// How often each call has been made.
+    fn call_counts(&self) -> Vec<(&'static str, u64)>;
+
+    /// The value of a key, computed where it is not there.
+    fn get_or_set<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error>;
 
     /// The time of the client and its servers, in seconds since 1970.
     fn unix_now(&self) -> u64 {

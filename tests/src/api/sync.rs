@@ -16,5 +16,30 @@ impl Api for SyncClient {
         self.0.forget_dead_hosts();
     }
 
+    fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error> {
+        self.0.set_servers(servers)
+    }
+
+    fn quit_all(&self) {
+        self.0.quit_all();
+    }
+
+    fn cas_ids(&self) -> CasIds {
+        self.0.cas_ids()
+    }
+
+    fn call_counts(&self) -> Vec<(&'static str, u64)> {
+        self.0.call_counts()
+    }
+
+    fn get_or_set<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.0.get_or_set(key, expiry, compute)
+    }
+
     calls! { forward [self, [self.0.], result => result] }
 }

@@ -52,7 +52,7 @@ pub(crate) fn what_cannot_be_sent_is_refused_and_nothing_else_is_harmed<A: Api>(
             ),
             "no integer" => matches!(error, Error::Value(ValueError::Mismatch { .. })),
             "no bytes" | "set many" => matches!(error, Error::Key(KeyError::Empty)),
-            "251 bytes" => matches!(error, Error::Key(KeyError::TooLong { len: 251 })),
+            "251 bytes" => matches!(error, Error::Key(KeyError::TooLong { len: 251, max: 250 })),
             _ => matches!(error, Error::Key(KeyError::Forbidden { .. })),
         };
         assert!(typed, "{name}: {error:?}");

@@ -1,12 +1,19 @@
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::Error;
-use crate::client::{Cluster, Settings};
+use super::{Calls, Error, KeyRules};
+use crate::client::{Cluster, NoticeEvent, Settings};
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
 
-/// What an adapter's builder collects, whatever the adapter.
-#[derive(Clone, Debug, Default)]
+/// Who is told what happens between a client and its servers: the server by its name in stats, and what
+/// happened.
+pub type DebugHook = Arc<dyn Fn(&str, &NoticeEvent) + Send + Sync>;
+
+/// What an adapter's builder collects, whatever the adapter. [`build`](Self::build) makes the calls of
+/// it.
+#[derive(Clone, Default)]
 pub struct Config {
     /// The servers, in order.
     pub servers: Vec<Result<Server, AddressError>>,
@@ -14,22 +21,105 @@ pub struct Config {
     pub settings: Settings,
     /// What is stored for a value.
     pub transcoder: Transcoder,
+    /// How the caller's keys become keys that can be sent.
+    pub keys: KeyRules,
+    /// Whether a lookup on a server that is unavailable is a miss; no.
+    pub unavailable_is_miss: bool,
+    /// How many cas uniques a [`CasIds`](super::CasIds) of the client remembers; 0, none.
+    pub cache_cas: usize,
+    /// Who is told what happens between the clients and their servers; nobody.
+    pub debug: Option<DebugHook>,
 }
 
 impl Config {
     /// Adds a server of this weight.
     pub fn add_server(&mut self, address: &str, weight: i32) {
-        let server = ServerAddress::parse(address);
-        self.servers.push(server.map(|address| Server { address, weight }));
+        self.servers.push((address, weight).to_server());
     }
 
-    /// The cluster, and what encodes its values.
+    /// The calls of a client with these settings. `unix_now` gives the time in seconds since 1970; an
+    /// expiry of more than 30 days is turned into a moment with it.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
-    pub fn build(self) -> Result<(Cluster, Transcoder), Error> {
+    pub fn build(
+        mut self,
+        unix_now: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Result<Calls, Error> {
         let servers = self.servers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok((Cluster::new(servers, self.settings)?, self.transcoder))
+        self.settings.debug |= self.debug.is_some();
+        Ok(Calls {
+            cluster: Arc::new(Cluster::new(servers, self.settings)?),
+            transcoder: self.transcoder,
+            keys: self.keys,
+            unavailable_is_miss: self.unavailable_is_miss,
+            cache_cas: self.cache_cas,
+            debug: self.debug,
+            unix_now: Arc::new(unix_now),
+            counts: Default::default(),
+        })
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("servers", &self.servers)
+            .field("settings", &self.settings)
+            .field("transcoder", &self.transcoder)
+            .field("keys", &self.keys)
+            .field("unavailable_is_miss", &self.unavailable_is_miss)
+            .field("cache_cas", &self.cache_cas)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What names a server: its address, of weight 1, or a pair of its address and its weight.
+///
+/// ```
+/// use memcache_proto::client::calls::ToServer;
+///
+/// assert_eq!(("10.0.0.1", 3).to_server()?.weight, 3);
+/// assert_eq!("unix:/run/memcached.sock".to_server()?.weight, 1);
+/// # Ok::<(), memcache_proto::routing::AddressError>(())
+/// ```
+pub trait ToServer {
+    /// The server.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] where the address is none.
+    fn to_server(&self) -> Result<Server, AddressError>;
+}
+
+impl ToServer for str {
+    fn to_server(&self) -> Result<Server, AddressError> {
+        ServerAddress::parse(self).map(Server::from)
+    }
+}
+
+impl ToServer for alloc::string::String {
+    fn to_server(&self) -> Result<Server, AddressError> {
+        self.as_str().to_server()
+    }
+}
+
+impl ToServer for Server {
+    fn to_server(&self) -> Result<Server, AddressError> {
+        Ok(self.clone())
+    }
+}
+
+impl<S: AsRef<str>> ToServer for (S, i32) {
+    fn to_server(&self) -> Result<Server, AddressError> {
+        let address = ServerAddress::parse(self.0.as_ref())?;
+        Ok(Server { address, weight: self.1 })
+    }
+}
+
+impl<S: ToServer + ?Sized> ToServer for &S {
+    fn to_server(&self) -> Result<Server, AddressError> {
+        (**self).to_server()
     }
 }

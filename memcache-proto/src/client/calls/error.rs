@@ -2,7 +2,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::client::{ClusterError, Delivery, Failure, FailureKind, Rejection, Stored};
+use crate::client::{ClusterError, Delivery, Failure, Rejection, Stored};
 use crate::routing::AddressError;
 use crate::value::ValueError;
 use crate::{ExpiryError, KeyError};
@@ -44,6 +44,11 @@ pub enum Error {
     NotStored(Stored),
     /// The call had to wait for its turn for longer than `operation_timeout`. Nothing was sent.
     Busy,
+    /// Others changed the item each time that it was to be changed. Nothing was stored.
+    Contended {
+        /// How often it was tried: [`Limits::max_cas_attempts`](crate::Limits::max_cas_attempts).
+        attempts: usize,
+    },
     /// The client has been closed. Nothing was sent.
     Closed,
     /// A server's address is none.
@@ -78,9 +83,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Error::Busy => true,
-            Error::Server { failure, .. } => {
-                !matches!(failure.kind, FailureKind::Server(_) | FailureKind::Protocol(_))
-            }
+            Error::Server { failure, .. } => failure.kind.is_unavailable(),
             _ => false,
         }
     }
@@ -119,6 +122,10 @@ impl fmt::Display for Error {
                 f,
                 "the call waited for its turn for longer than operation_timeout: more is asked for \
                  at once than there are sessions for, or than the servers keep up with",
+            ),
+            Error::Contended { attempts } => write!(
+                f,
+                "the item changed between reading and storing it, {attempts} times in a row",
             ),
             Error::Closed => write!(f, "the client has been closed"),
             Error::Address(error) => error.fmt(f),

@@ -1,19 +1,21 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::{Answer, Call, Calls, Error, Many, Source};
-use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, Stored};
+use super::names::CallName;
+use super::{Answer, Call, CallKey, Calls, Error, Many, Source};
+use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, RoutedKey, Stored};
 use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
 use crate::value::{FromValue, ToValue};
-use crate::{Expiry, Key, KeyRef, ToKey};
+use crate::{Expiry, KeyError, ToKey};
 
 /// The values of those of the keys that are there, under the caller's own keys, in a map of the
 /// caller's choice. Values that cannot be read are in [`Many::failed`], too.
 pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     keys: impl IntoIterator<Item = K>,
 ) -> GetMany<K, V, M> {
-    GetMany { keys: keys.into_iter().map(Some).collect(), found: PhantomData }
+    let keys = keys.into_iter().map(Some).collect();
+    GetMany { keys, prefix: Vec::new(), found: PhantomData }
 }
 
 /// Stores many items, whatever was there. The result is how many were stored.
@@ -21,18 +23,31 @@ pub fn set_many<K: ToKey, V: ToValue>(
     items: impl IntoIterator<Item = (K, V)>,
     expiry: impl Into<Expiry>,
 ) -> SetMany<K, V> {
-    SetMany { items: items.into_iter().collect(), expiry: expiry.into() }
+    let items = items.into_iter().collect();
+    let (prefix, min_compress_len, noreply) = (Vec::new(), None, false);
+    SetMany { items, expiry: expiry.into(), prefix, min_compress_len, noreply }
 }
 
 /// Deletes many keys. The result is how many were there.
 pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K> {
-    DeleteMany { keys: keys.into_iter().collect() }
+    DeleteMany { keys: keys.into_iter().collect(), prefix: Vec::new(), noreply: false }
 }
 
 /// A call made by [`get_many`].
 pub struct GetMany<K, V, M> {
     keys: Vec<Option<K>>,
+    prefix: Vec<u8>,
     found: PhantomData<fn() -> (V, M)>,
+}
+
+impl<K, V, M> GetMany<K, V, M> {
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. The values
+    /// found are under the keys without it.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
+    }
 }
 
 /// The answer to [`get_many`].
@@ -49,12 +64,13 @@ impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Call for GetMany<K, V,
 
     fn submit(
         self,
-        _: &Calls,
+        calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
-        let id = with_keys(self.keys.iter().flatten(), |keys| {
-            submit(Operation::GetMany { keys, cas: false })
-        })?;
+        calls.count(CallName::GetMany);
+        let keys = checked(calls, &self.prefix, self.keys.iter().flatten())?;
+        let id = submit(Operation::GetMany { keys: &routed(&keys), cas: false })?;
+        drop(keys);
         let many = Many { result: M::default(), failed: Vec::new() };
         Ok((id, Found { keys: self.keys, many, values: PhantomData }))
     }
@@ -85,6 +101,9 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
         let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
         self.take(outcome.replies, calls);
         for (number, failure) in outcome.failed {
+            if calls.is_miss(&failure) {
+                continue;
+            }
             if let Some(key) = self.keys.get_mut(number).and_then(Option::take) {
                 self.many.failed.push((key, calls.error(failure, &source)));
             }
@@ -97,11 +116,58 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
 pub struct SetMany<K, V> {
     items: Vec<(K, V)>,
     expiry: Expiry,
+    prefix: Vec<u8>,
+    min_compress_len: Option<usize>,
+    noreply: bool,
+}
+
+impl<K, V> SetMany<K, V> {
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
+    }
+
+    /// Compresses values of more bytes than this, in place of the client's own `min_compress_len`; 0
+    /// for none.
+    #[must_use]
+    pub fn min_compress_len(mut self, len: usize) -> Self {
+        self.min_compress_len = Some(len);
+        self
+    }
+
+    /// Has the servers say nothing: the call returns when the commands have been written, the result is
+    /// how many were, and what came of them nobody knows.
+    #[must_use]
+    pub fn noreply(mut self) -> Self {
+        self.noreply = true;
+        self
+    }
 }
 
 /// A call made by [`delete_many`].
 pub struct DeleteMany<K> {
     keys: Vec<K>,
+    prefix: Vec<u8>,
+    noreply: bool,
+}
+
+impl<K> DeleteMany<K> {
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
+    }
+
+    /// Has the servers say nothing: the call returns when the commands have been written, the result is
+    /// how many were, and what came of them nobody knows.
+    #[must_use]
+    pub fn noreply(mut self) -> Self {
+        self.noreply = true;
+        self
+    }
 }
 
 /// The answer to [`set_many`] and [`delete_many`].
@@ -120,17 +186,21 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
+        calls.count(CallName::SetMany);
+        let (verb, noreply) = (StoreVerb::Set, self.noreply);
         let exptime = calls.exptime(self.expiry)?;
-        let id = with_keys(self.items.iter().map(|(key, _)| key), |keys| {
+        let id = {
+            let keys = checked(calls, &self.prefix, self.items.iter().map(|(key, _)| key))?;
             let values = self.items.iter().map(|(_, value)| value.to_value());
-            let values: Vec<_> = values.map(|value| calls.transcoder.encode(value)).collect();
-            let items = keys.iter().zip(&values).map(|(&key, value)| {
-                let (flags, value) = (value.flags, &*value.bytes);
+            let values = values.map(|value| calls.encode(verb, value, self.min_compress_len));
+            let values: Vec<_> = values.collect();
+            let items = keys.iter().zip(&values).map(|(key, value)| {
+                let (key, flags, value) = (key.as_routed(), value.flags, &*value.bytes);
                 NewItem { key, flags, exptime, value }
             });
             let items: Vec<_> = items.collect();
-            submit(Operation::StoreMany { verb: StoreVerb::Set, items: &items })
-        })?;
+            submit(Operation::StoreMany { verb, items: &items, noreply })?
+        };
         let keys = self.items.into_iter().map(|(key, _)| key).collect();
         Ok((id, Counted { keys, refused: declined }))
     }
@@ -142,10 +212,13 @@ impl<K: ToKey> Call for DeleteMany<K> {
 
     fn submit(
         self,
-        _: &Calls,
+        calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
-        let id = with_keys(self.keys.iter(), |keys| submit(Operation::DeleteMany { keys }))?;
+        calls.count(CallName::DeleteMany);
+        let keys = checked(calls, &self.prefix, self.keys.iter())?;
+        let id = submit(Operation::DeleteMany { keys: &routed(&keys), noreply: self.noreply })?;
+        drop(keys);
         Ok((id, Counted { keys: self.keys, refused: |_| None }))
     }
 }
@@ -176,14 +249,17 @@ impl<K> Answer for Counted<K> {
     }
 }
 
-/// Checks all keys, and only then does something with them.
-fn with_keys<'a, K: ToKey + 'a>(
+/// All keys, checked before anything is done with one.
+fn checked<'a, K: ToKey + 'a>(
+    calls: &Calls,
+    prefix: &[u8],
     keys: impl Iterator<Item = &'a K>,
-    then: impl FnOnce(&[Key<'_>]) -> Result<OperationId, Error>,
-) -> Result<OperationId, Error> {
-    let keys = keys.map(ToKey::to_key).collect::<Result<Vec<_>, _>>()?;
-    let keys: Vec<Key<'_>> = keys.iter().map(KeyRef::as_key).collect();
-    then(&keys)
+) -> Result<Vec<CallKey<'a>>, KeyError> {
+    keys.map(|key| calls.keys.apply(prefix, key)).collect()
+}
+
+fn routed<'a>(keys: &'a [CallKey<'_>]) -> Vec<RoutedKey<'a>> {
+    keys.iter().map(CallKey::as_routed).collect()
 }
 
 /// What a reply to a set says that is not `STORED`.

@@ -7,18 +7,15 @@
 //! held meanwhile.
 //!
 //! ```
-//! use std::sync::Arc;
+//! use memcache_proto::Time;
+//! use memcache_proto::client::calls::{self, Answer, Call, Config};
+//! use memcache_proto::client::{Client, Item, Outcome, Reply};
+//! use memcache_proto::value::Flags;
 //!
-//! use memcache_proto::client::calls::{self, Answer, Call, Calls};
-//! use memcache_proto::client::{Client, Cluster, Item, Outcome, Reply, Settings};
-//! use memcache_proto::routing::{Server, ServerAddress};
-//! use memcache_proto::value::{Flags, Transcoder};
-//! use memcache_proto::{Expiry, Time};
-//!
-//! let servers = vec![Server::from(ServerAddress::parse("10.0.0.1")?)];
-//! let cluster = Arc::new(Cluster::new(servers, Settings::default())?);
-//! let mut client = Client::new(cluster.clone());
-//! let calls = Calls::new(cluster, Transcoder::default(), || 1_700_000_000); // your clock
+//! let mut config = Config::default();
+//! config.add_server("10.0.0.1", 1);
+//! let calls = config.build(|| 1_700_000_000)?; // your clock
+//! let mut client = Client::new(calls.cluster().clone());
 //!
 //! let call = calls::get::<u64, _>("answer");
 //! let (id, answer) = call.submit(&calls, |operation| {
@@ -30,13 +27,28 @@
 //! assert_eq!(answer.finish(outcome, &calls, |_| None)?, Some(42));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Options of one call are methods of it: `calls::set("a", 1, expiry).noreply()`.
+//!
+//! # Calls of several steps
+//!
+//! Adapters have methods for what takes several of these calls: `get_or_set` (get, else compute and
+//! set), `update` (gets, change, cas, and again where others were quicker). They consist of calls that
+//! are here, in the order that the macro `__calls!` says.
 
+mod cas_ids;
+mod change;
 mod config;
 mod error;
-mod keyed;
+mod fetched;
+mod keys;
+mod lookup;
 mod many;
+mod names;
 mod results;
 mod servers;
+mod settings;
+mod slabs;
 mod store;
 mod surface;
 
@@ -45,18 +57,27 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Cluster, Failure, FailureKind, Item, Operation, OperationId, Outcome, Reply};
+use super::{Cluster, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply};
+use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
-use crate::value::{FromValue, Transcoder};
-use crate::{Expiry, ExpiryError, Exptime, KeyRef};
+use crate::value::{Encoded, FromValue, Transcoder, ValueRef};
+use crate::{Expiry, ExpiryError, Exptime, KeyError, Limits, ToKey};
+use names::{CallName, Counts};
 
-pub use config::Config;
+pub use cas_ids::CasIds;
+pub use change::{Change, decr, delete, incr, touch};
+pub use config::{Config, DebugHook, ToServer};
 pub use error::{Error, Source};
-pub use keyed::{Keyed, decr, delete, gat, get, gets, incr, touch};
+pub use fetched::Fetched;
+pub use keys::{CallKey, KeyRules};
+pub use lookup::{Lookup, gat, get, gets};
 pub use many::{Counted, DeleteMany, Found, GetMany, SetMany, delete_many, get_many, set_many};
 pub use results::{Many, PerServer};
 use sealed::Sealed;
-pub use servers::{EachServer, OnServers, flush_all, flush_all_after, stats, version};
+pub use servers::{
+    EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, stats, version,
+};
+pub use slabs::Slabs;
 pub use store::{Store, add, append, cas, prepend, replace, set};
 
 /// A call that has not been made yet. Only the calls here are such.
@@ -67,7 +88,8 @@ pub trait Call: Sealed {
     type Answer: Answer<Output = Self::Output>;
 
     /// Its key, if it is about one that can be sent.
-    fn key(&self) -> Option<KeyRef<'_>> {
+    fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
+        let _ = calls;
         None
     }
 
@@ -111,29 +133,105 @@ pub trait Answer: Sealed {
     ) -> Result<Self::Output, Error>;
 }
 
-/// What the calls of one client have in common.
+/// What the calls of one client have in common; made by [`Config::build`].
 #[derive(Clone)]
 pub struct Calls {
     cluster: Arc<Cluster>,
     transcoder: Transcoder,
+    keys: KeyRules,
+    unavailable_is_miss: bool,
+    cache_cas: usize,
+    debug: Option<DebugHook>,
     unix_now: Arc<dyn Fn() -> u64 + Send + Sync>,
+    counts: Counts,
 }
 
 impl Calls {
-    /// Calls to this cluster, with values encoded so. `unix_now` gives the time in seconds since 1970;
-    /// an expiry of more than 30 days is turned into a moment with it.
-    pub fn new(
-        cluster: Arc<Cluster>,
-        transcoder: Transcoder,
-        unix_now: impl Fn() -> u64 + Send + Sync + 'static,
-    ) -> Self {
-        Calls { cluster, transcoder, unix_now: Arc::new(unix_now) }
-    }
-
     /// The cluster that they go to.
     #[must_use]
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
+    }
+
+    /// The same calls, to these servers. All of them are alive; connections are those of new clients.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] or [`Error::Cluster`] where the servers are none.
+    pub fn with_servers<S: ToServer>(
+        &self,
+        servers: impl IntoIterator<Item = S>,
+    ) -> Result<Self, Error> {
+        let servers = servers.into_iter().map(|server| server.to_server());
+        let servers = servers.collect::<Result<Vec<_>, _>>()?;
+        let cluster = Cluster::new(servers, self.cluster.settings().clone())?;
+        Ok(Calls { cluster: Arc::new(cluster), ..self.clone() })
+    }
+
+    /// How often each call has been made, by its name, those that have been at all: python-memcached's
+    /// `Client.stats`. Calls that were refused count too.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.counts.all()
+    }
+
+    /// Room for as many cas uniques as the setting `cache_cas` says.
+    #[must_use]
+    pub fn cas_ids(&self) -> CasIds {
+        CasIds::new(self.cache_cas)
+    }
+
+    /// The bounds of everything.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.cluster.settings().limits
+    }
+
+    /// The key to send for this one of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] says what is wrong with it.
+    pub fn key<'k, K: ToKey + ?Sized>(&self, key: &'k K) -> Result<CallKey<'k>, KeyError> {
+        self.keys.apply(b"", key)
+    }
+
+    /// Tells whoever wants to know of something that happened in a client of this cluster.
+    pub fn report(&self, notice: &Notice) {
+        if let Some(debug) = &self.debug {
+            debug(&self.server_name(notice.server).unwrap_or_default(), &notice.event);
+        }
+    }
+
+    fn count(&self, name: CallName) {
+        self.counts.count(name);
+    }
+
+    /// The item that a lookup found.
+    fn item(&self, outcome: Outcome) -> Result<Option<Item>, Failure> {
+        match outcome.item() {
+            Err(failure) if self.is_miss(&failure) => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Whether a failed lookup is to be told as a miss.
+    fn is_miss(&self, failure: &Failure) -> bool {
+        self.unavailable_is_miss && failure.kind.is_unavailable()
+    }
+
+    fn encode<'a>(
+        &self,
+        verb: StoreVerb,
+        value: ValueRef<'a>,
+        min_compress_len: Option<usize>,
+    ) -> Encoded<'a> {
+        match min_compress_len {
+            None => self.transcoder.encode_for(verb, value),
+            Some(min_compress_len) => {
+                Transcoder { min_compress_len, ..self.transcoder.clone() }.encode_for(verb, value)
+            }
+        }
     }
 
     fn exptime(&self, expiry: Expiry) -> Result<Exptime, ExpiryError> {
@@ -172,7 +270,8 @@ mod sealed {
     /// What nobody else has, so that an answer always belongs to the operation that was submitted.
     pub trait Sealed {}
 
-    impl<K, T> Sealed for super::Keyed<K, T> {}
+    impl<K, T> Sealed for super::Lookup<K, T> {}
+    impl<K, T> Sealed for super::Change<K, T> {}
     impl<K, V, T> Sealed for super::Store<K, V, T> {}
     impl<K, V, M> Sealed for super::GetMany<K, V, M> {}
     impl<K, V> Sealed for super::SetMany<K, V> {}
@@ -200,6 +299,11 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Trouble::Error(error)
     }
+}
+
+/// What a call with noreply returns.
+fn sent(outcome: Outcome, _: &Calls) -> Result<(), Trouble> {
+    Ok(outcome.sent()?)
 }
 
 /// The answer to a call on one key: its one reply, read as a `T`.

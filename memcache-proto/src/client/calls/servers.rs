@@ -2,14 +2,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::names::CallName;
+use super::slabs::Slabs;
 use super::{Answer, Call, Calls, Error, PerServer, Source};
 use crate::Expiry;
 use crate::client::{Delivery, Failure, FailureKind, Operation, OperationId, Outcome, Reply};
 use crate::codec::StatsArgument;
 use crate::routing::ServerIndex;
 
-/// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`] and [`stats`]. It
-/// returns a `T` of each.
+/// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`], [`stats`],
+/// [`get_slabs`] and [`get_slab_stats`]. It returns a `T` of each.
 pub struct OnServers<'a, T> {
     ask: Ask<'a>,
     read: fn(Reply) -> Option<T>,
@@ -58,6 +60,26 @@ pub fn stats(argument: StatsArgument<'_>) -> OnServers<'_, Vec<(String, String)>
     OnServers { ask: Ask::Stats(argument), read }
 }
 
+/// The statistics of every server's items, by slab class: python-memcached's `get_slabs`.
+#[must_use]
+pub fn get_slabs() -> OnServers<'static, Slabs> {
+    let read = |reply| match reply {
+        Reply::Stats(stats) => Some(Slabs::of_items(stats)),
+        _ => None,
+    };
+    OnServers { ask: Ask::Stats(StatsArgument::Items), read }
+}
+
+/// The statistics of every server's slabs, by slab class: python-memcached's `get_slab_stats`.
+#[must_use]
+pub fn get_slab_stats() -> OnServers<'static, Slabs> {
+    let read = |reply| match reply {
+        Reply::Stats(stats) => Some(Slabs::of_slabs(stats)),
+        _ => None,
+    };
+    OnServers { ask: Ask::Stats(StatsArgument::Slabs), read }
+}
+
 impl<T> Call for OnServers<'_, T> {
     type Output = PerServer<T>;
     type Answer = EachServer<T>;
@@ -67,6 +89,11 @@ impl<T> Call for OnServers<'_, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
+        calls.count(match self.ask {
+            Ask::FlushAll(_) => CallName::FlushAll,
+            Ask::Version => CallName::Version,
+            Ask::Stats(_) => CallName::Stats,
+        });
         let operation = match self.ask {
             Ask::FlushAll(delay) => {
                 let delay = delay.map(|delay| calls.exptime(Expiry::After(delay))).transpose()?;

@@ -1,8 +1,9 @@
-use super::{Call, Calls, Error, One};
+use super::names::CallName;
+use super::{Call, CallKey, Calls, Error, One, sent};
 use crate::client::{NewItem, Operation, OperationId, Outcome, Stored};
 use crate::codec::StoreVerb;
 use crate::value::ToValue;
-use crate::{Expiry, KeyRef, ToKey};
+use crate::{Expiry, ToKey};
 
 /// A call that stores one item: made by [`set`], [`add`], [`replace`], [`append`], [`prepend`] and
 /// [`cas`]. It returns a `T`.
@@ -11,29 +12,9 @@ pub struct Store<K, V, T> {
     key: K,
     value: V,
     expiry: Expiry,
+    min_compress_len: Option<usize>,
+    noreply: bool,
     answer: One<T>,
-}
-
-impl<K: ToKey, V: ToValue, T> Call for Store<K, V, T> {
-    type Output = T;
-    type Answer = One<T>;
-
-    fn key(&self) -> Option<KeyRef<'_>> {
-        self.key.to_key().ok()
-    }
-
-    fn submit(
-        self,
-        calls: &Calls,
-        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
-    ) -> Result<(OperationId, One<T>), Error> {
-        let Store { verb, key, value, expiry, answer } = self;
-        let (key, exptime) = (key.to_key()?, calls.exptime(expiry)?);
-        let encoded = calls.transcoder.encode_for(verb, value.to_value());
-        let (key, flags, value) = (key.as_key(), encoded.flags, &encoded.bytes);
-        let item = NewItem { key, flags, exptime, value };
-        Ok((submit(Operation::Store { verb, item })?, answer))
-    }
 }
 
 /// Stores a value under a key, whatever was there.
@@ -42,12 +23,12 @@ pub fn set<K: ToKey, V: ToValue>(key: K, value: V, expiry: impl Into<Expiry>) ->
         Stored::Stored => Ok(()),
         declined => Err(Error::NotStored(declined).into()),
     });
-    Store { verb: StoreVerb::Set, key, value, expiry: expiry.into(), answer }
+    Store::new(StoreVerb::Set, key, value, expiry.into(), answer)
 }
 
 /// Stores a value if the key is not there. Returns whether it was stored.
 pub fn add<K: ToKey, V: ToValue>(key: K, value: V, expiry: impl Into<Expiry>) -> Store<K, V, bool> {
-    conditional(StoreVerb::Add, key, value, expiry.into())
+    Store::new(StoreVerb::Add, key, value, expiry.into(), One(is_stored))
 }
 
 /// Stores a value if the key is there. Returns whether it was stored.
@@ -56,17 +37,17 @@ pub fn replace<K: ToKey, V: ToValue>(
     value: V,
     expiry: impl Into<Expiry>,
 ) -> Store<K, V, bool> {
-    conditional(StoreVerb::Replace, key, value, expiry.into())
+    Store::new(StoreVerb::Replace, key, value, expiry.into(), One(is_stored))
 }
 
 /// Puts a value behind the one that is there. Returns whether there was one.
 pub fn append<K: ToKey, V: ToValue>(key: K, value: V) -> Store<K, V, bool> {
-    conditional(StoreVerb::Append, key, value, Expiry::Never)
+    Store::new(StoreVerb::Append, key, value, Expiry::Never, One(is_stored))
 }
 
 /// Puts a value before the one that is there. Returns whether there was one.
 pub fn prepend<K: ToKey, V: ToValue>(key: K, value: V) -> Store<K, V, bool> {
-    conditional(StoreVerb::Prepend, key, value, Expiry::Never)
+    Store::new(StoreVerb::Prepend, key, value, Expiry::Never, One(is_stored))
 }
 
 /// Stores a value if the item has not changed since [`gets`](super::gets) returned `unique`.
@@ -77,15 +58,61 @@ pub fn cas<K: ToKey, V: ToValue>(
     unique: u64,
 ) -> Store<K, V, Stored> {
     let answer = One(|outcome: Outcome, _: &_| Ok(outcome.stored()?));
-    Store { verb: StoreVerb::Cas(unique), key, value, expiry: expiry.into(), answer }
+    Store::new(StoreVerb::Cas(unique), key, value, expiry.into(), answer)
 }
 
-fn conditional<K: ToKey, V: ToValue>(
-    verb: StoreVerb,
-    key: K,
-    value: V,
-    expiry: Expiry,
-) -> Store<K, V, bool> {
-    let answer = One(|outcome: Outcome, _: &Calls| Ok(outcome.stored()?.is_stored()));
-    Store { verb, key, value, expiry, answer }
+impl<K, V, T> Store<K, V, T> {
+    fn new(verb: StoreVerb, key: K, value: V, expiry: Expiry, answer: One<T>) -> Self {
+        Store { verb, key, value, expiry, min_compress_len: None, noreply: false, answer }
+    }
+
+    /// Compresses the value if it has more bytes than this, in place of the client's own
+    /// `min_compress_len`; 0 for never.
+    #[must_use]
+    pub fn min_compress_len(mut self, len: usize) -> Self {
+        self.min_compress_len = Some(len);
+        self
+    }
+
+    /// Has the server say nothing: the call returns when the command has been written, and what came of
+    /// it nobody knows.
+    #[must_use]
+    pub fn noreply(self) -> Store<K, V, ()> {
+        let Store { verb, key, value, expiry, min_compress_len, .. } = self;
+        Store { verb, key, value, expiry, min_compress_len, noreply: true, answer: One(sent) }
+    }
+}
+
+impl<K: ToKey, V: ToValue, T> Call for Store<K, V, T> {
+    type Output = T;
+    type Answer = One<T>;
+
+    fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
+        calls.key(&self.key).ok()
+    }
+
+    fn submit(
+        self,
+        calls: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, One<T>), Error> {
+        let Store { verb, key, value, expiry, min_compress_len, noreply, answer } = self;
+        calls.count(match verb {
+            StoreVerb::Set => CallName::Set,
+            StoreVerb::Add => CallName::Add,
+            StoreVerb::Replace => CallName::Replace,
+            StoreVerb::Append => CallName::Append,
+            StoreVerb::Prepend => CallName::Prepend,
+            StoreVerb::Cas(_) => CallName::Cas,
+        });
+        let (key, exptime) = (calls.key(&key)?, calls.exptime(expiry)?);
+        let encoded = calls.encode(verb, value.to_value(), min_compress_len);
+        let (key, flags, value) = (key.as_routed(), encoded.flags, &encoded.bytes);
+        let item = NewItem { key, flags, exptime, value };
+        Ok((submit(Operation::Store { verb, item, noreply })?, answer))
+    }
+}
+
+fn is_stored(outcome: Outcome, _: &Calls) -> Result<bool, super::Trouble> {
+    Ok(outcome.stored()?.is_stored())
 }

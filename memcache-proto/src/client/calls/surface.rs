@@ -1,6 +1,7 @@
 /// The calls of a client as methods, the same of every adapter: put it into the `impl` of a type that
-/// has a method `run` for any [`Call`](crate::client::calls::Call), in a crate that names the types of
-/// the calls at its root.
+/// has a method `run` for any [`Call`](crate::client::calls::Call) and a method `calls` that gives its
+/// [`Calls`](crate::client::calls::Calls) or what derefs to them, in a crate that names the types of the
+/// calls at its root.
 ///
 /// `[async]` or `[]` says whether `run` is awaited, `[mut]` or `[]` whether it takes `&mut self`.
 #[doc(hidden)]
@@ -8,6 +9,50 @@
 macro_rules! __calls {
     (@run [async] $run:expr) => { $run.await };
     (@run [] $run:expr) => { $run };
+    (@computed [async] $compute:expr) => { $compute().await };
+    (@computed [] $compute:expr) => { $compute() };
+    // The same but for what `compute` returns, which is a future or is not.
+    (@get_or_set [async] [$($mut:tt)?] $self:ident) => {
+        $crate::__calls!(@get_or_set_of [async] [$($mut)?] $self
+            [V, E, F] [F] [F: std::future::Future<Output = Result<V, E>>]);
+    };
+    (@get_or_set [] [$($mut:tt)?] $self:ident) => {
+        $crate::__calls!(@get_or_set_of [] [$($mut)?] $self [V, E] [Result<V, E>] []);
+    };
+    (
+        @get_or_set_of [$($async:tt)?] [$($mut:tt)?] $self:ident
+        [$($generic:ident),*] [$computed:ty] [$($bound:tt)*]
+    ) => {
+        /// The value of `key`; where there is none it is computed and stored, as every tutorial does by
+        /// hand: get, else compute, then set. Where several miss at the same time, each computes.
+        ///
+        /// What `compute` fails with is returned, and nothing is stored. A value that could not be
+        /// stored is returned all the same; [`Fetched`](crate::Fetched) says so.
+        ///
+        /// # Errors
+        ///
+        /// As [`get`](Self::get), or what `compute` fails with.
+        pub $($async)? fn get_or_set<$($generic),*>(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            expiry: impl Into<$crate::Expiry>,
+            compute: impl FnOnce() -> $computed,
+        ) -> Result<$crate::client::calls::Fetched<V>, E>
+        where
+            V: $crate::value::FromValue + $crate::value::ToValue,
+            E: From<$crate::client::calls::Error>,
+            $($bound)*
+        {
+            let call = $crate::client::calls::get(&key);
+            if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
+                return Ok($crate::client::calls::Fetched::Hit(value));
+            }
+            let value = $crate::__calls!(@computed [$($async)?] compute)?;
+            let call = $crate::client::calls::set(&key, &value, expiry);
+            let stored = $crate::__calls!(@run [$($async)?] $self.run(call));
+            Ok($crate::client::calls::Fetched::Computed { value, stored })
+        }
+    };
     ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
         /// The value of `key`; `None` where there is none.
         ///
@@ -290,6 +335,104 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        $crate::__calls!(@get_or_set [$($async)?] [$($mut)?] $self);
+
+        /// Changes an item that others may change too: reads it, has `change` make a new value of it
+        /// (or of `None` where it is not there), and stores that if the item is still the same; else
+        /// begins again. Returns the value stored, or `None` where `change` returned that: then
+        /// nothing is stored.
+        ///
+        /// `change` is called once for each attempt.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Contended`](crate::Error::Contended) where others were quicker each time; else as
+        /// [`gets`](Self::gets) and [`cas`](Self::cas).
+        pub $($async)? fn update<V: $crate::value::FromValue, W: $crate::value::ToValue>(
+            & $($mut)? $self,
+            key: impl $crate::ToKey,
+            expiry: impl Into<$crate::Expiry>,
+            mut change: impl FnMut(Option<V>) -> Option<W>,
+        ) -> Result<Option<W>, $crate::client::calls::Error> {
+            let expiry = expiry.into();
+            let attempts = $self.calls().limits().max_cas_attempts;
+            for _ in 0..attempts {
+                let call = $crate::client::calls::gets(&key);
+                let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                let (value, unique) = found.unzip();
+                let Some(value) = change(value) else { return Ok(None) };
+                let stored = match unique {
+                    Some(unique) => {
+                        let call = $crate::client::calls::cas(&key, &value, expiry, unique);
+                        $crate::__calls!(@run [$($async)?] $self.run(call))?.is_stored()
+                    }
+                    None => {
+                        let call = $crate::client::calls::add(&key, &value, expiry);
+                        $crate::__calls!(@run [$($async)?] $self.run(call))?
+                    }
+                };
+                if stored {
+                    return Ok(Some(value));
+                }
+            }
+            Err($crate::client::calls::Error::Contended { attempts })
+        }
+
+        /// As [`gets`](Self::gets), and `ids` remembers the cas unique for
+        /// [`cas_from`](Self::cas_from): what python-memcached does with `cache_cas`.
+        ///
+        /// # Errors
+        ///
+        /// As [`get`](Self::get).
+        pub $($async)? fn gets_into<V: $crate::value::FromValue>(
+            & $($mut)? $self,
+            ids: &mut $crate::client::calls::CasIds,
+            key: impl $crate::ToKey,
+        ) -> Result<Option<V>, $crate::client::calls::Error> {
+            let call = $crate::client::calls::gets(&key);
+            let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+            let name = $self.calls().key(&key)?.as_routed().key.into();
+            Ok(found.map(|(value, unique)| {
+                ids.remember(name, unique);
+                value
+            }))
+        }
+
+        /// Stores `value` if the item has not changed since [`gets_into`](Self::gets_into) had `ids`
+        /// remember it. Of a key that is not remembered it is stored whatever is there, as
+        /// python-memcached does.
+        ///
+        /// # Errors
+        ///
+        /// As [`set`](Self::set).
+        pub $($async)? fn cas_from(
+            & $($mut)? $self,
+            ids: &$crate::client::calls::CasIds,
+            key: impl $crate::ToKey,
+            value: impl $crate::value::ToValue,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
+            let unique = ids.get(&$self.calls().key(&key)?.as_routed().key.into());
+            let Some(unique) = unique else {
+                let call = $crate::client::calls::set(key, value, expiry);
+                $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                return Ok($crate::client::Stored::Stored);
+            };
+            let call = $crate::client::calls::cas(key, value, expiry, unique);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Room for the cas uniques that [`gets_into`](Self::gets_into) remembers, as many as the setting
+        /// `cache_cas` says. Each thread or task has one of its own.
+        pub fn cas_ids(&self) -> $crate::client::calls::CasIds {
+            self.calls().cas_ids()
+        }
+
+        /// How often each call has been made, by its name; those that never were are left out.
+        pub fn call_counts(&self) -> Vec<(&'static str, u64)> {
+            self.calls().counts()
+        }
+
         /// The statistics of every server, names and values, in its order. With
         /// [`StatsArgument::Reset`](crate::StatsArgument::Reset) and its like there are none.
         ///
@@ -303,84 +446,35 @@ macro_rules! __calls {
             let call = $crate::client::calls::stats(argument);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
-    };
-}
 
-/// The settings of a client as methods of a builder, the same of every adapter: put it into the `impl`
-/// of a type with a field `config`, a [`Config`](crate::client::calls::Config).
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __settings {
-    () => {
-        /// Adds a server: `host`, `host:port`, `inet:host:port`, `inet6:[host]:port` or `unix:path`; the
-        /// port is 11211 where there is none. Order matters: all clients of a cache must list the same
-        /// servers in the same order.
-        pub fn server(self, address: &str) -> Self {
-            self.weighted_server(address, 1)
+        /// The statistics of every server's items, by slab class.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn get_slabs(
+            & $($mut)? $self,
+        ) -> Result<
+            $crate::client::calls::PerServer<$crate::client::calls::Slabs>,
+            $crate::client::calls::Error,
+        > {
+            let call = $crate::client::calls::get_slabs();
+            $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
-        /// Adds a server that gets `weight` shares of the keys; 0 for none.
-        pub fn weighted_server(mut self, address: &str, weight: i32) -> Self {
-            self.config.add_server(address, weight);
-            self
-        }
-
-        /// Adds servers, each of weight 1.
-        pub fn servers<S: AsRef<str>>(self, addresses: impl IntoIterator<Item = S>) -> Self {
-            addresses.into_iter().fold(self, |builder, address| builder.server(address.as_ref()))
-        }
-
-        /// How long a connect may take, and how long a server may show no progress before it is dead; 3 s.
-        pub fn socket_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.config.settings.socket_timeout = timeout;
-            self
-        }
-
-        /// How long one call may take in all; by default as long as there is progress. A call that has to
-        /// wait for its turn may wait as long again for it.
-        pub fn operation_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.config.settings.operation_timeout = Some(timeout);
-            self
-        }
-
-        /// How long a dead server is left alone; 30 s.
-        pub fn dead_retry(mut self, retry: std::time::Duration) -> Self {
-            self.config.settings.dead_retry = retry;
-            self
-        }
-
-        /// Put before every key; it counts toward the 250 bytes of a key. None by default.
-        pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
-            self.config.settings.key_prefix = prefix.as_ref().to_vec();
-            self
-        }
-
-        /// The hash that chooses a key's server; that of python-memcached 1.60 and later.
-        pub fn key_hash(mut self, hash: $crate::routing::KeyHash) -> Self {
-            self.config.settings.key_hash = hash;
-            self
-        }
-
-        /// Values of more bytes than this are compressed where it makes them shorter; 0, the default, for
-        /// never.
-        pub fn min_compress_len(mut self, len: usize) -> Self {
-            self.config.transcoder.min_compress_len = len;
-            self
-        }
-
-        /// Whether a store, delete, incr, decr or touch is sent again when the connection it was sent on
-        /// had been closed by the server meanwhile; it may then be applied twice. No by default; reads
-        /// always are.
-        pub fn resend_stores(mut self, resend: bool) -> Self {
-            self.config.settings.resend_stores = resend;
-            self
-        }
-
-        /// The bounds of everything, the longest value for instance.
-        pub fn limits(mut self, limits: $crate::Limits) -> Self {
-            self.config.settings.limits = limits;
-            self.config.transcoder.max_inflated_len = limits.max_inflated_len;
-            self
+        /// The statistics of every server's slabs, by slab class.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error).
+        pub $($async)? fn get_slab_stats(
+            & $($mut)? $self,
+        ) -> Result<
+            $crate::client::calls::PerServer<$crate::client::calls::Slabs>,
+            $crate::client::calls::Error,
+        > {
+            let call = $crate::client::calls::get_slab_stats();
+            $crate::__calls!(@run [$($async)?] $self.run(call))
         }
     };
 }

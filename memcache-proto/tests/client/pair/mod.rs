@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, NewItem, Operation, OperationId, Outcome, Rejected,
-    Settings,
+    RoutedKey, Settings,
 };
 use memcache_proto::codec::{Command, StoreVerb};
 use memcache_proto::routing::{Server, ServerAddress, ServerIndex};
@@ -38,7 +38,14 @@ impl Random {
 /// How a server turns what it has received into replies.
 pub(crate) trait Answer {
     /// Takes what it can off the front of `input`, which is of one connection; each has a number.
-    fn answer(&mut self, socket: usize, input: &mut Vec<u8>, output: &mut Vec<u8>, now: Time);
+    /// Returns whether the connection is to be closed after.
+    fn answer(
+        &mut self,
+        socket: usize,
+        input: &mut Vec<u8>,
+        output: &mut Vec<u8>,
+        now: Time,
+    ) -> bool;
 }
 
 /// A store that does what the client needs of one, and refuses to be sent nonsense.
@@ -49,13 +56,19 @@ pub(crate) struct Memory {
 }
 
 impl Answer for Memory {
-    fn answer(&mut self, _: usize, input: &mut Vec<u8>, output: &mut Vec<u8>, _: Time) {
+    fn answer(&mut self, _: usize, input: &mut Vec<u8>, output: &mut Vec<u8>, _: Time) -> bool {
         let mut taken = 0;
+        let mut quit = false;
         loop {
             let rest = &input[taken..];
             match Command::parse(rest, &Limits::default()) {
                 Ok(Some((command, len))) => {
+                    let said = output.len();
                     self.one(&command, output);
+                    if is_noreply(&command) {
+                        output.truncate(said);
+                    }
+                    quit |= command == Command::Quit;
                     taken += len;
                 }
                 Ok(None) => break,
@@ -63,6 +76,18 @@ impl Answer for Memory {
             }
         }
         input.drain(..taken);
+        quit
+    }
+}
+
+fn is_noreply(command: &Command<'_>) -> bool {
+    match *command {
+        Command::Store { noreply, .. }
+        | Command::Delete { noreply, .. }
+        | Command::Touch { noreply, .. }
+        | Command::Incr { noreply, .. }
+        | Command::Decr { noreply, .. } => noreply,
+        _ => false,
     }
 }
 
@@ -135,6 +160,7 @@ impl Memory {
                 self.items.clear();
                 output.extend(b"OK\r\n");
             }
+            Command::Quit => {}
             Command::Version => output.extend(b"VERSION 1.6.18\r\n"),
             Command::Stats(_) => output.extend(b"STAT pid 1\r\nSTAT version 1.6.18\r\nEND\r\n"),
             ref other => panic!("{other:?} is not what a client sends"),
@@ -550,7 +576,8 @@ fn serve(peer: &mut Peer, socket: &mut Socket, now: Time) -> bool {
     match peer.mode {
         Mode::Up | Mode::ClosesAt(_) => {
             let before = socket.to_server.len();
-            peer.answer.answer(socket.number, &mut socket.to_server, &mut output, now);
+            socket.ended |=
+                peer.answer.answer(socket.number, &mut socket.to_server, &mut output, now);
             if socket.to_server.len() == before {
                 return false;
             }
@@ -563,7 +590,7 @@ fn serve(peer: &mut Peer, socket: &mut Socket, now: Time) -> bool {
     }
     if let Mode::ClosesAt(limit) = peer.mode {
         output.truncate(limit.saturating_sub(socket.said));
-        socket.ended = socket.said + output.len() >= limit;
+        socket.ended |= socket.said + output.len() >= limit;
     }
     socket.said += output.len();
     if !output.is_empty() {
@@ -572,8 +599,8 @@ fn serve(peer: &mut Peer, socket: &mut Socket, now: Time) -> bool {
     true
 }
 
-pub(crate) fn key(text: &str) -> Key<'_> {
-    Key::new(text).expect("a key")
+pub(crate) fn key(text: &str) -> RoutedKey<'_> {
+    Key::new(text).expect("a key").into()
 }
 
 pub(crate) fn get(text: &str) -> Operation<'_> {
@@ -585,5 +612,5 @@ pub(crate) fn item<'a>(text: &'a str, value: &'a [u8]) -> NewItem<'a> {
 }
 
 pub(crate) fn set<'a>(text: &'a str, value: &'a [u8]) -> Operation<'a> {
-    Operation::Store { verb: StoreVerb::Set, item: item(text, value) }
+    Operation::Store { verb: StoreVerb::Set, item: item(text, value), noreply: false }
 }

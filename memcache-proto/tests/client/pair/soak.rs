@@ -6,9 +6,9 @@ use std::time::Duration;
 use memcache_proto::client::{FailureKind, Operation, OperationId, Outcome, Reply, Settings};
 use memcache_proto::codec::{StatsArgument, StoreVerb};
 use memcache_proto::routing::KeyHash;
-use memcache_proto::{Exptime, Key, Limits, Time};
+use memcache_proto::{Exptime, Limits, Time};
 
-use super::{Answer, Mode, Net, Random, get, item, key, set};
+use super::{Answer, Mode, Net, Random, get, item, key};
 
 const SERVERS: usize = 3;
 const DEAD_RETRY: Duration = Duration::from_secs(5);
@@ -30,6 +30,13 @@ enum What {
     Found,
     Number,
     Servers,
+    Sent,
+}
+
+impl What {
+    fn sent_or(self, noreply: bool) -> Self {
+        if noreply { What::Sent } else { self }
+    }
 }
 
 fn names() -> Vec<String> {
@@ -62,6 +69,8 @@ fn settings(random: &mut Random) -> Settings {
         connections_per_server: 1 + random.below(2),
         merge_gets: random.one_in(2),
         resend_stores: random.one_in(2),
+        flush_on_reconnect: random.one_in(3),
+        debug: random.one_in(2),
         limits: Limits {
             window: [100, 1000, 64 << 10][random.below(3)],
             max_queued_bytes: [20_000, 256 << 20][random.below(2)],
@@ -99,24 +108,34 @@ fn ask(net: &mut Net, random: &mut Random, names: &[String]) -> Option<Asked> {
     let name = &names[at];
     let value = value_of(name, random);
     let some: Vec<_> = (0..random.below(80)).map(|_| random.below(names.len())).collect();
-    let keys: Vec<Key<'_>> = some.iter().map(|&at| key(&names[at])).collect();
+    let keys: Vec<_> = some.iter().map(|&at| key(&names[at])).collect();
     let values: Vec<_> = some.iter().map(|&at| value_of(&names[at], random)).collect();
     let items: Vec<_> =
         some.iter().zip(&values).map(|(&at, value)| item(&names[at], value)).collect();
     let exptime = Exptime::NEVER;
     let cas = random.one_in(3);
+    let noreply = random.one_in(4);
     let (operation, what) = match random.below(16) {
         0..6 => (Operation::Get { key: key(name), cas }, What::Get(at)),
         6 => (Operation::Gat { key: key(name), exptime, cas }, What::Get(at)),
         7 | 8 => (Operation::GetMany { keys: &keys, cas }, What::GetMany(some.clone())),
-        9 | 10 => (set(name, &value), What::Store),
-        11 => (Operation::Store { verb: StoreVerb::Add, item: item(name, &value) }, What::Store),
+        9..12 => {
+            let verb = if random.one_in(3) { StoreVerb::Add } else { StoreVerb::Set };
+            let item = item(name, &value);
+            (Operation::Store { verb, item, noreply }, What::Store.sent_or(noreply))
+        }
         12 => {
-            let operation = Operation::StoreMany { verb: StoreVerb::Set, items: &items };
+            let operation = Operation::StoreMany { verb: StoreVerb::Set, items: &items, noreply };
             (operation, What::StoreMany(items.len()))
         }
-        13 => (Operation::Delete { key: key(name) }, What::Found),
-        14 => (Operation::Incr { key: key(name), delta: 1 }, What::Number),
+        13 => {
+            let operation = Operation::Delete { key: key(name), noreply };
+            (operation, What::Found.sent_or(noreply))
+        }
+        14 => {
+            let operation = Operation::Incr { key: key(name), delta: 1, noreply };
+            (operation, What::Number.sent_or(noreply))
+        }
         _ => match random.below(8) {
             0 => (Operation::FlushAll { delay: None }, What::Servers),
             1..5 => (Operation::Version, What::Servers),
@@ -159,6 +178,11 @@ fn judge(what: &What, outcome: Outcome, names: &[String]) {
         }
         What::Store => {
             if let Err(failure) = outcome.stored() {
+                assert_ne!(failure.kind, FailureKind::OtherOperation);
+            }
+        }
+        What::Sent => {
+            if let Err(failure) = outcome.sent() {
                 assert_ne!(failure.kind, FailureKind::OtherOperation);
             }
         }
@@ -234,7 +258,11 @@ fn once(seed: u64, answer: fn() -> Box<dyn Answer>) {
             }
             23 if random.one_in(8) => {
                 let now = net.now;
-                net.clients[random.below(2)].disconnect_all(now);
+                let client = &mut net.clients[random.below(2)];
+                match random.one_in(2) {
+                    true => client.disconnect_all(now),
+                    false => client.quit_all(now),
+                }
             }
             24 if random.one_in(8) => {
                 let client = random.below(2);

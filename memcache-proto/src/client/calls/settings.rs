@@ -1,0 +1,165 @@
+/// The settings of a client as methods of a builder, the same of every adapter: put it into the `impl`
+/// of a type with a field `config`, a [`Config`](crate::client::calls::Config).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __settings {
+    () => {
+        /// Adds a server: `host`, `host:port`, `inet:host:port`, `inet6:[host]:port` or `unix:path`; the
+        /// port is 11211 where there is none. Order matters: all clients of a cache must list the same
+        /// servers in the same order.
+        pub fn server(self, address: &str) -> Self {
+            self.weighted_server(address, 1)
+        }
+
+        /// Adds a server that gets `weight` shares of the keys; 0 for none.
+        pub fn weighted_server(mut self, address: &str, weight: i32) -> Self {
+            self.config.add_server(address, weight);
+            self
+        }
+
+        /// Adds servers: addresses, each of weight 1, or pairs of an address and a weight.
+        pub fn servers<S: $crate::client::calls::ToServer>(
+            mut self,
+            servers: impl IntoIterator<Item = S>,
+        ) -> Self {
+            self.config.servers.extend(servers.into_iter().map(|server| server.to_server()));
+            self
+        }
+
+        /// How long a connect may take, and how long a server may show no progress before it is dead; 3 s.
+        pub fn socket_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.config.settings.socket_timeout = timeout;
+            self
+        }
+
+        /// How long one call may take in all; by default as long as there is progress. A call that has to
+        /// wait for its turn may wait as long again for it.
+        pub fn operation_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.config.settings.operation_timeout = Some(timeout);
+            self
+        }
+
+        /// How long a dead server is left alone; 30 s.
+        pub fn dead_retry(mut self, retry: std::time::Duration) -> Self {
+            self.config.settings.dead_retry = retry;
+            self
+        }
+
+        /// Put before every key; it counts toward the 250 bytes of a key. None by default.
+        pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+            self.config.settings.key_prefix = prefix.as_ref().to_vec();
+            self
+        }
+
+        /// Whether keys with control characters are refused; yes. Those that could end a key are in any
+        /// case, and a key is never longer than 250 bytes.
+        pub fn check_keys(mut self, check: bool) -> Self {
+            self.config.keys = self.config.keys.check_keys(check);
+            self
+        }
+
+        /// Called with each key, without any prefix, before it is checked; what it returns is the key.
+        pub fn key_encoder(
+            mut self,
+            encoder: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+        ) -> Self {
+            self.config.keys = self.config.keys.key_encoder(encoder);
+            self
+        }
+
+        /// The longest key sent, in bytes, its prefix included; 250, and never more.
+        pub fn server_max_key_length(mut self, len: usize) -> Self {
+            self.config.settings.limits.server_max_key_length = len;
+            self
+        }
+
+        /// The longest value sent, in bytes, after compression; 1 MiB, 0 for no limit.
+        pub fn server_max_value_length(mut self, len: usize) -> Self {
+            self.config.settings.limits.server_max_value_length = len;
+            self
+        }
+
+        /// Whether a server that was dead is flushed before anything else is asked of it; no. It may
+        /// hold values that have been changed elsewhere meanwhile.
+        pub fn flush_on_reconnect(mut self, flush: bool) -> Self {
+            self.config.settings.flush_on_reconnect = flush;
+            self
+        }
+
+        /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers; 0, none.
+        pub fn cache_cas(mut self, ids: usize) -> Self {
+            self.config.cache_cas = ids;
+            self
+        }
+
+        /// Whether a lookup (get, gets, gat, get_many) on a server that is unavailable is a miss, as it
+        /// is in python-memcached; no. Stores and changes fail as ever: nobody should believe that they
+        /// were made.
+        pub fn unavailable_is_miss(mut self, miss: bool) -> Self {
+            self.config.unavailable_is_miss = miss;
+            self
+        }
+
+        /// Has `debug` told what happens between the client and its servers: the server's name and the
+        /// event, never a key or a value. It is called by whoever makes a call, and should be quick.
+        pub fn debug(
+            mut self,
+            debug: impl Fn(&str, &$crate::client::NoticeEvent) + Send + Sync + 'static,
+        ) -> Self {
+            self.config.debug = Some(std::sync::Arc::new(debug));
+            self
+        }
+
+        /// Has the crate `log` log what happens between the client and its servers, with the target
+        /// `memcache`: trouble as warnings, the rest for debugging.
+        #[cfg(feature = "log")]
+        pub fn debug_log(self) -> Self {
+            self.debug(|server, event| {
+                let level =
+                    if event.is_trouble() { log::Level::Warn } else { log::Level::Debug };
+                log::log!(target: "memcache", level, "{server}: {event}");
+            })
+        }
+
+        /// Has the crate `tracing` record what happens between the client and its servers, with the
+        /// target `memcache`: trouble as warnings, the rest for debugging.
+        #[cfg(feature = "tracing")]
+        pub fn debug_tracing(self) -> Self {
+            self.debug(|server, event| {
+                if event.is_trouble() {
+                    tracing::warn!(target: "memcache", server, "{event}");
+                } else {
+                    tracing::debug!(target: "memcache", server, "{event}");
+                }
+            })
+        }
+
+        /// The hash that chooses a key's server; that of python-memcached 1.60 and later.
+        pub fn key_hash(mut self, hash: $crate::routing::KeyHash) -> Self {
+            self.config.settings.key_hash = hash;
+            self
+        }
+
+        /// Values of more bytes than this are compressed where it makes them shorter; 0, the default, for
+        /// never.
+        pub fn min_compress_len(mut self, len: usize) -> Self {
+            self.config.transcoder.min_compress_len = len;
+            self
+        }
+
+        /// Whether a store, delete, incr, decr or touch is sent again when the connection it was sent on
+        /// had been closed by the server meanwhile; it may then be applied twice. No by default; reads
+        /// always are.
+        pub fn resend_stores(mut self, resend: bool) -> Self {
+            self.config.settings.resend_stores = resend;
+            self
+        }
+
+        /// The bounds of everything, the longest value for instance.
+        pub fn limits(mut self, limits: $crate::Limits) -> Self {
+            self.config.settings.limits = limits;
+            self.config.transcoder.max_inflated_len = limits.max_inflated_len;
+            self
+        }
+    };
+}

@@ -1,0 +1,93 @@
+use core::fmt;
+
+use super::FailureKind;
+use crate::ProtocolError;
+use crate::routing::ServerIndex;
+
+/// Something that happened between a client and a server, for a log: what python-memcached prints with
+/// `debug=1`. It holds no key and no value. Taken with
+/// [`Client::poll_notice`](super::Client::poll_notice).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The server concerned.
+    pub server: ServerIndex,
+    /// What happened.
+    pub event: NoticeEvent,
+}
+
+/// What happened between a client and a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoticeEvent {
+    /// The server failed and is left alone for `dead_retry`.
+    MarkedDead {
+        /// What it failed at.
+        reason: FailureKind,
+    },
+    /// The server was dead, and has answered.
+    Revived,
+    /// The server sent what no request had asked for, or what is not of the protocol. Its connection is
+    /// closed.
+    UnexpectedReply {
+        /// What is wrong with it.
+        error: ProtocolError,
+    },
+    /// A connection ended for another reason.
+    Disconnected {
+        /// Which.
+        reason: FailureKind,
+    },
+    /// What a connection that ended had not answered is sent again, to this server or, where that is
+    /// dead, to the next candidates.
+    Retry {
+        /// Why the connection ended.
+        reason: FailureKind,
+        /// How many requests.
+        requests: usize,
+    },
+    /// A connection is made where one had been lost.
+    Reconnect,
+    /// The server was dead, so that it is told `flush_all` before anything else.
+    FlushOnReconnect,
+    /// The server did not do so, with these words of its own; what it held it still holds.
+    NotFlushed {
+        /// Why.
+        reason: FailureKind,
+    },
+}
+
+impl NoticeEvent {
+    /// Whether somebody should have a look.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            NoticeEvent::MarkedDead { .. }
+            | NoticeEvent::UnexpectedReply { .. }
+            | NoticeEvent::NotFlushed { .. } => true,
+            NoticeEvent::Revived
+            | NoticeEvent::Disconnected { .. }
+            | NoticeEvent::Retry { .. }
+            | NoticeEvent::Reconnect
+            | NoticeEvent::FlushOnReconnect => false,
+        }
+    }
+}
+
+impl fmt::Display for NoticeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoticeEvent::MarkedDead { reason } => write!(f, "marked dead: {reason}"),
+            NoticeEvent::Revived => write!(f, "is back"),
+            NoticeEvent::UnexpectedReply { error } => {
+                write!(f, "closed the connection: the server sent {error}")
+            }
+            NoticeEvent::Disconnected { reason } => write!(f, "lost a connection: {reason}"),
+            NoticeEvent::Retry { reason, requests } => {
+                write!(f, "sending again what was not answered ({requests}): {reason}")
+            }
+            NoticeEvent::Reconnect => write!(f, "connecting again"),
+            NoticeEvent::FlushOnReconnect => write!(f, "flushing, as it was dead"),
+            NoticeEvent::NotFlushed { reason } => write!(f, "not flushed: {reason}"),
+        }
+    }
+}
