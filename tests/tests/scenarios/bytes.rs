@@ -10,6 +10,7 @@ use std::thread::{self, Scope};
 use std::time::Duration;
 
 use memcache_async::{AsyncStd, Smol};
+use memcache_sync::proto::client::calls;
 use memcache_sync::{Error, Expiry, StatsArgument, Value};
 use memcache_tests::api::{Api, AsyncClient, CoreAlone, SyncClient};
 use memcache_tests::{Target, Tokio};
@@ -99,7 +100,7 @@ fn difference(heard: &[u8], expected: &[u8]) -> Option<String> {
 type Call<A> = fn(&A) -> Result<(), Error>;
 
 /// Calls, and the requests that they send. What is answered does not matter here.
-fn calls<A: Api>() -> Vec<(&'static str, Call<A>)> {
+fn requests<A: Api>() -> Vec<(&'static str, Call<A>)> {
     const DAY: Duration = Duration::from_secs(86_400);
     vec![
         ("get a\r\n", |client| client.get::<Value>("a").map(drop)),
@@ -125,6 +126,16 @@ fn calls<A: Api>() -> Vec<(&'static str, Call<A>)> {
         ("touch a 2147483647\r\n", |client| client.touch("a", Expiry::At(2_147_483_647)).map(drop)),
         ("delete a\r\n", |client| client.delete("a").map(drop)),
         ("delete a\r\ndelete b\r\n", |client| client.delete_many(["a", "b"]).map(drop)),
+        // What has a reply tells that what has none has been heard.
+        ("set a 16 0 1 noreply\r\n1\r\nversion\r\n", |client| {
+            client.run(calls::set("a", "1", NEVER).noreply())?;
+            client.version().map(drop)
+        }),
+        ("delete p:a noreply\r\ndelete p:b noreply\r\nversion\r\n", |client| {
+            let _ = client.run(calls::delete_many(["a", "b"]).key_prefix("p:").noreply())?;
+            client.version().map(drop)
+        }),
+        ("get a\r\n", |client| client.get::<Value>((-5, "a")).map(drop)),
         ("set n 2 0 1\r\n1\r\n", |client| client.set("n", 1, NEVER)),
         ("incr n 18446744073709551615\r\n", |client| client.incr("n", u64::MAX).map(drop)),
         ("decr n 0\r\n", |client| client.decr("n", 0).map(drop)),
@@ -141,7 +152,7 @@ fn calls<A: Api>() -> Vec<(&'static str, Call<A>)> {
 fn check_calls<A: Api>(target: Target) {
     let target = target.recording();
     let client: A = target.config().build().expect("an address");
-    for (request, call) in calls() {
+    for (request, call) in requests() {
         call(&client).expect(request);
         let heard = target.take_heard();
         let case = format!("{} sends {}", A::NAME, heard.escape_ascii());

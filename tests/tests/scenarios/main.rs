@@ -3,6 +3,7 @@
 
 mod bytes;
 mod items;
+mod options;
 mod servers;
 mod time;
 mod values;
@@ -61,6 +62,14 @@ fn scenarios<A: Api>() -> Vec<(&'static str, Scenario<A>)> {
         ("a weighted cluster", servers::cluster),
         ("a Unix socket", servers::unix_socket),
         ("expiries", time::expiries),
+        ("noreply", options::noreply),
+        ("options of one call", options::of_one_call),
+        ("pairs of a hash and a key", options::pairs),
+        ("key_encoder and check_keys", options::keys),
+        ("cas uniques that are remembered", options::cas_ids),
+        ("calls of several steps", options::several_steps),
+        ("slabs", options::slabs),
+        ("counts", options::counts),
         ("stats and version", servers::stats),
         ("flush_all", time::flush),
         ("flush_all with a delay", time::flush_delayed),
