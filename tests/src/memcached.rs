@@ -161,6 +161,12 @@ impl Memcached {
         kill_process(Pid::from_child(&running.server), signal).expect("it is ours");
     }
 
+    /// Whether it runs: that it was not killed.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Kills it, as a crash would. [`Memcached::restart`] brings it back.
     pub fn kill(&mut self) {
         if let Some(Running { mut server, mut guard }) = self.running.take() {
@@ -285,8 +291,9 @@ mod tests {
         assert_eq!(ask(&memcached, b"set k 0 0 1\r\n1\r\n"), "STORED\r\n");
         let port = memcached.port();
         memcached.kill();
-        assert!(connect(port).is_err());
+        assert!(connect(port).is_err() && !memcached.is_running());
         memcached.restart();
+        assert!(memcached.is_running());
         assert_eq!(memcached.port(), port);
         assert_eq!(ask(&memcached, b"get k\r\n"), "END\r\n");
         assert!(memcached.version().starts_with(|c: char| c.is_ascii_digit()));

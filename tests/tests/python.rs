@@ -6,42 +6,20 @@
 //! version, the values of statistics and those of their names that only one server has.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, thread};
+use std::io::Write;
+use std::process::Stdio;
+use std::thread;
 
 use bytes::Bytes;
 use memcache_sync::{Client, Expiry, Integer, Value};
 use memcache_tests::Target;
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
-}
-
-fn python() -> Command {
-    Command::new(env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
-}
-
-/// Whether the library is there; says loudly where it is not.
-fn has(library: &str) -> bool {
-    let found = python().args(["-c", &format!("import {library}")]).output();
-    let there = found.is_ok_and(|output| output.status.success());
-    if !there {
-        let banner = "=".repeat(60);
-        // Not `eprintln!`, which is swallowed where a test passes.
-        let _ =
-            writeln!(io::stderr(), "{banner}\nSKIPPED: Python cannot import {library}\n{banner}");
-    }
-    there
-}
+use memcache_tests::python::Python;
 
 /// What the script prints.
 fn run(name: &str, arguments: &[&str], input: &str) -> String {
-    let mut child = python()
-        .arg(script(name))
+    let mut child = Python::Current
+        .script(name)
         .args(arguments)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -115,21 +93,21 @@ fn compare(name: &str) {
 
 #[test]
 fn python_memcached_behaves_as_against_memcached() {
-    if has("memcache") {
+    if Python::Current.has("memcache") {
         compare("python_memcached.py");
     }
 }
 
 #[test]
 fn pymemcache_behaves_as_against_memcached() {
-    if has("pymemcache") {
+    if Python::Current.has("pymemcache") {
         compare("pymemcache_base.py");
     }
 }
 
 #[test]
 fn what_python_memcached_stores_is_read_and_the_other_way() {
-    if !has("memcache") {
+    if !Python::Current.has("memcache") {
         return;
     }
     for first in Target::both() {
