@@ -1,0 +1,185 @@
+//! Servers that die, and come back.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use memcache_sync::{Client, Error, Expiry, Value};
+use memcache_tests::python::Driver;
+use serde_json::{Value as Json, json};
+
+use crate::generator::{Generator, Item};
+use crate::pair::{Pair, Servers, map};
+use crate::profile::{Profile, Settings};
+
+const DEAD_RETRY: Duration = Duration::from_secs(2);
+/// More than a moment that both clients take for the same may be apart.
+const SLACK: Duration = Duration::from_millis(300);
+const KEYS: usize = 400;
+const WEIGHTS: [i32; 5] = [2, 1, 3, 1, 2];
+
+pub(crate) fn both_agree_on_where_keys_go_while_servers_die_and_return(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(mut servers) = Servers::start(profile, WEIGHTS.len()) else { return };
+    let settings = Settings { dead_retry: DEAD_RETRY, ..Settings::default() };
+    let items = generator.items(profile, KEYS, 100);
+    let Pair { python, rust, .. } = servers.pair(profile, &WEIGHTS, &settings);
+    let keys = items.iter().map(Item::whole).collect();
+    let mut round = Round { python, rust, items: &items, keys, number: 0 };
+
+    let homes = round.run(&servers);
+    assert!(homes.iter().all(Option::is_some));
+    let first_of = |server| {
+        let at = homes.iter().position(|home| *home == Some(server)).expect("a key on each server");
+        &items[at]
+    };
+
+    // One after the other, until one is left and the tries of some keys do not find it.
+    let mut nowhere = Vec::new();
+    for (count, dead) in [2, 0, 4, 1].into_iter().enumerate() {
+        servers.0[dead].kill();
+        round.learn(first_of(dead), count);
+        let places = round.run(&servers);
+        for (home, place) in homes.iter().zip(&places) {
+            assert_ne!(*place, Some(dead));
+            let is_running = home.is_some_and(|home| servers.0[home].is_running());
+            assert!(home == place || !is_running, "{home:?} has no reason to move");
+        }
+        nowhere.push(places.iter().filter(|place| place.is_none()).count());
+    }
+    println!("keys without a server: {nowhere:?}");
+    assert!(nowhere[0] == 0 && nowhere[3] > 0 && nowhere[3] < KEYS / 2, "{nowhere:?}");
+
+    // A server that is back is left alone until its time has come.
+    let away = round.run(&servers);
+    let seen_dead = loop {
+        thread::sleep(DEAD_RETRY + SLACK);
+        let seen_dead = Instant::now();
+        round.learn(first_of(2), 0);
+        servers.0[2].restart();
+        let still_away = round.run(&servers);
+        // On a machine that is too busy this shows nothing.
+        if seen_dead.elapsed() < DEAD_RETRY - SLACK {
+            assert_eq!(still_away, away);
+            break seen_dead;
+        }
+        servers.0[2].kill();
+    };
+    thread::sleep((DEAD_RETRY + SLACK).saturating_sub(seen_dead.elapsed()));
+    let places = round.run(&servers);
+    for (home, place) in homes.iter().zip(&places) {
+        assert!(*home != Some(2) || *place == Some(2), "a key that is not home again: {place:?}");
+    }
+
+    for back in [0, 4, 1] {
+        servers.0[back].restart();
+    }
+    thread::sleep(DEAD_RETRY + SLACK);
+    assert_eq!(round.run(&servers), homes);
+}
+
+/// A pair of clients that knows nothing of what is done to the servers, and goes on.
+struct Round<'a> {
+    python: Driver,
+    rust: Client,
+    items: &'a [Item],
+    keys: Vec<Vec<u8>>,
+    number: usize,
+}
+
+impl Round<'_> {
+    /// Lets each client meet a server that has just died, by a key of its own. That one call may fail;
+    /// which call it is depends on the `turn`.
+    fn learn(&mut self, item: &Item, turn: usize) {
+        let (whole, key) = (item.whole_json(), item.whole());
+        match turn {
+            0 => {
+                let _ = self.rust.set(&key, "lost", Expiry::Never);
+                let _ = self.python.try_call("set", json!([whole, "lost"]));
+            }
+            1 => {
+                let _ = self.rust.get::<Value>(&key);
+                let _ = self.python.try_call("get", json!([whole]));
+            }
+            2 => {
+                let _ = self.rust.get_many::<Value, _>([&key]);
+                let _ = self.python.try_call("get_multi", json!([[whole]]));
+            }
+            _ => {
+                let _ = self.rust.incr(&key, 1);
+                let _ = self.python.try_call("incr", json!([whole, 1]));
+            }
+        }
+    }
+
+    /// Writes every key from each side, reads it from the other, and returns the number of the server
+    /// that has it; `None` where neither client found one.
+    fn run(&mut self, servers: &Servers) -> Vec<Option<usize>> {
+        self.number += 1;
+        let (theirs, ours) = (format!("python {}", self.number), format!("rust {}", self.number));
+        let keys: Vec<_> = self.items.iter().map(|item| json!([item.whole_json()])).collect();
+        let all: Vec<_> = self.items.iter().map(Item::whole_json).collect();
+
+        let calls = self.items.iter().map(|item| json!([item.whole_json(), theirs]));
+        let stored: Vec<_> =
+            self.python.each("set", calls).iter().map(|set| *set == true).collect();
+        for (key, stored) in self.keys.iter().zip(&stored) {
+            match self.rust.get::<String>(key) {
+                Ok(read) => assert_eq!((read.as_deref(), *stored), (Some(&*theirs), true)),
+                Err(error) => assert!(is_nowhere(&error) && !stored, "{error}"),
+            }
+        }
+        let found = self.rust.get_many::<String, _>(&self.keys).expect("asked");
+        assert!(found.result.values().all(|read| *read == theirs));
+        assert!(found.failed.iter().all(|(_, error)| is_nowhere(error)), "{:?}", found.failed);
+        for (key, stored) in self.keys.iter().zip(&stored) {
+            assert_eq!(found.result.contains_key(key), *stored, "{}", key.escape_ascii());
+        }
+
+        for (key, stored) in self.keys.iter().zip(&stored) {
+            match self.rust.set(key, &ours, Expiry::Never) {
+                Ok(()) => assert!(stored, "{}", key.escape_ascii()),
+                Err(error) => assert!(is_nowhere(&error) && !stored, "{error}"),
+            }
+        }
+        let expected: Vec<Json> =
+            stored.iter().map(|stored| stored.then(|| &*ours).into()).collect();
+        assert_eq!(self.python.each("get", keys.clone()), expected);
+        let found = self.python.call("get_multi", json!([all]));
+        let found = map(&found);
+        for (key, expected) in all.iter().zip(&expected) {
+            let read = found.get(&key.to_string()).copied().unwrap_or(&Json::Null);
+            assert_eq!(read, expected, "{key}");
+        }
+
+        let named = self.python.each("server", keys);
+        let holdings = servers.holdings(&self.keys);
+        let places = self.keys.iter().zip(named).map(|(key, named)| {
+            // What earlier rounds left elsewhere says so.
+            let held = holdings.get(key).into_iter().flatten();
+            let held = held.filter(|(_, held)| held.bytes.ends_with(self.suffix().as_bytes()));
+            let held: Vec<_> = held.collect();
+            match held[..] {
+                [] => {
+                    assert!(named.is_null(), "{}: Python names {named}", key.escape_ascii());
+                    None
+                }
+                [(place, held)] => {
+                    assert_eq!(held.bytes, ours.as_bytes());
+                    assert_eq!(named, servers.0[*place].address(), "{}", key.escape_ascii());
+                    Some(*place)
+                }
+                _ => panic!("{}: in two places, {held:?}", key.escape_ascii()),
+            }
+        });
+        places.collect()
+    }
+
+    fn suffix(&self) -> String {
+        format!(" {}", self.number)
+    }
+}
+
+/// Whether the error says that there was no server to ask.
+fn is_nowhere(error: &Error) -> bool {
+    matches!(error, Error::Server { .. })
+}

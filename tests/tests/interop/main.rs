@@ -1,0 +1,93 @@
+//! A Python service and a Rust service that share a cache: each finds, reads and understands what the
+//! other wrote, on the same servers, and goes on doing so when a server dies.
+//!
+//! The Python side is the module from PyPI in a process of its own, the servers are memcached, and where
+//! a key is and what is stored for it is asked of each server directly. A [`Profile`](profile::Profile)
+//! says how a client of the one side is made and how its equal of the other; the same bodies run for
+//! each. Keys, values and weights are random: `INTEROP_SEED` chooses others, `INTEROP_KEYS` sets how many
+//! keys there are. Where Python or a module is missing the tests say so and pass.
+
+mod calls;
+mod compression;
+mod death;
+mod generator;
+mod pair;
+mod placement;
+mod prefixes;
+mod profile;
+mod values;
+
+/// Makes a test of each body for each profile.
+macro_rules! each_profile {
+    ($($profile:ident { $($module:ident { $($body:ident,)+ })+ })+) => {$(
+        mod $profile {$(
+            mod $module {$(
+                #[test]
+                fn $body() {
+                    crate::$module::$body(&crate::profile::$profile());
+                }
+            )+}
+        )+}
+    )+};
+}
+
+each_profile! {
+    python_memcached {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+        }
+        compression { both_compress_above_the_threshold_and_read_what_the_other_compressed, }
+        placement { each_key_is_on_the_server_that_both_name, }
+        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
+            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
+    python_memcached_with_the_old_hash {
+        values { python_writes_and_rust_reads, rust_writes_and_python_reads, }
+        placement { each_key_is_on_the_server_that_both_name, }
+        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+    }
+    pylibmc_with_crc {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+        }
+        placement { each_key_is_on_the_server_that_both_name, }
+        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
+            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
+    pymemcache_of_one_server {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+        }
+        compression { both_compress_above_the_threshold_and_read_what_the_other_compressed, }
+        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
+            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
+}

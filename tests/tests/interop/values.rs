@@ -1,0 +1,64 @@
+//! What one side writes the other reads as it was.
+
+use memcache_sync::{Error, Expiry, Value, ValueError};
+use serde_json::{Value as Json, json};
+
+use crate::generator::Generator;
+use crate::pair::{Pair, Servers};
+use crate::profile::{Profile, Settings};
+
+const SERVERS: usize = 5;
+/// Values of more bytes than this are compressed.
+const THRESHOLD: usize = 100;
+
+pub(crate) fn python_writes_and_rust_reads(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(servers) = Servers::start(profile, SERVERS) else { return };
+    let settings = Settings { min_compress_len: THRESHOLD, ..Settings::default() };
+    let mut pair = Pair::random(&servers, profile, &mut generator, &settings);
+    let items = generator.items(profile, Generator::count(), THRESHOLD);
+    pair.python_writes(&items);
+    pair.rust_reads(&items);
+    pair.check_places(&items);
+}
+
+pub(crate) fn rust_writes_and_python_reads(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(servers) = Servers::start(profile, SERVERS) else { return };
+    let settings = Settings { min_compress_len: THRESHOLD, ..Settings::default() };
+    let mut pair = Pair::random(&servers, profile, &mut generator, &settings);
+    let items = generator.items(profile, Generator::count(), THRESHOLD);
+    pair.rust_writes(&items);
+    pair.python_reads(&items);
+    pair.check_places(&items);
+}
+
+pub(crate) fn pickles_stay_opaque(profile: &Profile) {
+    let Some(servers) = Servers::start(profile, 1) else { return };
+    let mut pair = servers.pair(profile, &[1], &Settings::default());
+    let objects: &[Json] = &[
+        json!([1, "a", null, { "b": "00ff" }]),
+        json!({ "d": [["a", [1, 2]], ["b", { "d": [] }]] }),
+        json!({ "t": [1, { "t": [] }] }),
+        json!(null),
+        json!("never loaded ".repeat(100).split(' ').collect::<Vec<_>>()),
+    ];
+    for (number, object) in objects.iter().enumerate() {
+        let (theirs, ours) = (format!("theirs:{number}"), format!("ours:{number}"));
+        assert_eq!(pair.python.call("set", json!([theirs, object])), true);
+        let (_, holding) = servers.place(&theirs);
+        assert_eq!(holding.flags, 1, "{object}");
+        let read = pair.rust.get::<Value>(&theirs).expect("read");
+        let Some(Value::Pickle(bytes)) = &read else { panic!("{object}: {read:?}") };
+        assert_eq!(**bytes, holding.bytes, "{object}");
+        let refused = pair.rust.get::<String>(&theirs);
+        assert!(
+            matches!(refused, Err(Error::Value(ValueError::Mismatch { .. }))),
+            "{object}: {refused:?}"
+        );
+
+        pair.rust.set(&ours, read.expect("a pickle"), Expiry::Never).expect("stored");
+        assert_eq!(servers.place(&ours).1, holding, "{object}");
+        assert_eq!(pair.python.call("get", json!([ours])), *object);
+    }
+}
