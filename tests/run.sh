@@ -48,27 +48,54 @@ say "memcached: $("${MEMCACHED:-memcached}" -V)"
 
 # Not all tests need these; those that do say so when they cannot run.
 command -v strace >/dev/null || install strace || say "no strace: system calls are not counted"
+# has_clients PYTHON CLIENT==VERSION...
 has_clients() {
-    "$1" - 2>/dev/null <<'PYTHON'
+    "$1" - "${@:2}" 2>/dev/null <<'PYTHON'
+import importlib, sys
 from importlib.metadata import version
-import memcache, pymemcache
-assert version("python-memcached") == "1.62" and version("pymemcache") == "4.0.0"
+for client in sys.argv[1:]:
+    name, wanted = client.split("==")
+    importlib.import_module({"python-memcached": "memcache"}.get(name, name))
+    if version(name) != wanted:
+        sys.exit(1)
 PYTHON
 }
-if ! has_clients python3; then
-    python=target/python
-    if ! has_clients "$python/bin/python3"; then
-        say "installing the Python clients to $python"
-        rm -rf "$python"
-        { python3 -m venv "$python" >/dev/null 2>&1 || { install python3-venv && python3 -m venv "$python"; }; } &&
-            "$python/bin/pip" install -q python-memcached==1.62 pymemcache==4.0.0 || true
-    fi
-    if has_clients "$python/bin/python3"; then
-        PATH="$PWD/$python/bin:$PATH"
-        export PATH
-    else
-        say "no Python clients: nothing is compared with them"
-    fi
+# install_clients DIRECTORY CLIENT==VERSION...: to a virtual environment, those that can be had.
+install_clients() {
+    local directory=$1 client
+    shift
+    say "installing $* to $directory"
+    rm -rf "$directory"
+    python3 -m venv "$directory" >/dev/null 2>&1 ||
+        { install python3-venv && python3 -m venv "$directory"; } || return 0
+    for client in "$@"; do
+        "$directory/bin/pip" install -q "$client" 2>"$directory/pip.log" && continue
+        # Where there is no wheel of it, pylibmc is built.
+        case $client in pylibmc*)
+            install libmemcached-dev zlib1g-dev gcc python3-dev &&
+                "$directory/bin/pip" install -q "$client" 2>"$directory/pip.log" && continue ;;
+        esac
+        tail -n 5 "$directory/pip.log" >&2
+    done
+}
+clients=(python-memcached==1.62 pymemcache==4.0.0 pylibmc==1.6.3)
+if ! has_clients python3 "${clients[@]}"; then
+    has_clients target/python/bin/python3 "${clients[@]}" || install_clients target/python "${clients[@]}"
+    PATH="$PWD/target/python/bin:$PATH"
+    export PATH
+fi
+# Clients that are there must not be passed over.
+if has_clients python3 "${clients[@]}"; then
+    export MEMCACHE_TESTS_PYTHON=required
+else
+    say "not all Python clients: nothing is compared with those that are missing"
+fi
+old=target/python-old
+has_clients "$old/bin/python3" python-memcached==1.58 || install_clients "$old" python-memcached==1.58
+if has_clients "$old/bin/python3" python-memcached==1.58; then
+    export MEMCACHE_TESTS_PYTHON_OLD="$PWD/$old/bin/python3"
+else
+    say "no python-memcached 1.58: nothing is compared with it"
 fi
 
 say "cargo test"
