@@ -56,6 +56,7 @@ pub(crate) fn both_agree_on_where_keys_go_while_servers_die_and_return(profile: 
         let seen_dead = Instant::now();
         round.learn(first_of(2), 0);
         servers.0[2].restart();
+        thread::sleep((DEAD_RETRY / 2).saturating_sub(seen_dead.elapsed()));
         let still_away = round.run(&servers);
         // On a machine that is too busy this shows nothing.
         if seen_dead.elapsed() < DEAD_RETRY - SLACK {
