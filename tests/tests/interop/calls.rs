@@ -163,7 +163,8 @@ pub(crate) fn expiries_are_the_same_seconds(profile: &Profile) {
         }
         pair.rust.set("later", "v", Duration::from_secs(60 * 86_400)).expect("stored");
         assert_eq!(pair.python.call("get", json!(["later"])), "v");
-        assert!((60 * DAY - 5..=60 * DAY).contains(&left("later")), "{}", left("later"));
+        // As a moment, which is later by what the server's clock lags behind.
+        assert!((60 * DAY - 5..=60 * DAY + 2).contains(&left("later")), "{}", left("later"));
         assert!(!pair.rust.touch("nothing", Expiry::Never).expect("asked"));
         assert_eq!(pair.python.call("touch", json!(["nothing", 100])), false);
     });

@@ -56,6 +56,16 @@ each_profile! {
         placement { each_key_is_on_the_server_that_both_name, }
         death { both_agree_on_where_keys_go_while_servers_die_and_return, }
     }
+    python_memcached_1_58 {
+        placement { each_key_is_on_the_server_that_both_name, }
+        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+        calls {
+            each_counts_on_with_the_others_counter,
+            each_deletes_what_the_other_wrote,
+            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
     pylibmc_with_crc {
         values {
             python_writes_and_rust_reads,

@@ -88,6 +88,12 @@ pub(crate) fn python_memcached_with_the_old_hash() -> Profile {
     Profile { driver, rust, ..python_memcached() }
 }
 
+/// What many tutorials print. So far only its hash has its equal, not how it stores text.
+pub(crate) fn python_memcached_1_58() -> Profile {
+    let rust = |builder: Builder| builder.key_hash(KeyHash::Crc32NonZero);
+    Profile { python: Python::Old, rust, ..python_memcached() }
+}
+
 /// pylibmc with the hash that it shares with python-memcached. Weights mean nothing to its modula.
 pub(crate) fn pylibmc_with_crc() -> Profile {
     let driver = |_: &_| json!({ "client": { "behaviors": { "hash": "crc" } } });
