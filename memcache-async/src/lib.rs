@@ -68,7 +68,10 @@ pub use memcache_proto::client::{
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
-pub use memcache_proto::value::{FromValue, Integer, ToValue, Value, ValueError, ValueRef};
+pub use memcache_proto::value::{
+    Cause, Compressor, DecompressError, Flags, FromValue, Integer, Raw, Serializer, ToValue, Value,
+    ValueError, ValueFormat, ValueRef,
+};
 pub use memcache_proto::{
     ErrorLine, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
 };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::*;
 
 use memcache_async::proto::value::ValueRef;
-use memcache_async::{Limits, ToValue};
+use memcache_async::{Limits, ToValue, ValueError};
 
 const BACKLOG: usize = 10_000;
 const WINDOW: usize = 5_000;
@@ -21,7 +21,7 @@ struct Counted {
 }
 
 impl ToValue for Counted {
-    fn to_value(&self) -> ValueRef<'_> {
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
         self.taken_in.set(self.taken_in.get() + 1);
         self.value.to_value()
     }

@@ -2,14 +2,14 @@ use super::InflateFault;
 use alloc::vec::Vec;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// `bytes` in zlib format at the default level; `None` where that is not strictly shorter.
-pub(super) fn deflate(bytes: &[u8]) -> Option<Vec<u8>> {
+/// `bytes` in zlib format at the default level; `None` where that is longer than `longest`.
+pub(super) fn deflate(bytes: &[u8], longest: usize) -> Option<Vec<u8>> {
     // There is room for no more than is worth having: what does not fit is not wanted.
     let mut out = Vec::new();
-    out.reserve_exact(bytes.len().checked_sub(1)?);
+    out.reserve_exact(longest);
     let mut stream = Compress::new(Compression::default(), true);
     let status = stream.compress_vec(bytes, &mut out, FlushCompress::Finish).ok()?;
-    if status != Status::StreamEnd || out.len() >= bytes.len() {
+    if status != Status::StreamEnd || out.len() > longest {
         return None;
     }
     out.shrink_to_fit();
@@ -72,23 +72,25 @@ mod tests {
     const HUNDRED_A: &[u8] = b"x\x9cKL\xa4=\x00\x00zG%\xe5";
 
     #[test]
-    fn only_what_is_strictly_shorter_is_kept() {
-        for len in 0..64 {
+    fn only_what_is_short_enough_is_kept() {
+        for len in 0..64_usize {
             let bytes = alloc::vec![b'a'; len];
-            match deflate(&bytes) {
+            match deflate(&bytes, len.saturating_sub(1)) {
                 Some(deflated) => assert!(deflated.len() < len && len > 11, "{len}"),
                 None => assert!(len < 13, "{len}"),
             }
         }
-        assert_eq!(deflate(b"abcdefghij"), None);
-        assert_eq!(deflate(&[b'a'; 100]).unwrap().len(), HUNDRED_A.len());
+        assert_eq!(deflate(b"abcdefghij", 10), None);
+        let len = HUNDRED_A.len();
+        assert_eq!(deflate(&[b'a'; 100], len).map(|deflated| deflated.len()), Some(len));
+        assert_eq!(deflate(&[b'a'; 100], len - 1), None);
     }
 
     #[test]
     fn what_was_deflated_inflates_to_itself() {
         for len in [100, 1_000, 65_536, 1_000_000] {
             let bytes: Vec<u8> = (0..len).flat_map(|i: u32| (i / 7).to_le_bytes()).collect();
-            let deflated = deflate(&bytes).unwrap();
+            let deflated = deflate(&bytes, bytes.len()).unwrap();
             assert_eq!(deflated.capacity(), deflated.len());
             assert!(inflate(&deflated, bytes.len()).unwrap() == bytes, "{len}");
             assert_eq!(inflate(&deflated, bytes.len() - 1), Err(Failure::TooLong), "{len}");
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn a_stream_cut_anywhere_is_truncated() {
         let bytes: Vec<u8> = (0..5_000_u32).flat_map(u32::to_le_bytes).collect();
-        let deflated = deflate(&bytes).unwrap();
+        let deflated = deflate(&bytes, bytes.len()).unwrap();
         for stream in [HUNDRED_A, &deflated] {
             for cut in 0..stream.len() {
                 let truncated = Err(Failure::Fault(InflateFault::Truncated));
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_bomb_takes_no_more_memory_than_is_allowed() {
-        let bomb = deflate(&alloc::vec![0; 64 << 20]).unwrap();
+        let bomb = deflate(&alloc::vec![0; 64 << 20], 1 << 20).unwrap();
         assert!(bomb.len() < 70_000);
         assert_eq!(inflate(&bomb, 1 << 20), Err(Failure::TooLong));
         assert_eq!(inflate(&bomb, 64 << 20).unwrap().capacity(), 64 << 20);

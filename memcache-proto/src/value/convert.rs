@@ -1,22 +1,36 @@
-use super::{Integer, IntegerError, Value, ValueError, ValueRef};
+use super::{Flags, Integer, IntegerError, Transcoder, Value, ValueError, ValueRef};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// What can be stored: text, bytes, integers, and [`Value`]s.
+/// What can be stored: text, bytes, integers, bools, [`Value`]s, [`Raw`](super::Raw) items, `Json` with
+/// feature `json`, and types of your own.
 ///
 /// ```
-/// use memcache_proto::value::{ToValue, ValueRef};
+/// use memcache_proto::value::{ToValue, ValueError, ValueRef};
 ///
-/// assert_eq!("a".to_value(), ValueRef::Text("a"));
-/// assert_eq!(b"a".to_value(), ValueRef::Bytes(b"a"));
-/// assert!(matches!(7.to_value(), ValueRef::Integer(_)));
+/// struct Point(i32, i32);
+///
+/// impl ToValue for Point {
+///     fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+///         Ok(ValueRef::from(format!("{} {}", self.0, self.1)))
+///     }
+/// }
+///
+/// assert_eq!(Point(1, -2).to_value()?, ValueRef::from("1 -2"));
+/// assert!(matches!(7.to_value()?, ValueRef::Integer(_)));
+/// # Ok::<(), ValueError>(())
 /// ```
 pub trait ToValue {
-    /// The value, borrowed.
-    fn to_value(&self) -> ValueRef<'_>;
+    /// The value, borrowed where it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::Serialize`] where the value cannot be made into bytes. Nothing is sent then. What
+    /// is a value already always is one.
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError>;
 }
 
 /// What a value can be read as.
@@ -28,10 +42,12 @@ pub trait ToValue {
 /// | `Bytes`, `Vec<u8>` | as it is | its UTF-8 | its digits | as it was stored |
 /// | `String` | if it is UTF-8 | as it is | its digits | no |
 /// | integers | if it is decimal and fits | the same | if it fits | no |
+/// | `bool` | if it is decimal, 0 or 1 | the same | if it is 0 or 1 | no |
 /// | [`Value`] | as it is | as it is | as it is | as it is |
 ///
 /// Bytes are so often read as something else because older writers store text without flags, and a
-/// server that creates a counter sets none.
+/// server that creates a counter sets none. A [`Raw`](super::Raw) is read whatever was stored, `Json`
+/// from text and bytes.
 ///
 /// ```
 /// use memcache_proto::value::{FromValue, Value};
@@ -49,36 +65,51 @@ pub trait FromValue: Sized {
     /// [`ValueError::Mismatch`] where the value is something else,
     /// [`ValueError::OutOfRange`] where it is an integer that does not fit.
     fn from_value(value: Value) -> Result<Self, ValueError>;
+
+    /// Reads what was stored as this type; what a get calls. For types that look at the flags
+    /// themselves, as [`Raw`](super::Raw) does, to implement; others have it from
+    /// [`from_value`](Self::from_value).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Transcoder::decode`] and of [`from_value`](Self::from_value).
+    fn from_stored(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: Bytes,
+    ) -> Result<Self, ValueError> {
+        Self::from_value(transcoder.decode(flags, bytes)?)
+    }
 }
 
 impl<T: ToValue + ?Sized> ToValue for &T {
-    fn to_value(&self) -> ValueRef<'_> {
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
         (**self).to_value()
     }
 }
 
 impl ToValue for str {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Text(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Text(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for String {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Text(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Text(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for [u8] {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Bytes(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Bytes(Cow::Borrowed(self)))
     }
 }
 
 macro_rules! owners {
     ($($owner:ty),*) => {$(
         impl ToValue for $owner {
-            fn to_value(&self) -> ValueRef<'_> {
+            fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
                 (**self).to_value()
             }
         }
@@ -87,48 +118,58 @@ macro_rules! owners {
 owners!(Box<str>, Box<[u8]>, Cow<'_, str>, Cow<'_, [u8]>);
 
 impl<const N: usize> ToValue for [u8; N] {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Bytes(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Bytes(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for Vec<u8> {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Bytes(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Bytes(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for Bytes {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Bytes(self)
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Bytes(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for Integer {
-    fn to_value(&self) -> ValueRef<'_> {
-        ValueRef::Integer(Cow::Borrowed(self))
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Integer(Cow::Borrowed(self)))
     }
 }
 
 impl ToValue for Value {
-    fn to_value(&self) -> ValueRef<'_> {
-        match self {
-            Value::Bytes(bytes) => ValueRef::Bytes(bytes),
-            Value::Text(text) => ValueRef::Text(text),
-            Value::Integer(integer) => integer.to_value(),
-            Value::Pickle(bytes) => ValueRef::Pickle(bytes),
-        }
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(match self {
+            Value::Bytes(bytes) => ValueRef::Bytes(Cow::Borrowed(bytes)),
+            Value::Text(text) => ValueRef::Text(Cow::Borrowed(text)),
+            Value::Integer(integer) => ValueRef::Integer(Cow::Borrowed(integer)),
+            Value::Pickle(bytes) => ValueRef::Pickle(Cow::Borrowed(bytes)),
+        })
     }
 }
 
 impl ToValue for ValueRef<'_> {
-    fn to_value(&self) -> ValueRef<'_> {
-        match self {
-            ValueRef::Bytes(bytes) => ValueRef::Bytes(bytes),
-            ValueRef::Text(text) => ValueRef::Text(text),
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(match self {
+            ValueRef::Bytes(bytes) => ValueRef::Bytes(Cow::Borrowed(bytes)),
+            ValueRef::Text(text) => ValueRef::Text(Cow::Borrowed(text)),
             ValueRef::Integer(integer) => ValueRef::Integer(Cow::Borrowed(integer)),
-            ValueRef::Pickle(bytes) => ValueRef::Pickle(bytes),
-        }
+            ValueRef::Bool(bool) => ValueRef::Bool(*bool),
+            ValueRef::Pickle(bytes) => ValueRef::Pickle(Cow::Borrowed(bytes)),
+            ValueRef::Raw { flags, bytes } => {
+                ValueRef::Raw { flags: *flags, bytes: Cow::Borrowed(bytes) }
+            }
+        })
+    }
+}
+
+impl ToValue for bool {
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        Ok(ValueRef::Bool(*self))
     }
 }
 
@@ -177,11 +218,22 @@ impl FromValue for Integer {
     }
 }
 
+impl FromValue for bool {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        let integer = integer(value, "bool")?;
+        match u8::try_from(&integer) {
+            Ok(0) => Ok(false),
+            Ok(1) => Ok(true),
+            _ => Err(ValueError::OutOfRange { integer, wanted: "bool" }),
+        }
+    }
+}
+
 macro_rules! primitives {
     ($($primitive:ident)*) => {$(
         impl ToValue for $primitive {
-            fn to_value(&self) -> ValueRef<'_> {
-                ValueRef::Integer(Cow::Owned(Integer::from(*self)))
+            fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+                Ok(ValueRef::Integer(Cow::Owned(Integer::from(*self))))
             }
         }
 
@@ -282,28 +334,50 @@ mod tests {
             (bytes(b"-3"), Ok((-3).into())),
             (pickle(), Err(mismatch(Kind::Pickle, "Integer"))),
         ]);
+        check::<bool>(&[
+            (Value::from(0), Ok(false)),
+            (Value::from(1), Ok(true)),
+            (bytes(b"1 "), Ok(true)),
+            (text("0"), Ok(false)),
+            (text("True"), Err(mismatch(Kind::Text, "bool"))),
+            (pickle(), Err(mismatch(Kind::Pickle, "bool"))),
+            (Value::from(2), Err(ValueError::OutOfRange { integer: 2.into(), wanted: "bool" })),
+            (Value::from(-1), Err(ValueError::OutOfRange { integer: (-1).into(), wanted: "bool" })),
+        ]);
         check::<Value>(&[(pickle(), Ok(pickle())), (text("a"), Ok(text("a")))]);
     }
 
     #[test]
     fn every_type_that_can_be_stored_borrows_its_value() {
         let integer = Integer::from(u128::MAX);
-        assert_eq!("a".to_value(), ValueRef::Text("a"));
-        assert_eq!(String::from("a").to_value(), ValueRef::Text("a"));
-        assert_eq!(b"a".to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!(b"a"[..].to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!((&&b"a".to_vec()).to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!(Bytes::from_static(b"a").to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!(Box::<str>::from("a").to_value(), ValueRef::Text("a"));
-        assert_eq!(Box::<[u8]>::from(*b"a").to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!(Cow::Borrowed("a").to_value(), ValueRef::Text("a"));
-        assert_eq!(Cow::Borrowed(&b"a"[..]).to_value(), ValueRef::Bytes(b"a"));
-        assert_eq!((-7_i8).to_value(), ValueRef::Integer(Cow::Owned((-7).into())));
-        assert!(matches!(integer.to_value(), ValueRef::Integer(Cow::Borrowed(_))));
-        for value in [text("a"), bytes(b"a"), Value::from(integer), pickle()] {
-            assert_eq!(value.to_value().to_value(), value.to_value());
+        let (a, octets) = (Box::<str>::from("a"), Box::<[u8]>::from(*b"a"));
+        let texts: &[&dyn ToValue] = &[
+            &"a",
+            &String::from("a"),
+            &a,
+            &Cow::Borrowed("a"),
+            &&&text("a"),
+            &ValueRef::from("a"),
+        ];
+        for value in texts {
+            assert!(matches!(value.to_value(), Ok(ValueRef::Text(Cow::Borrowed("a")))));
         }
-        assert_eq!(pickle().to_value(), ValueRef::Pickle(b"I1\n."));
+        let vec = b"a".to_vec();
+        let shared = Bytes::from_static(b"a");
+        let all: &[&dyn ToValue] =
+            &[b"a", &&b"a"[..], &vec, &shared, &octets, &Cow::Borrowed(&b"a"[..]), &bytes(b"a")];
+        for value in all {
+            assert!(matches!(value.to_value(), Ok(ValueRef::Bytes(Cow::Borrowed(b"a")))));
+        }
+        assert_eq!((-7_i8).to_value(), Ok(ValueRef::Integer(Cow::Owned((-7).into()))));
+        assert_eq!(true.to_value(), Ok(ValueRef::Bool(true)));
+        assert!(matches!(integer.to_value(), Ok(ValueRef::Integer(Cow::Borrowed(_)))));
+        assert_eq!(pickle().to_value(), Ok(ValueRef::pickle(b"I1\n.")));
+        let raw = ValueRef::Raw { flags: Flags::TEXT, bytes: Cow::Borrowed(b"a") };
+        let refs = [ValueRef::from("a"), ValueRef::pickle(b"a"), ValueRef::Bool(true), raw];
+        for value in refs {
+            assert_eq!(value.to_value(), Ok(value.clone()));
+        }
     }
 
     #[test]

@@ -1,16 +1,20 @@
 use super::integer::Short;
 use super::{Flags, Integer, ValueKind};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use bytes::Bytes;
+use core::error::Error;
 use core::fmt;
 
-/// Why a value cannot be had in the form that its flags, or the caller, ask for.
+/// Why a value cannot be had in the form that its flags, or the caller, ask for, or cannot be stored.
 ///
 /// It says nothing about the connection, which goes on. Where only the bytes as they were stored
 /// can be of use, the error carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// The flags hold no bit that says what the value is, yet are not 0: another client's.
+    /// The flags do not say what the value is, in the [`ValueFormat`](super::ValueFormat) at hand:
+    /// another client's.
     UnknownFlags {
         /// The flags as they were stored.
         flags: Flags,
@@ -47,7 +51,17 @@ pub enum ValueError {
         /// The most that it may inflate to, in bytes.
         max: usize,
     },
-    /// The value is compressed, and this build does without feature `compression`.
+    /// The value is compressed, and the [`Compressor`](super::Compressor) failed on it.
+    Decompress {
+        /// The compressor's own error.
+        cause: Cause,
+        /// The flags as they were stored.
+        flags: Flags,
+        /// The bytes as they were stored.
+        bytes: Bytes,
+    },
+    /// The value is compressed, and this build does without feature `compression`, nor is there a
+    /// [`Compressor`](super::Compressor).
     Compressed {
         /// The flags as they were stored.
         flags: Flags,
@@ -68,6 +82,27 @@ pub enum ValueError {
         /// The type asked for.
         wanted: &'static str,
     },
+    /// The value could not be made of its bytes: by the [`Serializer`](super::Serializer), or a
+    /// [`FromValue`](super::FromValue) of the caller's own.
+    Deserialize {
+        /// Their own error.
+        cause: Cause,
+        /// The bytes, decompressed.
+        bytes: Bytes,
+    },
+    /// The value could not be made into bytes: by the [`Serializer`](super::Serializer), `Json`, or a
+    /// [`ToValue`](super::ToValue) of the caller's own. Nothing was sent.
+    Serialize {
+        /// Their own error.
+        cause: Cause,
+        /// What the serializer was given; empty with the others.
+        bytes: Bytes,
+    },
+    /// The flags are over 32 bits, which a server would cut without a word. Nothing was sent.
+    FlagsTooLarge {
+        /// The flags.
+        flags: Flags,
+    },
 }
 
 impl fmt::Display for ValueError {
@@ -75,7 +110,7 @@ impl fmt::Display for ValueError {
         match self {
             ValueError::UnknownFlags { flags, bytes } => write!(
                 f,
-                "the value of {} bytes has flags {}, which python-memcached does not know; another client stored it",
+                "the value of {} bytes has flags {}, which do not say what it is; another client stored it",
                 bytes.len(),
                 flags.bits(),
             ),
@@ -96,6 +131,13 @@ impl fmt::Display for ValueError {
                 f,
                 "the compressed value of {len} bytes inflates to more than {max}; raise max_inflated_len if it is to be trusted",
             ),
+            ValueError::Decompress { cause, bytes, .. } => {
+                write!(
+                    f,
+                    "the compressed value of {} bytes was not decompressed: {cause}",
+                    bytes.len()
+                )
+            }
             ValueError::Compressed { bytes, .. } => write!(
                 f,
                 "the value of {} bytes is compressed; build with feature `compression` to read it",
@@ -107,11 +149,77 @@ impl fmt::Display for ValueError {
             ValueError::OutOfRange { integer, wanted } => {
                 write!(f, "the value is an integer ({}) that {wanted} cannot hold", Short(integer))
             }
+            ValueError::Deserialize { cause, bytes } => {
+                write!(f, "the value of {} bytes was not deserialized: {cause}", bytes.len())
+            }
+            ValueError::Serialize { cause, .. } => {
+                write!(f, "the value was not serialized: {cause}")
+            }
+            ValueError::FlagsTooLarge { flags } => write!(
+                f,
+                "the flags {} are over 32 bits, which is all that servers keep of them",
+                flags.bits(),
+            ),
         }
     }
 }
 
-impl core::error::Error for ValueError {}
+impl Error for ValueError {}
+
+/// An error of code that is not of this crate: a compressor's, a serializer's.
+///
+/// Made of any error, or of a message, by `?` or `into`. Two of them are equal where they are one and
+/// the same, which clones are.
+///
+/// ```
+/// use memcache_proto::value::Cause;
+///
+/// fn length(bytes: &[u8]) -> Result<usize, Cause> {
+///     let text = std::str::from_utf8(bytes)?;
+///     if text.is_empty() {
+///         return Err("there is nothing".into());
+///     }
+///     Ok(text.parse()?)
+/// }
+/// assert_eq!(length(b"").unwrap_err().to_string(), "there is nothing");
+/// assert!(length(b"x").unwrap_err().get().is::<std::num::ParseIntError>());
+/// ```
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// The error itself, for a `downcast_ref`.
+    #[must_use]
+    pub fn get(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Cause {
+    fn from(error: E) -> Self {
+        Cause(error.into().into())
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Cause {}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
 
 /// What is wrong with a compressed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

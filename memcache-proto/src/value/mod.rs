@@ -1,14 +1,19 @@
 //! What the bytes of an item mean: flags, types, compression.
 //!
 //! A server keeps bytes and a number beside them, the [`Flags`]. The [`Transcoder`] reads and
-//! writes the flags of python-memcached, so that a text comes back as a text, whoever stored it.
+//! writes those of python-memcached, or of another client by its [`ValueFormat`], so that a text comes
+//! back as a text, whoever stored it.
+//!
+//! What else can be stored: [`Raw`] bytes with flags of the caller's own, `Json` (feature `json`), and
+//! whatever has a [`ToValue`] and a [`FromValue`]. A [`Compressor`] and a [`Serializer`] take the place
+//! of zlib and of Python's pickler.
 //!
 //! ```
 //! use bytes::Bytes;
 //! use memcache_proto::value::{Flags, FromValue, ToValue, Transcoder, Value};
 //!
 //! let transcoder = Transcoder::default();
-//! let encoded = transcoder.encode("bonjour".to_value());
+//! let encoded = transcoder.encode("bonjour".to_value()?)?;
 //! assert_eq!((encoded.flags, &*encoded.bytes), (Flags::TEXT, &b"bonjour"[..]));
 //!
 //! let value = transcoder.decode(Flags::INTEGER, Bytes::from_static(b"9 "))?;
@@ -17,12 +22,17 @@
 //! # Ok::<(), memcache_proto::value::ValueError>(())
 //! ```
 
+mod codecs;
 #[cfg(feature = "compression")]
 mod compression;
 mod convert;
 mod error;
 mod flags;
+mod format;
 mod integer;
+mod raw;
+#[cfg(test)]
+mod round_trips;
 mod transcoder;
 
 use alloc::borrow::Cow;
@@ -31,10 +41,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 
+pub use codecs::{Compressor, DecompressError, Serializer};
 pub use convert::{FromValue, ToValue};
-pub use error::{InflateFault, ValueError};
+pub use error::{Cause, InflateFault, ValueError};
 pub use flags::Flags;
+pub use format::ValueFormat;
 pub use integer::{Integer, IntegerError};
+pub use raw::Raw;
 pub use transcoder::{Encoded, Transcoder};
 
 /// A value as its flags describe it, owned.
@@ -64,19 +77,60 @@ impl Value {
     }
 }
 
-/// A value borrowed from whoever has it, ready to be encoded without a copy; made by
+/// A value ready to be encoded, without a copy where whoever has it can lend it; made by
 /// [`ToValue::to_value`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ValueRef<'a> {
     /// Bytes that nothing is said about.
-    Bytes(&'a [u8]),
+    Bytes(Cow<'a, [u8]>),
     /// UTF-8 text.
-    Text(&'a str),
+    Text(Cow<'a, str>),
     /// An integer of any size.
     Integer(Cow<'a, Integer>),
+    /// The integer 0 or 1, where the [`ValueFormat`] has no other way.
+    Bool(bool),
+    /// A Python object, serialised by the caller, or whatever the [`Serializer`] takes.
+    Pickle(Cow<'a, [u8]>),
+    /// Bytes to be stored as they are, with these flags. See [`Raw`].
+    Raw {
+        /// The flags; more than 32 bits are refused.
+        flags: Flags,
+        /// The bytes, which are never compressed.
+        bytes: Cow<'a, [u8]>,
+    },
+}
+
+impl<'a> ValueRef<'a> {
     /// A Python object, serialised by the caller.
-    Pickle(&'a [u8]),
+    #[must_use]
+    pub fn pickle(bytes: &'a [u8]) -> Self {
+        ValueRef::Pickle(Cow::Borrowed(bytes))
+    }
+}
+
+impl<'a> From<&'a str> for ValueRef<'a> {
+    fn from(text: &'a str) -> Self {
+        ValueRef::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for ValueRef<'_> {
+    fn from(text: String) -> Self {
+        ValueRef::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<&'a [u8]> for ValueRef<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        ValueRef::Bytes(Cow::Borrowed(bytes))
+    }
+}
+
+impl From<Vec<u8>> for ValueRef<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        ValueRef::Bytes(Cow::Owned(bytes))
+    }
 }
 
 /// The kinds of value there are.

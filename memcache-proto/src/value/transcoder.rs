@@ -1,12 +1,18 @@
 use super::convert::into_vec;
-use super::{Flags, Integer, IntegerError, Value, ValueError, ValueRef};
+use super::format::Reading;
+use super::{
+    Compressor, DecompressError, Flags, Integer, IntegerError, Raw, Serializer, Value, ValueError,
+    ValueFormat, ValueKind, ValueRef,
+};
 use crate::Limits;
 use crate::codec::StoreVerb;
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// Values to bytes and flags, and back, as python-memcached does it from 1.60 on.
+/// Values to bytes and flags, and back, as python-memcached does it, or another client.
 ///
 /// A plain set of settings, each with its default:
 ///
@@ -14,12 +20,16 @@ use bytes::Bytes;
 /// use memcache_proto::value::{ToValue, Transcoder};
 ///
 /// let transcoder = Transcoder { min_compress_len: 1024, ..Transcoder::default() };
-/// assert_eq!(&*transcoder.encode(1.to_value()).bytes, b"1");
+/// assert_eq!(&*transcoder.encode(1.to_value()?)?.bytes, b"1");
+/// # Ok::<(), memcache_proto::value::ValueError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Transcoder {
+    /// Whose values they are; those of python-memcached since 1.59.
+    pub format: ValueFormat,
     /// Values of more bytes than this are compressed where that makes them shorter; 0, the default,
-    /// compresses none. Integers never are. Without feature `compression` nothing is.
+    /// compresses none. The [`format`](Self::format) has the last word: integers hardly ever are.
+    /// Without feature `compression` nothing is, unless there is a [`compressor`](Self::compressor).
     ///
     /// What is to be appended or prepended to must not be compressed, nor the piece: encode it with
     /// 0.
@@ -27,93 +37,158 @@ pub struct Transcoder {
     /// The most that a compressed value may inflate to, in bytes;
     /// [`Limits::max_inflated_len`](crate::Limits::max_inflated_len).
     pub max_inflated_len: usize,
+    /// What compresses in place of zlib; nothing by default.
+    pub compressor: Option<Arc<dyn Compressor>>,
+    /// What reads and writes pickles; nothing by default, and they stay as they are.
+    pub serializer: Option<Arc<dyn Serializer>>,
 }
 
 impl Default for Transcoder {
     fn default() -> Self {
-        Transcoder { min_compress_len: 0, max_inflated_len: Limits::default().max_inflated_len }
+        Transcoder {
+            format: ValueFormat::default(),
+            min_compress_len: 0,
+            max_inflated_len: Limits::default().max_inflated_len,
+            compressor: None,
+            serializer: None,
+        }
     }
 }
 
 impl Transcoder {
-    /// As [`encode`](Self::encode), for this command: what is appended or prepended is never compressed,
-    /// as the server puts it beside what is there without a look at either.
-    #[must_use]
-    pub fn encode_for<'a>(&self, verb: StoreVerb, value: ValueRef<'a>) -> Encoded<'a> {
-        match verb {
-            StoreVerb::Append | StoreVerb::Prepend => {
-                Transcoder { min_compress_len: 0, ..self.clone() }.encode(value)
-            }
-            _ => self.encode(value),
-        }
+    /// As [`encode`](Self::encode), for this command, and with this `min_compress_len` in place of the
+    /// transcoder's if there is one. What is appended or prepended is never compressed, as the server
+    /// puts it beside what is there without a look at either.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_for<'a>(
+        &self,
+        verb: StoreVerb,
+        value: ValueRef<'a>,
+        min_compress_len: Option<usize>,
+    ) -> Result<Encoded<'a>, ValueError> {
+        let min_compress_len = match verb {
+            StoreVerb::Append | StoreVerb::Prepend => 0,
+            _ => min_compress_len.unwrap_or(self.min_compress_len),
+        };
+        self.encode_with(value, min_compress_len)
     }
 
     /// The flags and bytes to store for `value`. Bytes and text that are not compressed are not
     /// copied.
-    #[must_use]
-    pub fn encode<'a>(&self, value: ValueRef<'a>) -> Encoded<'a> {
-        let (flags, bytes) = match value {
-            ValueRef::Integer(integer) => {
-                let bytes = match integer {
-                    Cow::Borrowed(integer) => integer.digits(),
-                    Cow::Owned(integer) => Cow::Owned(integer.into_digits()),
-                };
-                return Encoded { flags: Flags::INTEGER, bytes };
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::FlagsTooLarge`] for a [`Raw`] that has such, and the
+    /// [`serializer`](Self::serializer)'s own as [`ValueError::Serialize`]. Without either there are
+    /// none.
+    pub fn encode<'a>(&self, value: ValueRef<'a>) -> Result<Encoded<'a>, ValueError> {
+        self.encode_with(value, self.min_compress_len)
+    }
+
+    fn encode_with<'a>(
+        &self,
+        value: ValueRef<'a>,
+        min_compress_len: usize,
+    ) -> Result<Encoded<'a>, ValueError> {
+        let (kind, bytes) = match value {
+            ValueRef::Bytes(bytes) => (ValueKind::Bytes, bytes),
+            ValueRef::Text(Cow::Borrowed(text)) => {
+                (ValueKind::Text, Cow::Borrowed(text.as_bytes()))
             }
-            ValueRef::Bytes(bytes) => (Flags::default(), bytes),
-            ValueRef::Text(text) => (Flags::TEXT, text.as_bytes()),
-            ValueRef::Pickle(bytes) => (Flags::PICKLE, bytes),
+            ValueRef::Text(Cow::Owned(text)) => (ValueKind::Text, Cow::Owned(text.into_bytes())),
+            ValueRef::Integer(Cow::Borrowed(integer)) => (ValueKind::Integer, integer.digits()),
+            ValueRef::Integer(Cow::Owned(integer)) => {
+                (ValueKind::Integer, Cow::Owned(integer.into_digits()))
+            }
+            ValueRef::Bool(bool) => {
+                let digit: &[u8] = if bool { b"1" } else { b"0" };
+                return Ok(Encoded {
+                    flags: self.format.bool_flags(),
+                    bytes: Cow::Borrowed(digit),
+                });
+            }
+            ValueRef::Pickle(bytes) => (ValueKind::Pickle, bytes),
+            ValueRef::Raw { flags, bytes } => {
+                return Ok(Encoded { flags: sendable(flags)?, bytes });
+            }
         };
-        #[cfg(feature = "compression")]
-        if self.min_compress_len > 0 && bytes.len() > self.min_compress_len {
-            if let Some(deflated) = super::compression::deflate(bytes) {
-                let flags = flags.with(Flags::COMPRESSED);
-                return Encoded { flags, bytes: Cow::Owned(deflated) };
+        let flags = self.format.flags(kind);
+        let (flags, bytes) = match &self.serializer {
+            Some(serializer) if flags == Flags::PICKLE => serialize(&**serializer, &bytes)?,
+            _ => (flags, bytes),
+        };
+        let long_enough = min_compress_len > 0
+            && self.format.is_worth_compressing(kind, bytes.len(), min_compress_len);
+        Ok(match long_enough.then(|| self.compress(&bytes)).flatten() {
+            Some(compressed) => {
+                Encoded { flags: flags.with(Flags::COMPRESSED), bytes: Cow::Owned(compressed) }
             }
+            None => Encoded { flags, bytes },
+        })
+    }
+
+    /// `bytes` compressed, if it is worth it.
+    fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let longest = self.format.longest_kept(bytes.len());
+        match &self.compressor {
+            Some(compressor) => {
+                compressor.compress(bytes).filter(|compressed| compressed.len() <= longest)
+            }
+            None => deflate(bytes, longest),
         }
-        Encoded { flags, bytes: Cow::Borrowed(bytes) }
     }
 
     /// The value that was stored as `bytes` with `flags`.
     ///
-    /// A compressed value is inflated first. Of the other flags the first to be set counts, in the
-    /// order text, integer, long, pickle; without any the value is bytes. Bits beside these are
-    /// passed over, as python-memcached does.
+    /// A compressed value is inflated first. What the other flags say, and of several which counts, is
+    /// the [`ValueFormat`]'s to tell.
     ///
     /// # Errors
     ///
     /// [`ValueError`] where the flags say nothing that is known here, or the bytes are not what
     /// they say. The connection is none the worse for it.
     pub fn decode(&self, flags: Flags, bytes: Bytes) -> Result<Value, ValueError> {
-        let Some(kind) = Kind::of(flags) else {
+        let Some(reading) = self.format.reading(flags) else {
             return Err(ValueError::UnknownFlags { flags, bytes });
         };
-        let bytes = match flags.contains(Flags::COMPRESSED) {
-            true => self.inflate(flags, bytes)?,
-            false => bytes,
-        };
-        match kind {
-            Kind::Bytes => Ok(Value::Bytes(bytes)),
-            Kind::Text => text(bytes),
-            Kind::Integer => integer(bytes),
-            Kind::Pickle => Ok(Value::Pickle(bytes)),
+        let compressed = flags.contains(Flags::COMPRESSED) && self.format.compresses();
+        let bytes = if compressed { self.decompress(flags, bytes)? } else { bytes };
+        match reading {
+            Reading::Kind(ValueKind::Bytes) => Ok(Value::Bytes(bytes)),
+            Reading::Kind(ValueKind::Text) => text(bytes),
+            Reading::Kind(ValueKind::Integer) => integer(bytes),
+            Reading::Kind(ValueKind::Pickle) => self.pickle(flags, bytes),
+            Reading::TextOrBytes => match text(bytes) {
+                Err(ValueError::NotUtf8 { bytes, .. }) => Ok(Value::Bytes(bytes)),
+                text => text,
+            },
         }
     }
 
-    #[cfg(feature = "compression")]
-    fn inflate(&self, flags: Flags, bytes: Bytes) -> Result<Bytes, ValueError> {
-        use super::compression::{Failure, inflate};
-
-        let max = self.max_inflated_len;
-        inflate(&bytes, max).map(Bytes::from).map_err(|failure| match failure {
-            Failure::Fault(fault) => ValueError::Inflate { fault, flags, bytes },
-            Failure::TooLong => ValueError::InflatedTooLong { len: bytes.len(), max },
-        })
+    fn pickle(&self, flags: Flags, bytes: Bytes) -> Result<Value, ValueError> {
+        match &self.serializer {
+            Some(serializer) => serializer
+                .deserialize(flags, &bytes)
+                .map_err(|cause| ValueError::Deserialize { cause, bytes }),
+            None => Ok(Value::Pickle(bytes)),
+        }
     }
 
-    #[cfg(not(feature = "compression"))]
-    fn inflate(&self, flags: Flags, bytes: Bytes) -> Result<Bytes, ValueError> {
-        Err(ValueError::Compressed { flags, bytes })
+    fn decompress(&self, flags: Flags, bytes: Bytes) -> Result<Bytes, ValueError> {
+        let max = self.max_inflated_len;
+        let Some(compressor) = &self.compressor else { return inflate(flags, bytes, max) };
+        match compressor.decompress(&bytes, max) {
+            Ok(value) if value.len() <= max => Ok(value.into()),
+            Ok(_) | Err(DecompressError::TooLong) => {
+                Err(ValueError::InflatedTooLong { len: bytes.len(), max })
+            }
+            Err(DecompressError::Failed(cause)) => {
+                Err(ValueError::Decompress { cause, flags, bytes })
+            }
+        }
     }
 }
 
@@ -126,27 +201,49 @@ pub struct Encoded<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
-enum Kind {
-    Bytes,
-    Text,
-    Integer,
-    Pickle,
+/// The flags, if a server keeps them as they are.
+fn sendable(flags: Flags) -> Result<Flags, ValueError> {
+    match u32::try_from(flags.bits()) {
+        Ok(_) => Ok(flags),
+        Err(_) => Err(ValueError::FlagsTooLarge { flags }),
+    }
 }
 
-impl Kind {
-    fn of(flags: Flags) -> Option<Self> {
-        let flags = flags.without(Flags::COMPRESSED);
-        if flags == Flags::default() {
-            return Some(Kind::Bytes);
+fn serialize<'a>(
+    serializer: &dyn Serializer,
+    bytes: &[u8],
+) -> Result<(Flags, Cow<'a, [u8]>), ValueError> {
+    match serializer.serialize(bytes) {
+        Ok(Raw { flags, bytes }) => {
+            Ok((sendable(flags)?.without(Flags::COMPRESSED), Cow::Owned(into_vec(bytes))))
         }
-        let tested = [
-            (Flags::TEXT, Kind::Text),
-            (Flags::INTEGER, Kind::Integer),
-            (Flags::LONG, Kind::Integer),
-            (Flags::PICKLE, Kind::Pickle),
-        ];
-        tested.into_iter().find(|&(flag, _)| flags.contains(flag)).map(|(_, kind)| kind)
+        Err(cause) => Err(ValueError::Serialize { cause, bytes: Bytes::copy_from_slice(bytes) }),
     }
+}
+
+#[cfg(feature = "compression")]
+fn deflate(bytes: &[u8], longest: usize) -> Option<Vec<u8>> {
+    super::compression::deflate(bytes, longest)
+}
+
+#[cfg(not(feature = "compression"))]
+fn deflate(_: &[u8], _: usize) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(feature = "compression")]
+fn inflate(flags: Flags, bytes: Bytes, max: usize) -> Result<Bytes, ValueError> {
+    use super::compression::{Failure, inflate};
+
+    inflate(&bytes, max).map(Bytes::from).map_err(|failure| match failure {
+        Failure::Fault(fault) => ValueError::Inflate { fault, flags, bytes },
+        Failure::TooLong => ValueError::InflatedTooLong { len: bytes.len(), max },
+    })
+}
+
+#[cfg(not(feature = "compression"))]
+fn inflate(flags: Flags, bytes: Bytes, _: usize) -> Result<Bytes, ValueError> {
+    Err(ValueError::Compressed { flags, bytes })
 }
 
 fn text(bytes: Bytes) -> Result<Value, ValueError> {
@@ -181,7 +278,7 @@ mod tests {
     const HUNDRED_A: &[u8] = b"x\x9cKL\xa4=\x00\x00zG%\xe5";
 
     fn transcoder(min_compress_len: usize) -> Transcoder {
-        Transcoder { min_compress_len, max_inflated_len: 1000 }
+        Transcoder { min_compress_len, max_inflated_len: 1000, ..Transcoder::default() }
     }
 
     fn b(bytes: &'static [u8]) -> Bytes {
@@ -200,22 +297,22 @@ mod tests {
             (&u64::MAX, 1, 2, b"18446744073709551615"),
             (&great, 1, 2, GREAT.as_bytes()),
             (&Value::from(great.clone()), 1, 2, GREAT.as_bytes()),
-            (&ValueRef::Pickle(b"N."), 1, 1, b"N."),
+            (&ValueRef::pickle(b"N."), 1, 1, b"N."),
             (&b"abcdefghij", 1, 0, b"abcdefghij"),
             (&[b'a'; 100], 100, 0, &[b'a'; 100]),
             (&[b'a'; 100], 0, 0, &[b'a'; 100]),
         ];
         for (value, min_compress_len, flags, bytes) in cases {
-            let value = value.to_value();
-            let encoded = transcoder(*min_compress_len).encode(value.clone());
+            let value = value.to_value().unwrap();
+            let encoded = transcoder(*min_compress_len).encode(value.clone()).unwrap();
             assert_eq!((encoded.flags.bits(), &*encoded.bytes), (*flags, *bytes), "{value:?}");
         }
     }
 
     #[test]
     fn what_is_not_compressed_is_not_copied() {
-        for value in ["text".to_value(), b"bytes".to_value(), ValueRef::Pickle(b"N.")] {
-            assert!(matches!(transcoder(0).encode(value).bytes, Cow::Borrowed(_)));
+        for value in [ValueRef::from("text"), ValueRef::from(&b"b"[..]), ValueRef::pickle(b"N.")] {
+            assert!(matches!(transcoder(0).encode(value).unwrap().bytes, Cow::Borrowed(_)));
         }
         let bytes = Bytes::from(alloc::vec![b'a'; 100]);
         let Ok(Value::Bytes(decoded)) = transcoder(0).decode(Flags::default(), bytes.clone())
@@ -281,7 +378,45 @@ mod tests {
         let flags = Flags::TEXT.with(Flags::COMPRESSED);
         let refused = ValueError::Compressed { flags, bytes: b(HUNDRED_A) };
         assert_eq!(transcoder(99).decode(flags, b(HUNDRED_A)), Err(refused));
-        assert_eq!(transcoder(99).encode([b'a'; 100].to_value()).flags, Flags::default());
+        let encoded = transcoder(99).encode(ValueRef::from(&[b'a'; 100][..])).unwrap();
+        assert_eq!(encoded.flags, Flags::default());
+    }
+
+    #[test]
+    fn the_threshold_of_a_call_goes_before_that_of_all() {
+        use StoreVerb::{Add, Append, Cas, Prepend, Replace, Set};
+        #[derive(Debug)]
+        struct Halves;
+        impl Compressor for Halves {
+            fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+                Some(bytes[bytes.len() / 2..].to_vec())
+            }
+            fn decompress(&self, _: &[u8], _: usize) -> Result<Vec<u8>, DecompressError> {
+                Err(DecompressError::TooLong)
+            }
+        }
+        // Of the transcoder, of the call, and the verbs that compress 100 bytes then.
+        let cases: &[(usize, Option<usize>, &[StoreVerb])] = &[
+            (0, None, &[]),
+            (99, None, &[Set, Add, Replace, Cas(1)]),
+            (100, None, &[]),
+            (0, Some(99), &[Set, Add, Replace, Cas(1)]),
+            (100, Some(1), &[Set, Add, Replace, Cas(1)]),
+            (1, Some(0), &[]),
+            (1, Some(100), &[]),
+        ];
+        for (min, of_the_call, compressing) in cases {
+            let compressor = Some(Arc::new(Halves) as _);
+            let transcoder = Transcoder { compressor, ..transcoder(*min) };
+            for verb in [Set, Add, Replace, Append, Prepend, Cas(1)] {
+                let value = ValueRef::from(&[b'a'; 100][..]);
+                let encoded = transcoder.encode_for(verb, value, *of_the_call).unwrap();
+                let compressed = compressing.contains(&verb);
+                let found = (encoded.flags == Flags::COMPRESSED, encoded.bytes.len());
+                let expected = (compressed, if compressed { 50 } else { 100 });
+                assert_eq!(found, expected, "{verb:?}, {min}, {of_the_call:?}");
+            }
+        }
     }
 
     #[cfg(feature = "compression")]
@@ -295,12 +430,13 @@ mod tests {
             let cases: &[(&dyn ToValue, usize, u64)] = &[
                 (&text.as_bytes(), 99, 8),
                 (&text, 99, 24),
-                (&ValueRef::Pickle(text.as_bytes()), 1, 9),
+                (&ValueRef::pickle(text.as_bytes()), 1, 9),
                 (&text.as_bytes(), 100, 0),
                 (&text, 0, 16),
             ];
             for (value, min_compress_len, flags) in cases {
-                let encoded = transcoder(*min_compress_len).encode(value.to_value());
+                let encoded =
+                    transcoder(*min_compress_len).encode(value.to_value().unwrap()).unwrap();
                 assert_eq!(encoded.flags.bits(), *flags, "{min_compress_len}");
                 assert_eq!(encoded.bytes.len(), if flags & 8 == 0 { 100 } else { 12 });
                 let bytes = Bytes::from(encoded.bytes.into_owned());

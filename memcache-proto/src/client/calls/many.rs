@@ -192,8 +192,8 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
         let id = {
             let keys = checked(calls, &self.prefix, self.items.iter().map(|(key, _)| key))?;
             let values = self.items.iter().map(|(_, value)| value.to_value());
-            let values = values.map(|value| calls.encode(verb, value, self.min_compress_len));
-            let values: Vec<_> = values.collect();
+            let encode = |value| calls.transcoder.encode_for(verb, value, self.min_compress_len);
+            let values = values.map(|value| encode(value?)).collect::<Result<Vec<_>, _>>()?;
             let items = keys.iter().zip(&values).map(|(key, value)| {
                 let (key, flags, value) = (key.as_routed(), value.flags, &*value.bytes);
                 NewItem { key, flags, exptime, value }

@@ -58,9 +58,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Cluster, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply};
-use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
-use crate::value::{Encoded, FromValue, Transcoder, ValueRef};
+use crate::value::{FromValue, Transcoder};
 use crate::{Expiry, ExpiryError, Exptime, KeyError, Limits, ToKey};
 use names::{CallName, Counts};
 
@@ -220,26 +219,12 @@ impl Calls {
         self.unavailable_is_miss && failure.kind.is_unavailable()
     }
 
-    fn encode<'a>(
-        &self,
-        verb: StoreVerb,
-        value: ValueRef<'a>,
-        min_compress_len: Option<usize>,
-    ) -> Encoded<'a> {
-        match min_compress_len {
-            None => self.transcoder.encode_for(verb, value),
-            Some(min_compress_len) => {
-                Transcoder { min_compress_len, ..self.transcoder.clone() }.encode_for(verb, value)
-            }
-        }
-    }
-
     fn exptime(&self, expiry: Expiry) -> Result<Exptime, ExpiryError> {
         expiry.resolve(if expiry.needs_clock() { (self.unix_now)() } else { 0 })
     }
 
     fn decode<V: FromValue>(&self, item: Item) -> Result<V, Error> {
-        Ok(V::from_value(self.transcoder.decode(item.flags, item.value)?)?)
+        Ok(V::from_stored(&self.transcoder, item.flags, item.value)?)
     }
 
     fn error(&self, failure: Failure, source: impl Fn(ServerIndex) -> Option<Source>) -> Error {

@@ -106,7 +106,7 @@ impl<K: ToKey, V: ToValue, T> Call for Store<K, V, T> {
             StoreVerb::Cas(_) => CallName::Cas,
         });
         let (key, exptime) = (calls.key(&key)?, calls.exptime(expiry)?);
-        let encoded = calls.encode(verb, value.to_value(), min_compress_len);
+        let encoded = calls.transcoder.encode_for(verb, value.to_value()?, min_compress_len)?;
         let (key, flags, value) = (key.as_routed(), encoded.flags, &encoded.bytes);
         let item = NewItem { key, flags, exptime, value };
         Ok((submit(Operation::Store { verb, item, noreply })?, answer))
