@@ -60,6 +60,7 @@
 //!   error that carries its bytes.
 //! * `std`: `Origin`, which makes [`Time`]s of `std::time::Instant`s. Without it the crate is `no_std`
 //!   and needs `alloc`.
+//! * `json`: `value::Json`, values of any type that serde can write.
 //! * `server`: the server role.
 #![no_std]
 

@@ -20,6 +20,7 @@
 //! * `compression` (on by default): zlib values.
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
 //!   the client and its servers.
+//! * `json`: `Json`, values of any type that serde can write.
 //! * `server`: `server::Server`, an in-memory memcached for examples and tests.
 
 mod builder;
@@ -42,6 +43,8 @@ pub use memcache_proto::client::{
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
+#[cfg(feature = "json")]
+pub use memcache_proto::value::Json;
 pub use memcache_proto::value::{
     Cause, Compressor, DecompressError, Flags, FromValue, Integer, Raw, Serializer, ToValue, Value,
     ValueError, ValueFormat, ValueRef,

@@ -82,6 +82,17 @@ pub enum ValueError {
         /// The type asked for.
         wanted: &'static str,
     },
+    /// The value is not JSON, or not that of the type asked for.
+    NotJson {
+        /// The line where it goes wrong, counted from 1.
+        line: usize,
+        /// The byte in the line, counted from 1; 0 before the first.
+        column: usize,
+        /// The error of the crate `serde_json`.
+        cause: Cause,
+        /// The bytes, decompressed.
+        bytes: Bytes,
+    },
     /// The value could not be made of its bytes: by the [`Serializer`](super::Serializer), or a
     /// [`FromValue`](super::FromValue) of the caller's own.
     Deserialize {
@@ -148,6 +159,9 @@ impl fmt::Display for ValueError {
             }
             ValueError::OutOfRange { integer, wanted } => {
                 write!(f, "the value is an integer ({}) that {wanted} cannot hold", Short(integer))
+            }
+            ValueError::NotJson { cause, bytes, .. } => {
+                write!(f, "the value of {} bytes is not the JSON asked for: {cause}", bytes.len())
             }
             ValueError::Deserialize { cause, bytes } => {
                 write!(f, "the value of {} bytes was not deserialized: {cause}", bytes.len())

@@ -30,6 +30,8 @@ mod error;
 mod flags;
 mod format;
 mod integer;
+#[cfg(feature = "json")]
+mod json;
 mod raw;
 #[cfg(test)]
 mod round_trips;
@@ -47,6 +49,8 @@ pub use error::{Cause, InflateFault, ValueError};
 pub use flags::Flags;
 pub use format::ValueFormat;
 pub use integer::{Integer, IntegerError};
+#[cfg(feature = "json")]
+pub use json::Json;
 pub use raw::Raw;
 pub use transcoder::{Encoded, Transcoder};
 
