@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::routing::{Health, KeyHash, Selector, Server, ServerIndex};
+use crate::routing::{Distribution, Health, KeyHash, Selector, Server, ServerIndex};
 use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
 
 /// How a [`Client`](super::Client) behaves. The names are python-memcached's where it has the setting.
@@ -87,7 +87,7 @@ impl Cluster {
         if !settings.key_prefix.is_empty() {
             Key::new(&settings.key_prefix).map_err(ClusterError::KeyPrefix)?;
         }
-        let selector = Selector::new(&servers, settings.key_hash);
+        let selector = Selector::new(&servers, Distribution::default(), settings.key_hash);
         if selector.candidate(0, 0).is_none() {
             return Err(ClusterError::NoServers);
         }

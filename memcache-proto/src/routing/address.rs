@@ -163,8 +163,9 @@ impl fmt::Display for StatsName<'_> {
 pub struct Server {
     /// Where it listens.
     pub address: ServerAddress,
-    /// Its share of the keys, relative to the other weights; 1 is usual. With 0 or less it is given
-    /// no keys, but is a server all the same: it can be asked for its statistics, or flushed.
+    /// Its share of the keys, relative to the other weights; 1 is usual. What it does depends on the
+    /// [`Distribution`](super::Distribution). In python-memcached's, a server of weight 0 or less is
+    /// given no keys, but is a server all the same: it can be asked for its statistics, or flushed.
     pub weight: i32,
 }
 

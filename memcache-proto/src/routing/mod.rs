@@ -1,16 +1,16 @@
 //! Which server a key belongs to, and what is known of the servers' health.
 //!
-//! A [`Selector`] turns a key into the servers to try, in the order in which python-memcached
-//! tries them; a [`Health`] table, shared by everything that talks to the same servers, says which
+//! A [`Selector`] turns a key into the servers to try, as python-memcached, libmemcached (pylibmc) or
+//! pymemcache would, whichever the [`Distribution`] and the [`KeyHash`] are of; a [`Health`] table, shared by everything that talks to the same servers, says which
 //! of them to skip. The first candidate that is not skipped gets the request.
 //!
 //! ```
 //! use core::time::Duration;
 //! use memcache_proto::Time;
-//! use memcache_proto::routing::{Admission, Health, KeyHash, Selector, Server};
+//! use memcache_proto::routing::{Admission, Distribution, Health, KeyHash, Selector, Server};
 //!
 //! let servers: [Server; 2] = [("10.0.0.1".parse()?, 1).into(), ("10.0.0.2".parse()?, 3).into()];
-//! let selector = Selector::new(&servers, KeyHash::default());
+//! let selector = Selector::new(&servers, Distribution::default(), KeyHash::default());
 //! let health = Health::new(servers.len());
 //! let (now, lease) = (Time::ZERO, Duration::from_secs(3));
 //!
@@ -26,11 +26,17 @@
 //! ```
 
 mod address;
+mod distribution;
+mod functions;
 mod hash;
 mod health;
+mod ketama;
+mod rendezvous;
+mod row;
 mod selector;
 
 pub use address::{AddressError, DEFAULT_PORT, Endpoint, Family, Server, ServerAddress, StatsName};
-pub use hash::KeyHash;
+pub use distribution::{Distribution, RendezvousKeys};
+pub use hash::{CustomHash, KeyHash};
 pub use health::{Admission, Health};
-pub use selector::{Candidates, MAX_CANDIDATES, Selector, ServerIndex};
+pub use selector::{Candidates, MAX_CANDIDATES, Route, Selector, ServerIndex};

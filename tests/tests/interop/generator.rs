@@ -1,7 +1,8 @@
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::env;
 
-use memcache_sync::{Integer, KeyError, KeyHash, KeyRef, ToKey, Value};
+use memcache_sync::{Integer, KeyHash, ToKey, Value};
 use serde_json::{Value as Json, json};
 
 use crate::pair;
@@ -245,11 +246,11 @@ impl Key {
 }
 
 impl ToKey for Key {
-    fn to_key(&self) -> Result<KeyRef<'_>, KeyError> {
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Key::Text(text) => text.to_key(),
-            Key::Bytes(bytes) => bytes.to_key(),
-            Key::Integer(integer) => integer.to_key(),
+            Key::Text(text) => text.to_bytes(),
+            Key::Bytes(bytes) => bytes.to_bytes(),
+            Key::Integer(integer) => integer.to_bytes(),
         }
     }
 }
