@@ -60,6 +60,15 @@ impl KeyHash {
     /// The hash of `bytes`; not negative, unless it is the caller's own.
     #[must_use]
     pub fn hash(self, bytes: &[u8]) -> i64 {
+        match self {
+            KeyHash::Crc32 => short(bytes).into(),
+            _ => self.hash_otherwise(bytes),
+        }
+    }
+
+    /// Kept apart so that the usual hash is short enough to be inlined.
+    #[inline(never)]
+    fn hash_otherwise(self, bytes: &[u8]) -> i64 {
         i64::from(match self {
             KeyHash::Crc32 => short(bytes),
             KeyHash::Crc32NonZero => short(bytes).max(1),

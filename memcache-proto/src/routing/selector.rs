@@ -134,6 +134,9 @@ impl Selector {
     }
 
     /// The servers to try for `route`, the best one first; none where no server may be given keys.
+    ///
+    /// The first costs one hash of the key; under [`Distribution::Rendezvous`] each costs one for
+    /// each server. Nothing is allocated.
     #[must_use]
     pub fn candidates<'a>(&'a self, route: impl Into<Route<'a>>) -> Candidates<'a> {
         let route = route.into();
