@@ -63,12 +63,17 @@ pub use runtime::{Runtime, Spawn, Stream, connect_any};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
-pub use memcache_proto::client::calls::{CasIds, Error, Fetched, Many, PerServer, Slabs, ToServer};
+pub use memcache_proto::client::calls::{
+    CasIds, Error, Fetched, Many, PerServer, Profile, Slabs, ToServer,
+};
 pub use memcache_proto::client::{
     ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
-pub use memcache_proto::routing::{AddressError, Endpoint, Family, KeyHash, ServerAddress};
+pub use memcache_proto::routing::{
+    AddressError, CustomHash, Distribution, Endpoint, Family, KeyHash, RendezvousKeys,
+    ServerAddress,
+};
 #[cfg(feature = "json")]
 pub use memcache_proto::value::Json;
 pub use memcache_proto::value::{

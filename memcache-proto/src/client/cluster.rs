@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::routing::{Distribution, Health, KeyHash, Selector, Server, ServerIndex};
+use crate::routing::{Distribution, Health, KeyHash, Route, Selector, Server, ServerIndex};
 use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
 
 /// How a [`Client`](super::Client) behaves. The names are python-memcached's where it has the setting.
@@ -17,8 +17,12 @@ pub struct Settings {
     pub operation_timeout: Option<Duration>,
     /// Put before every key; empty. The key with its prefix is what is sent, and what is hashed.
     pub key_prefix: Vec<u8>,
+    /// How the servers share the keys; as python-memcached's do.
+    pub distribution: Distribution,
     /// The hash that chooses a server; python-memcached's of 1.60 and later.
     pub key_hash: KeyHash,
+    /// Whether the prefix takes part in choosing a key's server; yes. The name is libmemcached's.
+    pub hash_with_prefix_key: bool,
     /// How many connections there may be to one server; 1.
     pub connections_per_server: usize,
     /// Whether gets that wait for a busy connection are merged into one multi get; no. Of use where
@@ -44,7 +48,9 @@ impl Default for Settings {
             socket_timeout: Duration::from_secs(3),
             operation_timeout: None,
             key_prefix: Vec::new(),
+            distribution: Distribution::default(),
             key_hash: KeyHash::default(),
+            hash_with_prefix_key: true,
             connections_per_server: 1,
             merge_gets: false,
             resend_stores: false,
@@ -87,7 +93,7 @@ impl Cluster {
         if !settings.key_prefix.is_empty() {
             Key::new(&settings.key_prefix).map_err(ClusterError::KeyPrefix)?;
         }
-        let selector = Selector::new(&servers, Distribution::default(), settings.key_hash);
+        let selector = Selector::new(&servers, settings.distribution, settings.key_hash);
         if selector.candidate(0, 0).is_none() {
             return Err(ClusterError::NoServers);
         }
@@ -123,6 +129,18 @@ impl Cluster {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What chooses the server of a key as it is sent: the caller's own number, if there is one.
+    pub(super) fn route<'a>(&self, key: Key<'a>, hash: Option<i64>) -> Route<'a> {
+        if let Some(hash) = hash {
+            return Route::Hash(hash);
+        }
+        let prefix = &self.settings.key_prefix;
+        match key.as_bytes().get(prefix.len()..) {
+            Some(bare) if !self.settings.hash_with_prefix_key => Route::Key(bare),
+            _ => Route::from(key),
+        }
     }
 
     /// `key` with the prefix before it, written to `space`.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Delivery, MAX_VALUE_LEN, SubmitError};
-use crate::routing::{Admission, MAX_CANDIDATES, Route, ServerIndex};
+use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::{Key, Limits, MAX_KEY_LEN, Time};
 
 /// How often in a row a connection may end without a reply before its server is dead.
@@ -89,7 +89,7 @@ impl Client {
         let RoutedKey { key, hash } = key.into();
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).ok()?;
-        let mut candidates = self.cluster.selector().candidates(route(key, hash));
+        let mut candidates = self.cluster.selector().candidates(self.cluster.route(key, hash));
         candidates.find(|&server| self.cluster.health().is_available(server, now))
     }
 
@@ -165,8 +165,8 @@ impl Client {
         mut waiter: Waiter,
         now: Time,
     ) -> Result<(), FailureKind> {
-        let route = route(key, waiter.hash());
         while waiter.attempt < MAX_CANDIDATES {
+            let route = self.cluster.route(key, waiter.hash());
             let selector = self.cluster.selector();
             let Some(server) = selector.candidate(route, waiter.attempt) else { break };
             // The sequence comes back to servers that were passed over already.
@@ -473,11 +473,6 @@ impl Cause {
             Cause::Stream(CloseReason::Refused) => FailureKind::Refused,
         }
     }
-}
-
-/// What chooses the server of a key: the caller's own number, if there is one.
-fn route(key: Key<'_>, hash: Option<i64>) -> Route<'_> {
-    hash.map_or_else(|| Route::from(key), Route::Hash)
 }
 
 /// The keys of a command; none for a command to a server.

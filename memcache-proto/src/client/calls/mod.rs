@@ -45,6 +45,7 @@ mod keys;
 mod lookup;
 mod many;
 mod names;
+mod profile;
 mod results;
 mod servers;
 mod settings;
@@ -71,6 +72,7 @@ pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
 pub use many::{Counted, DeleteMany, Found, GetMany, SetMany, delete_many, get_many, set_many};
+pub use profile::Profile;
 pub use results::{Many, PerServer};
 use sealed::Sealed;
 pub use servers::{

@@ -134,6 +134,44 @@ macro_rules! __settings {
             })
         }
 
+        /// Has the client be the equal of another client: the same keys on the same servers, and the
+        /// same values. See [`Profile`](crate::Profile).
+        pub fn profile(mut self, profile: $crate::client::calls::Profile) -> Self {
+            self.config.set_profile(profile);
+            self
+        }
+
+        /// How the servers share the keys; as python-memcached's do.
+        pub fn distribution(mut self, distribution: $crate::routing::Distribution) -> Self {
+            self.config.settings.distribution = distribution;
+            self
+        }
+
+        /// Whether the prefix takes part in choosing a key's server; yes.
+        pub fn hash_with_prefix_key(mut self, hash: bool) -> Self {
+            self.config.settings.hash_with_prefix_key = hash;
+            self
+        }
+
+        /// How values are stored and read; as python-memcached 1.60 and later do.
+        pub fn value_format(mut self, format: $crate::value::ValueFormat) -> Self {
+            self.config.transcoder.format = format;
+            self
+        }
+
+        /// What compresses values in place of zlib, and inflates them.
+        pub fn compressor(mut self, compressor: impl $crate::value::Compressor + 'static) -> Self {
+            self.config.transcoder.compressor = Some(std::sync::Arc::new(compressor));
+            self
+        }
+
+        /// What makes of Python's pickles something else, and the other way round: python-memcached's
+        /// pickler and unpickler.
+        pub fn serializer(mut self, serializer: impl $crate::value::Serializer + 'static) -> Self {
+            self.config.transcoder.serializer = Some(std::sync::Arc::new(serializer));
+            self
+        }
+
         /// The hash that chooses a key's server; that of python-memcached 1.60 and later.
         pub fn key_hash(mut self, hash: $crate::routing::KeyHash) -> Self {
             self.config.settings.key_hash = hash;

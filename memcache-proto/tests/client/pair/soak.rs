@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memcache_proto::client::{FailureKind, Operation, OperationId, Outcome, Reply, Settings};
 use memcache_proto::codec::{StatsArgument, StoreVerb};
-use memcache_proto::routing::KeyHash;
+use memcache_proto::routing::{Distribution, KeyHash, RendezvousKeys};
 use memcache_proto::{Exptime, Limits, Time};
 
 use super::{Answer, Mode, Net, Random, get, item, key};
@@ -65,7 +65,13 @@ fn settings(random: &mut Random) -> Settings {
         socket_timeout: Duration::from_secs(1),
         operation_timeout: random.one_in(2).then_some(Duration::from_secs(4)),
         key_prefix: if random.one_in(3) { b"p:".to_vec() } else { Vec::new() },
+        distribution: [
+            Distribution::PythonMemcached,
+            Distribution::Rendezvous { keys: RendezvousKeys::Text },
+            Distribution::Ketama,
+        ][random.below(3)],
         key_hash: KeyHash::default(),
+        hash_with_prefix_key: random.one_in(2),
         connections_per_server: 1 + random.below(2),
         merge_gets: random.one_in(2),
         resend_stores: random.one_in(2),
