@@ -4,15 +4,17 @@
 //! variable `MEMCACHE_TESTS_PYTHON` is `required`, it fails, and so it does where
 //! `MEMCACHE_TESTS_PYTHON_OLD` names a Python that has not got what it should.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::{env, iter};
 
 use serde_json::{Value as Json, json};
 
 /// A Python that may have client libraries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Python {
     /// The one that the environment variable `PYTHON` names, else `python3` on the path.
     Current,
@@ -29,9 +31,12 @@ impl Python {
     /// Where it cannot, and it is required.
     #[must_use]
     pub fn has(self, module: &str) -> bool {
-        let mut command = self.command();
-        let found = command.args(["-c", &format!("import {module}")]).output();
-        if found.is_ok_and(|output| output.status.success()) {
+        // To ask takes a process, and every test asks.
+        static KNOWN: Mutex<BTreeMap<(Python, String), bool>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = *known.entry((self, module.into())).or_insert_with(|| self.imports(module));
+        drop(known);
+        if found {
             return true;
         }
         let missing = format!("Python ({}) cannot import {module}", self.program());
@@ -51,6 +56,12 @@ impl Python {
         // In any locale, JSON is UTF-8.
         command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
         command
+    }
+
+    fn imports(self, module: &str) -> bool {
+        let mut command = self.command();
+        let found = command.args(["-c", &format!("import {module}")]).output();
+        found.is_ok_and(|output| output.status.success())
     }
 
     fn is_required(self) -> bool {

@@ -8,12 +8,14 @@ use memcache_tests::python::Driver;
 use serde_json::{Value as Json, json};
 
 use crate::generator::{Generator, Item};
-use crate::pair::{Pair, Servers, map};
+use crate::pair::{self, Pair, Servers, map};
 use crate::profile::{Profile, Settings};
 
 const DEAD_RETRY: Duration = Duration::from_secs(2);
 /// More than a moment that both clients take for the same may be apart.
 const SLACK: Duration = Duration::from_millis(300);
+/// How long libmemcached leaves a server alone.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 const KEYS: usize = 400;
 const WEIGHTS: [i32; 5] = [2, 1, 3, 1, 2];
 
@@ -76,6 +78,107 @@ pub(crate) fn both_agree_on_where_keys_go_while_servers_die_and_return(profile: 
     }
     thread::sleep(DEAD_RETRY + SLACK);
     assert_eq!(round.run(&servers), homes);
+}
+
+/// pymemcache goes elsewhere with the keys of a server that it has dropped, and back when its time has
+/// come: it looks no more often than every `dead_timeout`, so that a server may be left alone for up to
+/// twice as long.
+pub(crate) fn both_agree_on_where_keys_go_once_a_server_is_dropped(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(mut servers) = Servers::start(profile, WEIGHTS.len()) else { return };
+    let items = generator.items(profile, KEYS, 100);
+    let weights = [1; WEIGHTS.len()];
+    let keys: Vec<_> = items.iter().map(Item::whole).collect();
+
+    // For as long as this takes, nobody looks whether one is back.
+    let Pair { python, rust, .. } = servers.pair(profile, &weights, &Settings::default());
+    let mut round = Round { python, rust, items: &items, keys: keys.clone(), number: 0 };
+    let homes = round.run(&servers);
+    let first_of = |server| {
+        let at = homes.iter().position(|home| *home == Some(server)).expect("a key on each server");
+        &items[at]
+    };
+    for (count, dead) in [2, 0, 4, 1].into_iter().enumerate() {
+        servers.0[dead].kill();
+        // The end of a connection does not count for pymemcache, a refused one does.
+        round.learn(first_of(dead), count);
+        round.learn(first_of(dead), 0);
+        let places = round.run(&servers);
+        for (home, place) in homes.iter().zip(&places) {
+            assert!(place.is_some_and(|place| servers.0[place].is_running()), "{place:?}");
+            let is_running = home.is_some_and(|home| servers.0[home].is_running());
+            assert!(home == place || !is_running, "{home:?} has no reason to move");
+        }
+    }
+
+    for back in [2, 0, 4, 1] {
+        servers.0[back].restart();
+    }
+    let settings = Settings { dead_retry: DEAD_RETRY, ..Settings::default() };
+    let Pair { python, rust, .. } = servers.pair(profile, &weights, &settings);
+    let mut round = Round { python, rust, items: &items, keys, number: 100 };
+    assert_eq!(round.run(&servers), homes);
+    servers.0[2].kill();
+    round.learn(first_of(2), 0);
+    round.learn(first_of(2), 0);
+    let away = round.run(&servers);
+    assert!(away.iter().all(|place| place.is_some_and(|place| place != 2)));
+    servers.0[2].restart();
+    thread::sleep(2 * DEAD_RETRY + SLACK);
+    assert_eq!(round.run(&servers), homes);
+}
+
+/// libmemcached looks for a key nowhere but on its server, dead or alive.
+pub(crate) fn a_dead_server_takes_its_own_keys_along_and_no_others(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(mut servers) = Servers::start(profile, 4) else { return };
+    let settings = Settings { dead_retry: DEAD_RETRY, ..Settings::default() };
+    let items = generator.items(profile, KEYS, 100);
+    let mut pair = Pair::random(&servers, profile, &mut generator, &settings);
+    pair.python_writes(&items);
+    let homes = pair.check_places(&items);
+    let Pair { mut python, rust, .. } = pair;
+    let keys: Vec<_> = items.iter().map(Item::whole).collect();
+    let gets: Vec<_> = items.iter().map(|item| json!([item.whole_json()])).collect();
+    let own = homes.iter().filter(|home| **home == 2).count();
+    assert!(own > 0 && own < items.len());
+
+    servers.0[2].kill();
+    // pylibmc may take the end of a connection for a miss, once.
+    let met = homes.iter().position(|home| *home == 2).expect("a key on each server");
+    let _ = python.try_each("get", [gets[met].clone()]);
+    let theirs = python.try_each("get", gets);
+    for (((item, key), home), theirs) in items.iter().zip(&keys).zip(&homes).zip(theirs) {
+        let ours = rust.get::<Value>(key);
+        if *home == 2 {
+            assert!(theirs.is_err(), "{home}: {theirs:?}");
+            assert!(ours.is_err_and(|error| is_nowhere(&error)), "{home}");
+        } else {
+            let value = profile.read(&item.value);
+            assert_eq!(theirs, Ok(pair::json(&value)), "{home}");
+            assert_eq!(ours.expect("read"), Some(value), "{home}");
+        }
+    }
+    let found = rust.get_many::<Value, _>(&keys).expect("asked");
+    assert_eq!((found.result.len(), found.failed.len()), (items.len() - own, own));
+    let sets = items.iter().map(|item| json!([item.whole_json(), 1]));
+    let stored = python.try_each("set", sets);
+    for ((key, home), stored) in keys.iter().zip(&homes).zip(stored) {
+        assert_eq!(stored == Ok(true.into()), *home != 2, "{stored:?}");
+        assert_eq!(rust.set(key, 2, Expiry::Never).is_ok(), *home != 2);
+    }
+    assert!(servers.holdings(&keys).values().all(|held| held.len() == 1 && held[0].0 != 2));
+
+    // It comes back with nothing, and keys are where they were.
+    servers.0[2].restart();
+    thread::sleep(DEAD_RETRY + RETRY_TIMEOUT + SLACK);
+    let sets = items.iter().map(|item| json!([item.whole_json(), 3]));
+    assert!(python.each("set", sets).iter().all(|stored| *stored == true));
+    for key in &keys {
+        assert_eq!(rust.get::<u64>(key).expect("read"), Some(3));
+    }
+    let places = servers.places(&keys);
+    assert!(places.iter().map(|(place, _)| *place).eq(homes));
 }
 
 /// A pair of clients that knows nothing of what is done to the servers, and goes on.

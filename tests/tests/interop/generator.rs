@@ -59,11 +59,7 @@ impl Generator {
 
     /// A weight for each of so many servers, of which one at least is positive.
     pub(crate) fn weights(&mut self, profile: &Profile, servers: usize) -> Vec<i32> {
-        if !profile.weights {
-            return vec![1; servers];
-        }
-        let mut weights: Vec<_> =
-            (0..servers).map(|_| *self.pick(&[-1, 0, 1, 1, 1, 2, 3, 5, 12])).collect();
+        let mut weights: Vec<_> = (0..servers).map(|_| *self.pick(profile.weights)).collect();
         let sure = self.below(servers);
         weights[sure] = weights[sure].max(1);
         weights
@@ -80,7 +76,7 @@ impl Generator {
             };
             let key = self.key(profile, MAX_KEY_LEN - prefix.len());
             let item = Item { prefix, key, value: self.value(profile, threshold) };
-            if seen.insert(item.whole()) {
+            if profile.can_have(&item.value) && seen.insert(item.whole()) {
                 items.push(item);
             }
         }
@@ -106,6 +102,7 @@ impl Generator {
                 let len = 1 + self.below(60);
                 Key::Text(self.letters(SCRIPTS, len.max(4)))
             }
+            4..7 if !profile.bytes_keys => Key::Text(self.letters(SCRIPTS, max)),
             4 | 5 => {
                 let len = 1 + self.below(40);
                 Key::Bytes((0..len).map(|_| self.key_byte()).collect())
@@ -192,7 +189,7 @@ impl Generator {
         u8::try_from(self.below(9)).expect("a digit")
     }
 
-    fn number(&mut self) -> i64 {
+    pub(crate) fn number(&mut self) -> i64 {
         i64::from_ne_bytes(self.next().to_ne_bytes())
     }
 

@@ -11,7 +11,9 @@ mod calls;
 mod compression;
 mod death;
 mod generator;
+mod options;
 mod pair;
+mod pairs;
 mod placement;
 mod prefixes;
 mod profile;
@@ -37,11 +39,29 @@ each_profile! {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
             pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
         }
-        compression { both_compress_above_the_threshold_and_read_what_the_other_compressed, }
-        placement { each_key_is_on_the_server_that_both_name, }
-        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
-        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+        compression {
+            both_compress_from_the_threshold_on_and_read_what_the_other_compressed,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_one_side_is_a_part_of_the_others_keys,
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+        }
+        pairs {
+            a_number_beside_a_key_chooses_its_server,
+            pairs_and_keys_go_together_and_behind_a_prefix,
+        }
+        options {
+            a_call_compresses_above_a_threshold_of_its_own,
+            what_one_asked_no_reply_for_the_other_reads,
+        }
+        death {
+            both_agree_on_where_keys_go_while_servers_die_and_return,
+        }
         calls {
             a_cas_unique_read_by_one_is_good_for_the_other,
             each_counts_on_with_the_others_counter,
@@ -52,17 +72,86 @@ each_profile! {
         }
     }
     python_memcached_with_the_old_hash {
-        values { python_writes_and_rust_reads, rust_writes_and_python_reads, }
-        placement { each_key_is_on_the_server_that_both_name, }
-        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        pairs {
+            a_number_beside_a_key_chooses_its_server,
+            pairs_and_keys_go_together_and_behind_a_prefix,
+        }
+        death {
+            both_agree_on_where_keys_go_while_servers_die_and_return,
+        }
     }
     python_memcached_1_58 {
-        placement { each_key_is_on_the_server_that_both_name, }
-        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
-        death { both_agree_on_where_keys_go_while_servers_die_and_return, }
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
+        }
+        compression {
+            both_compress_from_the_threshold_on_and_read_what_the_other_compressed,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_one_side_is_a_part_of_the_others_keys,
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+        }
+        pairs {
+            a_number_beside_a_key_chooses_its_server,
+        }
+        options {
+            a_call_compresses_above_a_threshold_of_its_own,
+            what_one_asked_no_reply_for_the_other_reads,
+        }
+        death {
+            both_agree_on_where_keys_go_while_servers_die_and_return,
+        }
         calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
             each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
             each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
+            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
+    pylibmc {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
+        }
+        compression {
+            both_compress_from_the_threshold_on_and_read_what_the_other_compressed,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        options {
+            a_call_compresses_above_a_threshold_of_its_own,
+        }
+        death {
+            a_dead_server_takes_its_own_keys_along_and_no_others,
+        }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
             what_one_lets_expire_is_gone_for_the_other,
         }
     }
@@ -71,9 +160,99 @@ each_profile! {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
             pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
         }
-        placement { each_key_is_on_the_server_that_both_name, }
-        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        death {
+            a_dead_server_takes_its_own_keys_along_and_no_others,
+        }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+        }
+    }
+    pylibmc_with_ketama {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        death {
+            a_dead_server_takes_its_own_keys_along_and_no_others,
+        }
+    }
+    pylibmc_with_ketama_weighted {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        death {
+            a_dead_server_takes_its_own_keys_along_and_no_others,
+        }
+    }
+    pymemcache_of_one_server {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
+        }
+        compression {
+            both_compress_from_the_threshold_on_and_read_what_the_other_compressed,
+        }
+        prefixes {
+            a_prefix_of_one_side_is_a_part_of_the_others_keys,
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+        }
+        options {
+            a_call_compresses_above_a_threshold_of_its_own,
+            what_one_asked_no_reply_for_the_other_reads,
+        }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+            expiries_are_the_same_seconds,
+        }
+    }
+    pymemcache {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            a_bool_is_the_number_that_it_is_equal_to,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        options {
+            what_one_asked_no_reply_for_the_other_reads,
+        }
         calls {
             a_cas_unique_read_by_one_is_good_for_the_other,
             each_counts_on_with_the_others_counter,
@@ -83,21 +262,71 @@ each_profile! {
             what_one_lets_expire_is_gone_for_the_other,
         }
     }
-    pymemcache_of_one_server {
+    pymemcache_with_bytes_keys {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+            a_bool_is_the_number_that_it_is_equal_to,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        options {
+            what_one_asked_no_reply_for_the_other_reads,
+        }
+        calls {
+            a_cas_unique_read_by_one_is_good_for_the_other,
+            each_counts_on_with_the_others_counter,
+            each_appends_to_what_the_other_wrote,
+            each_deletes_what_the_other_wrote,
+        }
+    }
+    pymemcache_with_pickles {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
             pickles_stay_opaque,
+            a_bool_is_the_number_that_it_is_equal_to,
         }
-        compression { both_compress_above_the_threshold_and_read_what_the_other_compressed, }
-        prefixes { a_prefix_of_one_side_is_a_part_of_the_others_keys, }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+        options {
+            a_call_compresses_above_a_threshold_of_its_own,
+            what_one_asked_no_reply_for_the_other_reads,
+        }
         calls {
             a_cas_unique_read_by_one_is_good_for_the_other,
             each_counts_on_with_the_others_counter,
             each_appends_to_what_the_other_wrote,
             each_deletes_what_the_other_wrote,
             expiries_are_the_same_seconds,
-            what_one_lets_expire_is_gone_for_the_other,
+        }
+    }
+    pymemcache_with_pickles_and_bytes_keys {
+        values {
+            python_writes_and_rust_reads,
+            rust_writes_and_python_reads,
+        }
+        placement {
+            each_key_is_on_the_server_that_both_name,
+        }
+        prefixes {
+            a_prefix_of_a_call_is_a_part_of_the_others_keys,
+            a_namespace_has_no_part_in_choosing_a_server,
+        }
+    }
+    pymemcache_that_drops_dead_servers {
+        death {
+            both_agree_on_where_keys_go_once_a_server_is_dropped,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::profile::{Profile, Settings};
 pub(crate) struct Pair<'a> {
     pub(crate) python: Driver,
     pub(crate) rust: Client,
-    /// Whether the servers have all the memory they need.
     pub(crate) servers: &'a Servers,
+    pub(crate) profile: &'a Profile,
 }
 
 /// Memcacheds, in the order in which clients list them.
@@ -30,10 +30,15 @@ impl Servers {
     }
 
     /// A pair of clients of those servers that have a weight, and of those behind them none.
-    pub(crate) fn pair(&self, profile: &Profile, weights: &[i32], settings: &Settings) -> Pair<'_> {
+    pub(crate) fn pair<'a>(
+        &'a self,
+        profile: &'a Profile,
+        weights: &[i32],
+        settings: &Settings,
+    ) -> Pair<'a> {
         let ring: Vec<_> = self.0.iter().zip(weights.iter().copied()).collect();
         let python = Driver::start(profile.python, &profile.python(&ring, settings));
-        Pair { python, rust: profile.rust(&ring, settings), servers: self }
+        Pair { python, rust: profile.rust(&ring, settings), servers: self, profile }
     }
 
     /// What each of the servers that run holds of these keys: the number of the server, and what it holds.
@@ -70,7 +75,7 @@ impl<'a> Pair<'a> {
     /// A pair with servers of weights by chance.
     pub(crate) fn random(
         servers: &'a Servers,
-        profile: &Profile,
+        profile: &'a Profile,
         generator: &mut Generator,
         settings: &Settings,
     ) -> Self {
@@ -99,14 +104,14 @@ impl<'a> Pair<'a> {
         let (single, many) = by_call(items);
         for item in single {
             let read = self.rust.get::<Value>(&item.key).expect("read");
-            same(item, read.as_ref(), Some(&item.value));
+            same(item, read, Some(self.profile.read(&item.value)));
         }
         for (_, items) in many {
             let keys: Vec<_> = items.iter().map(|item| item.whole()).collect();
             let found = self.rust.get_many::<Value, _>(&keys).expect("asked");
             let found = found.into_result().expect("every server answers");
             for (item, key) in items.iter().zip(&keys) {
-                same(item, found.get(key), Some(&item.value));
+                same(item, found.get(key), Some(&self.profile.read(&item.value)));
             }
         }
     }
@@ -129,7 +134,7 @@ impl<'a> Pair<'a> {
         let (single, many) = by_call(items);
         let read = self.python.each("get", single.iter().map(|item| json!([item.key.json()])));
         for (item, read) in single.iter().zip(&read) {
-            same(item, read, &json(&item.value));
+            same(item, read, &self.seen(item.value.clone()));
         }
         for (prefix, items) in many {
             let keys: Json = items.iter().map(|item| item.key.json()).collect();
@@ -137,9 +142,21 @@ impl<'a> Pair<'a> {
             let found = map(&found);
             for item in items {
                 let read = found.get(&item.key.json().to_string()).copied();
-                same(item, read, Some(&json(&item.value)));
+                same(item, read, Some(&self.seen(item.value.clone())));
             }
         }
+    }
+
+    /// What Python is to read where this was stored.
+    pub(crate) fn seen(&self, value: impl Into<Value>) -> Json {
+        json(&self.profile.read(&value.into()))
+    }
+
+    /// Checks that Python reads what is stored as this, and Rust the same.
+    pub(crate) fn both_read(&mut self, key: &str, value: impl Into<Value>) {
+        let value = self.profile.read(&value.into());
+        assert_eq!(self.python.call("get", json!([key])), json(&value), "{key}");
+        assert_eq!(self.rust.get::<Value>(key).expect("read"), Some(value), "{key}");
     }
 
     /// Checks that each item is on one server, which is the one that Python names, and returns their

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::generator::Generator;
 use crate::pair::{Pair, Servers};
-use crate::profile::{Profile, Settings};
+use crate::profile::{Bools, Profile, Settings};
 
 const SERVERS: usize = 5;
 /// Values of more bytes than this are compressed.
@@ -60,5 +60,40 @@ pub(crate) fn pickles_stay_opaque(profile: &Profile) {
         pair.rust.set(&ours, read.expect("a pickle"), Expiry::Never).expect("stored");
         assert_eq!(servers.place(&ours).1, holding, "{object}");
         assert_eq!(pair.python.call("get", json!([ours])), *object);
+    }
+}
+
+pub(crate) fn a_bool_is_the_number_that_it_is_equal_to(profile: &Profile) {
+    let Some(servers) = Servers::start(profile, SERVERS) else { return };
+    let mut pair = Pair::random(&servers, profile, &mut Generator::new(), &Settings::default());
+    for number in 0..20 {
+        let (truth, theirs, ours) =
+            (number % 2 == 1, format!("theirs:{number}"), format!("ours:{number}"));
+        pair.rust.set(&ours, truth, Expiry::Never).expect("stored");
+        let stored = servers.place(&ours).1;
+        let digit = if truth { "1" } else { "0" };
+        assert_eq!(stored.bytes, digit.as_bytes());
+        assert_eq!(pair.python.call("get", json!([ours])), pair.seen(u8::from(truth)));
+        assert_eq!(pair.rust.get::<bool>(&ours).expect("read"), Some(truth));
+
+        assert_eq!(pair.python.call("set", json!([theirs, truth])), true);
+        let holding = servers.place(&theirs).1;
+        let read = pair.rust.get::<bool>(&theirs);
+        let is_refused = matches!(read, Err(Error::Value(ValueError::Mismatch { .. })));
+        match profile.bools {
+            Bools::Integers => {
+                assert_eq!(holding, stored);
+                assert_eq!(read.expect("read"), Some(truth));
+            }
+            Bools::Pickles => {
+                assert_eq!(holding.flags, 1);
+                assert!(is_refused, "{read:?}");
+            }
+            Bools::Words => {
+                let word = if truth { "True" } else { "False" };
+                assert_eq!((holding.flags, &*holding.bytes), (0, word.as_bytes()));
+                assert!(is_refused, "{read:?}");
+            }
+        }
     }
 }

@@ -85,18 +85,25 @@ class PythonMemcached:
     def decr(self, key, delta):
         return self.client.decr(key, delta)
 
+    def quiet(self, name, *arguments):
+        """Calls a method of the client, which is to ask for no reply."""
+        getattr(self.client, name)(*arguments, noreply=True)
+
 
 class Pylibmc:
     """pylibmc. Settings: servers as [ADDRESS, WEIGHT], client (arguments of pylibmc.Client),
-    min_compress_len."""
+    min_compress_len, namespace."""
 
-    def __init__(self, servers, client={}, min_compress_len=0):
+    def __init__(self, servers, client={}, min_compress_len=0, namespace=""):
         import pylibmc
 
         self.module = pylibmc
         servers = ["%s:%d" % tuple(server) for server in servers]
         self.client = pylibmc.Client(servers, **client)
         self.client.behaviors["cas"] = True
+        if namespace:
+            # Text raises a ValueError.
+            self.client.behaviors["namespace"] = namespace.encode()
         self.packing = {"min_compress_len": min_compress_len}
 
     def server(self, key):
@@ -158,15 +165,20 @@ class Pylibmc:
 class Pymemcache:
     """pymemcache. Settings: servers as [ADDRESS, WEIGHT], of which the weight says nothing; client
     (arguments of its Client, or of its HashClient where `hashed` is true), serde ("pickle",
-    "compressed" or null), min_compress_len."""
+    "compressed" or null), min_compress_len, namespace, bytes_keys: whether it is given all keys as
+    bytes."""
 
-    def __init__(self, servers, client={}, hashed=False, serde=None, min_compress_len=0):
+    def __init__(
+        self, servers, client={}, hashed=False, serde=None, min_compress_len=0, namespace="", bytes_keys=False
+    ):
         from pymemcache import serde as serdes
         from pymemcache.client.base import Client
         from pymemcache.client.hash import HashClient
 
         self.hashed = hashed
-        client = dict(client, default_noreply=False)
+        self.key = wire if bytes_keys else lambda key: key
+        # HashClient raises a TypeError where the prefix is text.
+        client = dict(client, default_noreply=False, key_prefix=namespace.encode())
         if serde == "pickle":
             client["serde"] = serdes.pickle_serde
         elif serde == "compressed":
@@ -177,56 +189,66 @@ class Pymemcache:
     def server(self, key):
         """The address that the client itself names."""
         if self.hashed:
-            return self.client.hasher.get_node(key)
+            return self.client.hasher.get_node(self.key(key))
         return "%s:%d" % self.client.server
 
     def set(self, key, value, seconds=0):
-        return self.client.set(key, value, seconds)
+        return self.client.set(self.key(key), value, seconds)
 
     def add(self, key, value):
-        return self.client.add(key, value)
+        return self.client.add(self.key(key), value)
 
     def replace(self, key, value):
-        return self.client.replace(key, value)
+        return self.client.replace(self.key(key), value)
 
     def append(self, key, value):
-        return self.client.append(key, value)
+        return self.client.append(self.key(key), value)
 
     def prepend(self, key, value):
-        return self.client.prepend(key, value)
+        return self.client.prepend(self.key(key), value)
 
     def get(self, key):
-        return self.client.get(key)
+        return self.client.get(self.key(key))
 
     def gets(self, key):
-        value, unique = self.client.gets(key)
+        value, unique = self.client.gets(self.key(key))
         return [value, unique and int(unique)]
 
     def cas(self, key, value, unique):
-        return self.client.cas(key, value, str(unique))
+        return self.client.cas(self.key(key), value, str(unique))
 
     def set_multi(self, items, prefix=""):
-        return self.client.set_many({join(prefix, key): value for key, value in items.items()})
+        return self.client.set_many({self.key(join(prefix, key)): value for key, value in items.items()})
 
     def get_multi(self, keys, prefix=""):
-        whole = {join(prefix, key): key for key in keys}
+        whole = {self.key(join(prefix, key)): key for key in keys}
         found = self.client.get_many(list(whole))
         return {whole[key]: value for key, value in found.items()}
 
     def delete(self, key):
-        return self.client.delete(key)
+        return self.client.delete(self.key(key))
 
     def delete_multi(self, keys, prefix=""):
-        return self.client.delete_many([join(prefix, key) for key in keys])
+        return self.client.delete_many([self.key(join(prefix, key)) for key in keys])
 
     def touch(self, key, seconds):
-        return self.client.touch(key, seconds)
+        return self.client.touch(self.key(key), seconds)
 
     def incr(self, key, delta):
-        return self.client.incr(key, delta)
+        return self.client.incr(self.key(key), delta)
 
     def decr(self, key, delta):
-        return self.client.decr(key, delta)
+        return self.client.decr(self.key(key), delta)
+
+    def quiet(self, name, key, *others):
+        """Calls a method of the client, which is to ask for no reply."""
+        if isinstance(key, dict):
+            key = {self.key(key): value for key, value in key.items()}
+        elif isinstance(key, list):
+            key = [self.key(key) for key in key]
+        else:
+            key = self.key(key)
+        getattr(self.client, name)(key, *others, noreply=True)
 
 
 KINDS = {"memcache": PythonMemcached, "pylibmc": Pylibmc, "pymemcache": Pymemcache}
