@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::{env, iter};
@@ -41,17 +41,16 @@ impl Python {
         }
         let missing = format!("Python ({}) cannot import {module}", self.program());
         assert!(!self.is_required(), "{missing}");
-        let banner = "=".repeat(60);
-        // Not `eprintln!`, which is swallowed where a test passes.
-        let _ = writeln!(io::stderr(), "{banner}\nSKIPPED: {missing}\n{banner}");
+        skipped(&missing);
         false
     }
 
-    /// It, with one of the tests' scripts to run.
+    /// It, with a script to run: a path, or the name of one of those in `tests/python`.
     #[must_use]
-    pub fn script(self, name: &str) -> Command {
+    pub fn script(self, name: impl AsRef<Path>) -> Command {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
-        let script: PathBuf = directory.join(name);
+        // A path from the root replaces the directory.
+        let script = directory.join(name);
         let mut command = self.command();
         // In any locale, JSON is UTF-8.
         command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
@@ -84,6 +83,13 @@ impl Python {
         };
         env::var(variable).unwrap_or_else(|_| default.into())
     }
+}
+
+/// Says, so that nobody overlooks it, that a test has not been made.
+pub fn skipped(reason: &str) {
+    let banner = "=".repeat(60);
+    // Not `eprintln!`, which is swallowed where a test passes.
+    let _ = writeln!(io::stderr(), "{banner}\nSKIPPED: {reason}\n{banner}");
 }
 
 /// A client in a Python process, which lives as long as this: `driver.py`, where the JSON that goes both

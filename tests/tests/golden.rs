@@ -1,18 +1,19 @@
 //! Keys go where the other clients send them: the golden vectors in `tests/golden`, that the real
 //! libraries still make the same ones, and keys stored by them in real servers. Where Python or a
-//! library is missing the tests say so and pass.
+//! library is missing the tests say so and pass, unless they are required.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process;
 use std::{env, fs};
 
 use memcache_proto::routing::{
     Distribution, KeyHash, RendezvousKeys, Route, Selector, Server, ServerIndex,
 };
 use memcache_tests::Memcached;
+use memcache_tests::python::{Python, skipped};
 
 /// libmemcached's hashes by its names, in the order of the vectors.
 const HASHES: [(&str, KeyHash); 10] = [
@@ -442,35 +443,19 @@ fn read(client: &str) -> String {
     fs::read_to_string(folder().join(format!("{client}.txt"))).expect("a file of vectors")
 }
 
-fn python() -> Command {
-    Command::new(env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
-}
-
-/// Whether the module is there, and routes as it does where the vectors were made; says loudly where
-/// it does not. libmemcached's hashes are others where `char` has no sign.
+/// Whether the module is there, and routes as it does where the vectors were made. libmemcached's
+/// hashes are others where `char` has no sign.
 fn has(module: &str) -> bool {
-    let found = python().args(["-c", &format!("import {module}")]).output();
-    let signed = cfg!(any(target_arch = "x86", target_arch = "x86_64"));
-    let there =
-        found.is_ok_and(|output| output.status.success()) && (signed || module != "pylibmc");
-    if !there {
-        let banner = "=".repeat(60);
-        // Not `eprintln!`, which is swallowed where a test passes.
-        let _ = writeln!(
-            io::stderr(),
-            "{banner}\nSKIPPED: no {module} for Python, or not on this machine\n{banner}"
-        );
+    if module == "pylibmc" && !cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+        skipped("pylibmc hashes otherwise on this machine");
+        return false;
     }
-    there
+    Python::Current.has(module)
 }
 
 fn run(script: &str, arguments: &[&str]) {
-    let output = python()
-        .arg(folder().join(script))
-        .args(arguments)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("python starts");
+    let path = folder().join(script);
+    let output = Python::Current.script(&path).args(arguments).output().expect("python starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script} {arguments:?}: {errors}");
 }

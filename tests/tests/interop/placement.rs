@@ -8,7 +8,7 @@ use crate::pair::Servers;
 use crate::profile::{Profile, Settings};
 
 /// As many lists of servers are tried, each with a part of the keys.
-const RINGS: usize = 8;
+const RINGS: usize = 5;
 const MAX_SERVERS: usize = 6;
 
 pub(crate) fn each_key_is_on_the_server_that_both_name(profile: &Profile) {

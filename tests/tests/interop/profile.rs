@@ -200,11 +200,15 @@ pub(crate) fn python_memcached_1_58() -> Profile {
     }
 }
 
+fn pylibmc_behaviors(settings: &Settings) -> Json {
+    json!({ "retry_timeout": settings.dead_retry.as_secs() })
+}
+
 /// As it is by default: modula, to which weights mean nothing, of one_at_a_time.
 pub(crate) fn pylibmc() -> Profile {
     Profile {
         module: "pylibmc",
-        driver: |_| json!({}),
+        driver: |settings| json!({ "client": { "behaviors": pylibmc_behaviors(settings) } }),
         rust: |builder| builder.profile(Equal::Pylibmc),
         weights: &[0, 1, 1, 2, 5],
         weight_0_is_none: false,
@@ -217,19 +221,31 @@ pub(crate) fn pylibmc() -> Profile {
 
 /// With the hash that it shares with python-memcached.
 pub(crate) fn pylibmc_with_crc() -> Profile {
-    let driver = |_: &_| json!({ "client": { "behaviors": { "hash": "crc" } } });
+    let driver = |settings: &_| {
+        let mut behaviors = pylibmc_behaviors(settings);
+        behaviors["hash"] = "crc".into();
+        json!({ "client": { "behaviors": behaviors } })
+    };
     let rust = |builder: Builder| builder.profile(Equal::Pylibmc).key_hash(KeyHash::Crc32);
     Profile { driver, rust, ..pylibmc() }
 }
 
 pub(crate) fn pylibmc_with_ketama() -> Profile {
-    let driver = |_: &_| json!({ "client": { "behaviors": { "ketama": true } } });
+    let driver = |settings: &_| {
+        let mut behaviors = pylibmc_behaviors(settings);
+        behaviors["ketama"] = true.into();
+        json!({ "client": { "behaviors": behaviors } })
+    };
     let rust = |builder: Builder| builder.profile(Equal::PylibmcKetama);
     Profile { driver, rust, ..pylibmc() }
 }
 
 pub(crate) fn pylibmc_with_ketama_weighted() -> Profile {
-    let driver = |_: &_| json!({ "client": { "behaviors": { "ketama_weighted": true } } });
+    let driver = |settings: &_| {
+        let mut behaviors = pylibmc_behaviors(settings);
+        behaviors["ketama_weighted"] = true.into();
+        json!({ "client": { "behaviors": behaviors } })
+    };
     let rust = |builder: Builder| builder.profile(Equal::PylibmcKetamaWeighted);
     Profile { driver, rust, ..pylibmc() }
 }
