@@ -14,6 +14,7 @@ mod generator;
 mod options;
 mod pair;
 mod pairs;
+mod parity;
 mod placement;
 mod prefixes;
 mod profile;

@@ -11,8 +11,10 @@ an object: {"b": HEX} bytes, {"i": DIGITS} an integer of any size, {"t": [ITEM..
 """
 
 import json
+import pickle
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 # How many seconds a line may take. A client that hangs is to be a failure and no wait.
 PATIENCE = 60
@@ -30,7 +32,7 @@ class PythonMemcached:
         if old_hash:
             memcache.useOldServerHashFunction()
         servers = [tuple(server) for server in servers]
-        self.client = memcache.Client(servers, cache_cas=True, **client)
+        self.client = memcache.Client(servers, **{"cache_cas": True, **client})
         self.packing = {"min_compress_len": min_compress_len}
 
     def server(self, key):
@@ -88,6 +90,18 @@ class PythonMemcached:
     def quiet(self, name, *arguments):
         """Calls a method of the client, which is to ask for no reply."""
         getattr(self.client, name)(*arguments, noreply=True)
+
+    def raw(self, name, arguments, options={}):
+        """Calls a method of the client with just these arguments."""
+        return getattr(self.client, name)(*arguments, **options)
+
+    def elsewhere(self, name, arguments):
+        """The same, in another thread."""
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(self.raw, name, arguments).result()
+
+    def pickled(self):
+        return pickle.dumps(self.client)
 
 
 class Pylibmc:
