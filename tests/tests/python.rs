@@ -1,12 +1,14 @@
 //! Programs that nobody here wrote, pointed at the server in memory, behave as against memcached; and
 //! what one client stores the other reads. Where Python or the libraries are missing the tests say so
-//! and pass.
+//! and pass. Also, that the tests which PARITY.md names are there.
 //!
 //! The scripts print one line for each call. Masked are, by the scripts themselves: cas uniques, the
 //! version, the values of statistics and those of their names that only one server has.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
@@ -174,4 +176,72 @@ fn what_python_memcached_stores_is_read_and_the_other_way() {
         let many = numbers.iter().filter(|pair| pair.contains("rs:many:")).count();
         assert_eq!(many, 1_000);
     }
+}
+
+/// The tests that PARITY.md names: in the last cell of each row, files and functions in them.
+fn named_in_parity(text: &str) -> Vec<(String, String)> {
+    let mut named = Vec::new();
+    let mut rows = 0;
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<_> = line.split(" | ").collect();
+        let last = cells.last().and_then(|cell| cell.strip_suffix(" |")).unwrap_or_default();
+        if line.starts_with("|---") || last == "test" {
+            continue;
+        }
+        assert_eq!(cells.len(), 4, "{line}");
+        let words = last.split('`').skip(1).step_by(2);
+        let (mut file, before) = (None, named.len());
+        for word in words {
+            if word.ends_with(".rs") {
+                let path = word.replace("proto/", "memcache-proto/");
+                file = Some(match &*path {
+                    "parity.rs" => "tests/tests/interop/parity.rs".to_owned(),
+                    _ => path,
+                });
+            } else {
+                let file = file.clone().unwrap_or_else(|| panic!("no file before {word}: {line}"));
+                named.push((file, word.to_owned()));
+            }
+        }
+        assert!(named.len() > before, "no test: {line}");
+        rows += 1;
+    }
+    assert!(rows > 50, "{rows} rows");
+    named
+}
+
+/// Whether the file has the function, as a test or as the body of one that something else names.
+fn is_a_test(root: &Path, file: &str, function: &str) -> bool {
+    let Ok(source) = fs::read_to_string(root.join(file)) else { return false };
+    let head = format!("fn {function}");
+    source.match_indices(&head).any(|(at, _)| {
+        let (before, after) = (&source[..at], &source[at + head.len()..]);
+        let is_function = after.starts_with(['(', '<']);
+        let is_marked = before.trim_end_matches("pub(crate) ").trim_end().ends_with("#[test]");
+        let module = Path::new(file).parent().expect("a folder").join("main.rs");
+        // Bodies are listed where the tests are made of them.
+        let made = [&*module.to_string_lossy(), file].iter().any(|list| {
+            let list = fs::read_to_string(root.join(list)).unwrap_or_default();
+            let calls = |end: &str| list.contains(&format!("{function}{end}"));
+            calls(",") || calls(")") || calls("::<")
+        });
+        is_function && (is_marked || made)
+    })
+}
+
+#[test]
+fn the_tests_that_parity_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let text = fs::read_to_string(root.join("PARITY.md")).expect("PARITY.md");
+    let missing: Vec<_> = named_in_parity(&text)
+        .into_iter()
+        .filter(|(file, function)| !is_a_test(root, file, function))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    // It can tell.
+    let file = "tests/tests/interop/parity.rs";
+    assert!(is_a_test(root, file, "a_failure_is_no_miss"));
+    assert!(!is_a_test(root, file, "a_failure_is_no_mis"));
+    assert!(!is_a_test(root, file, "silent_server"));
+    assert!(!is_a_test(root, "tests/tests/nowhere.rs", "a_failure_is_no_miss"));
 }
