@@ -79,13 +79,14 @@ install_clients() {
     done
 }
 clients=(python-memcached==1.62 pymemcache==4.0.0 pylibmc==1.6.3)
-if ! has_clients python3 "${clients[@]}"; then
-    has_clients target/python/bin/python3 "${clients[@]}" || install_clients target/python "${clients[@]}"
-    PATH="$PWD/target/python/bin:$PATH"
-    export PATH
+# The tests use the Python that PYTHON names, else python3.
+if ! has_clients "${PYTHON:-python3}" "${clients[@]}"; then
+    installed="$PWD/target/python/bin/python3"
+    has_clients "$installed" "${clients[@]}" || install_clients target/python "${clients[@]}"
+    [ ! -x "$installed" ] || export PYTHON="$installed"
 fi
 # Clients that are there must not be passed over.
-if has_clients python3 "${clients[@]}"; then
+if has_clients "${PYTHON:-python3}" "${clients[@]}"; then
     export MEMCACHE_TESTS_PYTHON=required
 else
     say "not all Python clients: nothing is compared with those that are missing"

@@ -39,6 +39,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -76,6 +77,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
         }
         placement {
             each_key_is_on_the_server_that_both_name,
@@ -92,6 +94,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -128,6 +131,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -160,6 +164,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -184,6 +189,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
         }
         placement {
             each_key_is_on_the_server_that_both_name,
@@ -200,6 +206,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
         }
         placement {
             each_key_is_on_the_server_that_both_name,
@@ -216,6 +223,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -242,6 +250,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             a_bool_is_the_number_that_it_is_equal_to,
         }
         placement {
@@ -267,6 +276,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             a_bool_is_the_number_that_it_is_equal_to,
         }
         placement {
@@ -290,6 +300,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
             pickles_stay_opaque,
             a_bool_is_the_number_that_it_is_equal_to,
         }
@@ -316,6 +327,7 @@ each_profile! {
         values {
             python_writes_and_rust_reads,
             rust_writes_and_python_reads,
+            both_store_the_same_flags_and_bytes,
         }
         placement {
             each_key_is_on_the_server_that_both_name,

@@ -309,8 +309,9 @@ pub(crate) fn pymemcache_with_pickles_and_bytes_keys() -> Profile {
     }
 }
 
-/// A `HashClient` that drops a server at the first refused connection. By default it raises errors
-/// instead, three in a row at a second's distance, before its keys go elsewhere.
+/// A `HashClient` that drops a server at the first refused connection. By default it tries it again for
+/// some two seconds, raises errors or answers that there is nothing, and only then goes elsewhere:
+/// nobody can agree with that but another of its kind.
 pub(crate) fn pymemcache_that_drops_dead_servers() -> Profile {
     let driver = |settings: &Settings| {
         let mut client = pymemcache_client();

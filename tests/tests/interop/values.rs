@@ -3,13 +3,14 @@
 use memcache_sync::{Error, Expiry, Value, ValueError};
 use serde_json::{Value as Json, json};
 
-use crate::generator::Generator;
+use crate::generator::{Generator, Item};
 use crate::pair::{Pair, Servers};
 use crate::profile::{Bools, Profile, Settings};
 
 const SERVERS: usize = 5;
 /// Values of more bytes than this are compressed.
 const THRESHOLD: usize = 100;
+const COMPRESSED: u32 = 8;
 
 pub(crate) fn python_writes_and_rust_reads(profile: &Profile) {
     let mut generator = Generator::new();
@@ -31,6 +32,26 @@ pub(crate) fn rust_writes_and_python_reads(profile: &Profile) {
     pair.rust_writes(&items);
     pair.python_reads(&items);
     pair.check_places(&items);
+}
+
+pub(crate) fn both_store_the_same_flags_and_bytes(profile: &Profile) {
+    let mut generator = Generator::new();
+    let Some(servers) = Servers::start(profile, SERVERS) else { return };
+    let settings = Settings { min_compress_len: THRESHOLD, ..Settings::default() };
+    let mut pair = Pair::random(&servers, profile, &mut generator, &settings);
+    let items = generator.items(profile, Generator::count() / 4, THRESHOLD);
+    let keys: Vec<_> = items.iter().map(Item::whole).collect();
+    pair.python_writes(&items);
+    let theirs = servers.places(&keys);
+    pair.rust_writes(&items);
+    let ours = servers.places(&keys);
+    for ((item, theirs), ours) in items.iter().zip(theirs).zip(ours) {
+        assert_eq!(theirs.0, ours.0, "{item:.300?}");
+        assert_eq!(theirs.1.flags, ours.1.flags, "{item:.300?}");
+        // Two compressors need not write the same.
+        let is_compressed = ours.1.flags & COMPRESSED != 0;
+        assert!(is_compressed || theirs.1.bytes == ours.1.bytes, "{item:.300?}");
+    }
 }
 
 pub(crate) fn pickles_stay_opaque(profile: &Profile) {
