@@ -1,53 +1,11 @@
 //! Requests to the in-memory server and its replies, byte for byte, with a clock that is told.
 #![cfg(feature = "server")]
 
-use core::time::Duration;
+mod server_harness;
 
-use memcache_proto::server::{Connection, Settings, Store};
-use memcache_proto::{Limits, Time};
-
-const UNIX_START: u64 = 1_700_000_000;
-
-/// A store, a connection to it, and the seconds that have passed.
-struct Server {
-    store: Store,
-    connection: Connection,
-    seconds: u64,
-}
-
-impl Server {
-    fn new(settings: Settings) -> Self {
-        let connection = Connection::new(Limits::default());
-        Server { store: Store::new(settings), connection, seconds: 0 }
-    }
-
-    /// Sends the request in pieces of at most `piece` bytes, and takes the replies as they come.
-    fn ask(&mut self, request: &[u8], piece: usize) -> String {
-        let mut reply = Vec::new();
-        let mut rest = request;
-        while !rest.is_empty() {
-            let room = self.connection.receive_buffer();
-            let len = room.len().min(piece).min(rest.len());
-            room[..len].copy_from_slice(&rest[..len]);
-            rest = &rest[len..];
-            self.connection.received(len);
-            loop {
-                let now = Time::ZERO + Duration::from_secs(self.seconds);
-                self.connection.handle(&mut self.store, now, UNIX_START + self.seconds);
-                let len = self.connection.transmit().len().min(piece);
-                if len == 0 {
-                    break;
-                }
-                reply.extend_from_slice(&self.connection.transmit()[..len]);
-                self.connection.transmitted(len);
-            }
-        }
-        String::from_utf8_lossy(&reply).into_owned()
-    }
-}
-
-/// Each script on a new server: how many seconds pass first, a request, its reply.
-type Script = &'static [(u64, &'static str, &'static str)];
+use memcache_proto::Time;
+use memcache_proto::server::Settings;
+use server_harness::{Script, Server, UNIX_START, check};
 
 const SCRIPTS: &[Script] = &[
     // Storage, and the pieces of its conditions.
@@ -174,16 +132,7 @@ const SCRIPTS: &[Script] = &[
 
 #[test]
 fn scripts_get_their_replies_however_they_arrive() {
-    for script in SCRIPTS {
-        for piece in [usize::MAX, 1, 7] {
-            let mut server = Server::new(Settings::default());
-            for &(seconds, request, reply) in *script {
-                server.seconds += seconds;
-                assert_eq!(server.ask(request.as_bytes(), piece), reply, "{request:?} by {piece}");
-            }
-            assert!(!server.connection.wants_close());
-        }
-    }
+    check(SCRIPTS);
 }
 
 #[test]
@@ -215,6 +164,18 @@ fn an_item_too_large_is_swallowed_and_a_set_loses_the_old_one() {
         let request = format!("{verb} k 0 0 {len}\r\n{}\r\n", "x".repeat(len));
         assert_eq!(server.ask(request.as_bytes(), 1_000), reply, "{verb} {len}");
         assert!(server.ask(b"get k\r\n", 100_000).starts_with(after), "{verb} {len}");
+    }
+    // A meta set loses it in any mode, and tells it though it was to be quiet.
+    for (flags, len, reply, after) in [
+        ("q", largest, "", "HD"),
+        ("MA", 1, "NS\r\n", "HD"),
+        ("ME q", largest + 1, "SERVER_ERROR object too large for cache\r\n", "EN"),
+        ("F5", largest - 4, "HD\r\n", "HD"),
+        ("F5", largest - 3, "SERVER_ERROR object too large for cache\r\n", "EN"),
+    ] {
+        let request = format!("ms k {len} {flags}\r\n{}\r\n", "x".repeat(len));
+        assert_eq!(server.ask(request.as_bytes(), 1_000), reply, "{flags} {len}");
+        assert!(server.ask(b"mg k\r\n", 100).starts_with(after), "{flags} {len}");
     }
 }
 

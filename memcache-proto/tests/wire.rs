@@ -3,92 +3,39 @@
 //! Each row is run both ways where its bytes are the ones the encoder writes, and in every way of
 //! delivery: whole, byte by byte, and split at every point, with bytes of the next response behind.
 
+mod wire_harness;
+
 use memcache_proto::codec::{Decoder, Item, LargeValue, Response};
 use memcache_proto::value::Flags;
 use memcache_proto::{Key, Limits, MAX_KEY_LEN, ProtocolError};
-
-/// What stands behind the response of a row: a whole response, and the beginning of a third.
-const BEHIND: &[u8] = b"STORED\r\nVALUE next 0 5\r\nab";
+use wire_harness::{
+    Row, bytes_of, check_incomplete, check_malformed, check_pieces, check_read, check_stream,
+    check_written, deliver, deliver_each, small_limits,
+};
 
 #[test]
 fn every_response_reads_as_itself_however_it_arrives() {
-    for limits in [Limits::default(), small_limits()] {
-        for Row { wire, response, .. } in &rows() {
-            let name = shown(wire);
-            assert_eq!(Response::parse(wire, &limits), Ok(Some((*response, wire.len()))), "{name}");
-            let behind = [wire, BEHIND].concat();
-            let parsed = Response::parse(&behind, &limits);
-            assert_eq!(parsed, Ok(Some((*response, wire.len()))), "{name}");
-
-            let expected = [*response, Response::Stored];
-            check_stream(&limits, &[&behind], &expected, &name);
-            check_stream(&limits, &bytes_of(&behind), &expected, &name);
-            for at in 0..=behind.len() {
-                let (head, tail) = behind.split_at(at);
-                check_stream(&limits, &[head, tail], &expected, &name);
-            }
-        }
-    }
+    check_read(&rows());
 }
 
 #[test]
 fn a_response_that_is_not_all_there_is_no_error() {
-    for Row { wire, .. } in &rows() {
-        for len in 0..wire.len() {
-            let parsed = Response::parse(&wire[..len], &Limits::default());
-            assert_eq!(parsed, Ok(None), "{len} bytes of {}", shown(wire));
-        }
-    }
+    check_incomplete(&rows());
 }
 
 #[test]
 fn every_response_is_written_as_servers_write_it() {
-    for Row { wire, response, canonical } in &rows() {
-        let mut out = b"before".to_vec();
-        response.encode(&mut out);
-        assert!(out.starts_with(b"before"), "{}", shown(wire));
-        let written = &out[b"before".len()..];
-        assert_eq!(written == wire, *canonical, "{} and {}", shown(wire), shown(written));
-        let parsed = Response::parse(written, &Limits::default());
-        assert_eq!(parsed, Ok(Some((*response, written.len()))), "{}", shown(wire));
-    }
+    check_written(&rows());
 }
 
 #[test]
 fn many_responses_read_as_themselves_in_pieces_of_any_length() {
-    let rows = rows();
-    let stream: Vec<u8> = rows.iter().flat_map(|row| row.wire.iter().copied()).collect();
-    let expected: Vec<_> = rows.iter().map(|row| row.response).collect();
-    for limits in [Limits::default(), small_limits()] {
-        for len in (1..100).chain([1_447, 1_448, 4_096, 16_384, 65_536, stream.len()]) {
-            let pieces: Vec<_> = stream.chunks(len).collect();
-            let mut decoder =
-                check_stream(&limits, &pieces, &expected, &format!("pieces of {len}"));
-            assert!(decoder.is_empty(), "pieces of {len}");
-            assert!(decoder.next().expect("nothing is wrong").is_none());
-        }
-    }
+    check_pieces(&rows());
 }
 
 #[test]
 fn what_is_malformed_is_the_same_error_however_it_arrives() {
-    for (limits, wire, error) in &malformed() {
-        let name = shown(wire);
-        assert_eq!(Response::parse(wire, limits).map(|_| ()), Err(*error), "{name}");
-        let prefixes = (0..=wire.len()).map(|len| Response::parse(&wire[..len], limits));
-        let first = prefixes.filter_map(Result::err).next();
-        assert_eq!(first, Some(*error), "{name}, at its first prefix that is wrong");
-
-        for behind in [&b""[..], BEHIND] {
-            let stream = [wire, behind].concat();
-            check_failure(limits, &[&stream], *error, &name);
-            check_failure(limits, &bytes_of(&stream), *error, &name);
-            for at in 0..stream.len() {
-                let (head, tail) = stream.split_at(at);
-                check_failure(limits, &[head, tail], *error, &name);
-            }
-        }
-    }
+    check_malformed(&malformed());
 }
 
 #[test]
@@ -166,6 +113,7 @@ fn a_large_value_that_was_not_taken_does_not_show_in_the_next() {
                         }
                         seen += 1;
                     }
+                    Item::LargeVa { .. } => panic!("{item:?}"),
                 })
                 .expect("nothing is wrong");
             }
@@ -196,13 +144,6 @@ fn more_filled_than_lent_counts_as_all_that_was_lent() {
         deliver(&mut decoder, &[&[b'v'; 1980][..], b"\r\n"].concat());
         assert!(matches!(decoder.next(), Ok(Some(Item::LargeValue { .. }))));
     }
-}
-
-/// One row of the table: bytes, what they mean, and whether the encoder writes these very bytes.
-struct Row {
-    wire: Vec<u8>,
-    response: Response<'static>,
-    canonical: bool,
 }
 
 fn rows() -> Vec<Row> {
@@ -510,81 +451,11 @@ fn malformed() -> Vec<(Limits, Vec<u8>, ProtocolError)> {
     ]
 }
 
-/// Limits so small that buffers fill and values need their own.
-fn small_limits() -> Limits {
-    Limits { inline_value_len: 16, max_value_len: 16_385, max_line_len: 300, ..Limits::default() }
-}
-
-/// Delivers the pieces and takes all items after each; they must be the expected ones.
-fn check_stream(
-    limits: &Limits,
-    pieces: &[&[u8]],
-    expected: &[Response<'_>],
-    name: &str,
-) -> Decoder {
-    let mut decoder = Decoder::new(*limits);
-    let mut expected = expected.iter();
-    for piece in pieces {
-        deliver_each(&mut decoder, piece, |item| {
-            let next = expected.next().copied();
-            match item {
-                Item::Response(response) => assert_eq!(Some(response), next, "{name}"),
-                Item::LargeValue { key, flags, cas, value } => {
-                    let response = Response::Value { key, flags, cas, value: value.as_slice() };
-                    assert_eq!(Some(response), next, "{name}");
-                }
-            }
-        })
-        .unwrap_or_else(|error| panic!("{error} in {name}"));
-    }
-    assert_eq!(expected.next(), None, "{name}");
-    decoder
-}
-
-/// Delivers the pieces; there must be no item but this error, and it must stay.
-fn check_failure(limits: &Limits, pieces: &[&[u8]], error: ProtocolError, name: &str) {
-    let mut decoder = Decoder::new(*limits);
-    let unexpected = |item: Item<'_>| panic!("{item:?} in {name}");
-    let found = pieces.iter().find_map(|piece| deliver_each(&mut decoder, piece, unexpected).err());
-    assert_eq!(found, Some(error), "{name}");
-    deliver(&mut decoder, b"END\r\n");
-    assert_eq!(decoder.next().map(|_| ()), Err(error), "{name}, once more");
-}
-
-/// Delivers bytes as reads would, as many at a time as there is space.
-fn deliver_each(
-    decoder: &mut Decoder,
-    mut bytes: &[u8],
-    mut item: impl FnMut(Item<'_>),
-) -> Result<(), ProtocolError> {
-    while !bytes.is_empty() {
-        let space = decoder.space();
-        let len = space.len().min(bytes.len());
-        space[..len].copy_from_slice(&bytes[..len]);
-        decoder.filled(len);
-        bytes = &bytes[len..];
-        while let Some(found) = decoder.next()? {
-            item(found);
-        }
-    }
-    Ok(())
-}
-
-/// Delivers bytes that there is space for, and takes nothing.
-fn deliver(decoder: &mut Decoder, bytes: &[u8]) {
-    decoder.space()[..bytes.len()].copy_from_slice(bytes);
-    decoder.filled(bytes.len());
-}
-
 fn check_taken(large: LargeValue<'_>, value: &[u8]) {
     let taken = large.take();
     assert!(taken == value, "{} bytes", value.len());
     let spare = taken.capacity() - taken.len();
     assert!(spare <= taken.len() / 8 + 128, "{spare} bytes to spare behind {}", taken.len());
-}
-
-fn bytes_of(bytes: &[u8]) -> Vec<&[u8]> {
-    bytes.chunks(1).collect()
 }
 
 fn key<K: AsRef<[u8]> + ?Sized>(bytes: &'static K) -> Key<'static> {
@@ -608,9 +479,4 @@ fn metadump(
 ) -> Response<'static> {
     let flags = flags.map(Flags::new);
     Response::Metadump { key, exp, la: 1_735_689_600, cas, fetch, cls: 1, size: 63, flags }
-}
-
-/// The beginning of a row, for messages.
-fn shown(wire: &[u8]) -> String {
-    wire[..wire.len().min(80)].escape_ascii().to_string()
 }

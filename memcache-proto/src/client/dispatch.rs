@@ -7,11 +7,12 @@ use super::operations::Shape;
 use super::stream::{Stream, Unanswered, Waiter};
 use super::{
     Action, Client, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected, Rejection,
-    RoutedKey, State,
+    RoutedKey, RoutedMeta, State,
 };
-use crate::codec::{Command, Keys};
+use crate::codec::{Command, Keys, MetaKey};
 use crate::connection::{CloseReason, Delivery, MAX_VALUE_LEN, SubmitError};
 use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
+use crate::value::Flags;
 use crate::{Key, Limits, MAX_KEY_LEN, Time};
 
 /// How often in a row a connection may end without a reply before its server is dead.
@@ -54,13 +55,25 @@ impl Client {
                 }
                 id
             }
+            Scope::Meta(meta) => {
+                let id = self.operations.begin(Shape::One, 1, now, timeout);
+                if let Err(reason) = self.submit_meta(meta, id, 0, now) {
+                    self.operations.free(id);
+                    return Err(Rejected { operation, reason });
+                }
+                id
+            }
             Scope::Many(count) => {
                 let id = self.operations.begin(Shape::Many, count, now, timeout);
                 for number in 0..count {
                     let Some(one) = operation.one(number) else { continue };
-                    let Scope::Key(key) = one.scope() else { continue };
                     let number = u32::try_from(number).unwrap_or(u32::MAX);
-                    if let Err(reason) = self.submit_one(&one, key, id, number, now) {
+                    let submitted = match one.scope() {
+                        Scope::Key(key) => self.submit_one(&one, key, id, number, now),
+                        Scope::Meta(meta) => self.submit_meta(meta, id, number, now),
+                        Scope::Many(_) | Scope::Servers(_) => continue,
+                    };
+                    if let Err(reason) = submitted {
                         let kind = FailureKind::Rejected(reason);
                         let delivery = Delivery::NotSent;
                         let failure = Failure { server: None, delivery, kind };
@@ -89,7 +102,8 @@ impl Client {
         let RoutedKey { key, hash } = key.into();
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).ok()?;
-        let mut candidates = self.cluster.selector().candidates(self.cluster.route(key, hash));
+        let mut candidates =
+            self.cluster.selector().candidates(self.cluster.route(key.as_bytes(), hash));
         candidates.find(|&server| self.cluster.health().is_available(server, now))
     }
 
@@ -112,20 +126,54 @@ impl Client {
         now: Time,
     ) -> Result<(), Rejection> {
         let RoutedKey { key, hash } = key;
-        if let Operation::Store { item: NewItem { value, .. }, .. } = operation {
-            let max = match self.cluster.settings().limits.server_max_value_length {
-                0 => MAX_VALUE_LEN,
-                max => max.min(MAX_VALUE_LEN),
-            };
-            if value.len() > max {
-                return Err(Rejection::ValueTooLong { len: value.len(), max });
-            }
+        if let Operation::Store { item: NewItem { value, flags, .. }, .. } = operation {
+            self.check_value(value.len(), *flags)?;
         }
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
         let command = operation.command(&key);
         let waiter = Waiter::new(id, number, hash);
-        match self.send(&command, key, waiter, now) {
+        let sent = self.send(&command, key.as_bytes(), waiter, now);
+        self.submitted(sent, id, number)
+    }
+
+    fn submit_meta(
+        &mut self,
+        meta: &RoutedMeta<'_>,
+        id: OperationId,
+        number: u32,
+        now: Time,
+    ) -> Result<(), Rejection> {
+        let RoutedMeta { request, hash } = *meta;
+        self.check_value(request.value_len(), request.new_flags())?;
+        let (mut bytes, mut space) = ([0; MAX_KEY_LEN], [0; MAX_KEY_LEN]);
+        let bytes = request.key().decode(&mut bytes).unwrap_or_default();
+        let bytes = self.cluster.wire_bytes(bytes, &mut space).map_err(Rejection::Key)?;
+        let key = MetaKey::new(bytes).map_err(Rejection::Key)?;
+        let command = Command::from(request.with_key(key).with_opaque(None));
+        let sent = self.send(&command, bytes, Waiter::new(id, number, hash), now);
+        self.submitted(sent, id, number)
+    }
+
+    fn check_value(&self, len: usize, flags: Flags) -> Result<(), Rejection> {
+        if flags.bits() > u64::from(u32::MAX) {
+            return Err(Rejection::FlagsTooLarge { flags });
+        }
+        let max = match self.cluster.settings().limits.server_max_value_length {
+            0 => MAX_VALUE_LEN,
+            max => max.min(MAX_VALUE_LEN),
+        };
+        if len > max { Err(Rejection::ValueTooLong { len, max }) } else { Ok(()) }
+    }
+
+    /// What came of sending a new request: where it is not the caller's fault, the operation has it.
+    fn submitted(
+        &mut self,
+        sent: Result<(), FailureKind>,
+        id: OperationId,
+        number: u32,
+    ) -> Result<(), Rejection> {
+        match sent {
             Ok(()) => Ok(()),
             Err(FailureKind::Rejected(reason)) => Err(reason),
             Err(kind) => {
@@ -161,7 +209,7 @@ impl Client {
     fn send(
         &mut self,
         command: &Command<'_>,
-        key: Key<'_>,
+        key: &[u8],
         mut waiter: Waiter,
         now: Time,
     ) -> Result<(), FailureKind> {
@@ -411,10 +459,22 @@ impl Client {
             }
             return false;
         };
+        let command = match command.as_meta() {
+            // Its opaque is of another connection.
+            Some(meta) => meta.with_opaque(None).into(),
+            None => command,
+        };
         let is_read = matches!(
             command,
-            Command::Get { .. } | Command::Gat { .. } | Command::Version | Command::Stats(_)
+            Command::Get { .. }
+                | Command::Gat { .. }
+                | Command::Version
+                | Command::Stats(_)
+                | Command::MetaGet(_)
+                | Command::MetaDebug(_)
         );
+        let mut space = [0; MAX_KEY_LEN];
+        let meta_key = command.as_meta().and_then(|meta| meta.key().decode(&mut space));
         // A server that has too many connections refuses one before it reads anything.
         let delivery = match cause {
             Cause::Stream(CloseReason::Refused) => Delivery::NotSent,
@@ -429,21 +489,28 @@ impl Client {
             }
             let again = match (cause, delivery) {
                 (Cause::Asked, _) => false,
+                _ if request.doubt.is_some() => false,
                 (_, Delivery::NotSent) => true,
                 (_, _) => stale && !waiter.resent && (is_read || resend_stores),
             };
-            let failure = |kind| Failure { server: Some(server), delivery, kind };
+            let failure = |kind| {
+                let kind = request.doubt.clone().map_or(kind, FailureKind::Unknown);
+                Failure { server: Some(server), delivery, kind }
+            };
             let mut next = *waiter;
             next.resent |= delivery == Delivery::Unanswered;
             next.attempt += u8::from(dead);
-            let sent = match key {
+            let sent = match key.map(Key::as_bytes).or(meta_key) {
                 _ if !again => Err(failure(cause.failure())),
                 None if dead => Err(failure(cause.failure())),
                 None => self.send_to(server, &command, next, now).map_err(failure),
-                Some(key) => {
-                    let keys = [key];
-                    let one = with_keys(&command, &keys);
-                    match self.send(&one, key, next, now) {
+                Some(bytes) => {
+                    let keys = key.map(|key| [key]);
+                    let one = match &keys {
+                        Some(keys) => with_keys(&command, keys),
+                        None => command,
+                    };
+                    match self.send(&one, bytes, next, now) {
                         // What happened says more than that nobody is left to ask.
                         Err(FailureKind::AllDead) => Err(failure(cause.failure())),
                         sent => sent.map_err(failure),

@@ -89,6 +89,7 @@ mod action;
 pub mod calls;
 mod cluster;
 mod dispatch;
+mod meta;
 mod notice;
 mod operation;
 mod operations;
@@ -108,6 +109,7 @@ use crate::routing::ServerIndex;
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
+pub use meta::{MetaReply, MetaStatus, RoutedMeta};
 pub use notice::{Notice, NoticeEvent};
 pub use operation::{NewItem, Operation, Rejected, Rejection, RoutedKey};
 pub use operations::OperationId;

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use super::meta::RoutedMeta;
 use crate::codec::{Command, Keys, StatsArgument, StoreVerb};
 use crate::value::Flags;
 use crate::{Exptime, Key, KeyError};
@@ -96,6 +97,14 @@ pub enum Operation<'a> {
         /// Whether the server is to say nothing.
         noreply: bool,
     },
+    /// One of the meta commands. [`Outcome::meta`](super::Outcome::meta).
+    Meta(&'a RoutedMeta<'a>),
+    /// Many of them, on all their servers at once: each is answered, quiet ones too.
+    /// [`Outcome::many`](super::Outcome::many).
+    MetaMany {
+        /// The requests.
+        requests: &'a [RoutedMeta<'a>],
+    },
     /// Invalidate everything on every server. [`Outcome::servers`](super::Outcome::servers).
     FlushAll {
         /// When, an exptime; `None` for now.
@@ -124,6 +133,8 @@ pub struct NewItem<'a> {
 pub(super) enum Scope<'a> {
     /// The server of one key, with this command.
     Key(RoutedKey<'a>),
+    /// The server of this request's key.
+    Meta(&'a RoutedMeta<'a>),
     /// The servers of this many keys.
     Many(usize),
     /// All servers, with this command.
@@ -135,7 +146,7 @@ impl<'a> Operation<'a> {
     #[must_use]
     pub fn keys(&self) -> usize {
         match self.scope() {
-            Scope::Key(_) => 1,
+            Scope::Key(_) | Scope::Meta(_) => 1,
             Scope::Many(count) => count,
             Scope::Servers(_) => 0,
         }
@@ -154,6 +165,8 @@ impl<'a> Operation<'a> {
                 Scope::Many(keys.len())
             }
             Operation::StoreMany { items, .. } => Scope::Many(items.len()),
+            Operation::Meta(meta) => Scope::Meta(meta),
+            Operation::MetaMany { requests } => Scope::Many(requests.len()),
             Operation::FlushAll { delay } => {
                 Scope::Servers(Command::FlushAll { delay, noreply: false })
             }
@@ -172,6 +185,7 @@ impl<'a> Operation<'a> {
             Operation::StoreMany { verb, items, noreply } => {
                 Operation::Store { verb, item: *items.get(index)?, noreply }
             }
+            Operation::MetaMany { requests } => Operation::Meta(requests.get(index)?),
             operation => operation,
         })
     }
@@ -201,6 +215,8 @@ impl<'a> Operation<'a> {
                 Command::Get { keys: Keys::one(key), cas }
             }
             Operation::StoreMany { .. }
+            | Operation::Meta(_)
+            | Operation::MetaMany { .. }
             | Operation::FlushAll { .. }
             | Operation::Version
             | Operation::Stats(_) => Command::Version,
@@ -270,6 +286,11 @@ pub enum Rejection {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The flags have more than the 32 bits that servers keep; the rest would be cut off without a word.
+    FlagsTooLarge {
+        /// The flags.
+        flags: Flags,
+    },
     /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes) of requests wait already.
     Full,
 }
@@ -282,6 +303,11 @@ impl fmt::Display for Rejection {
                 f,
                 "the value has {len} bytes, more than server_max_value_length ({max}); \
                  raise it if the servers' item size (-I) allows more",
+            ),
+            Rejection::FlagsTooLarge { flags } => write!(
+                f,
+                "the flags {:#x} have more than the 32 bits that servers keep",
+                flags.bits(),
             ),
             Rejection::Full => write!(f, "too many bytes of requests wait for their replies"),
         }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::meta::MetaReply;
 use super::operation::Rejection;
 use crate::codec::Response;
 use crate::connection::Delivery;
@@ -56,6 +57,8 @@ pub enum Reply {
     Ok,
     /// Written, with noreply: what came of it nobody knows.
     Sent,
+    /// What answers a meta request.
+    Meta(MetaReply),
     /// The counter's new value.
     Number(u64),
     /// The server's version.
@@ -152,6 +155,20 @@ impl Outcome {
         }
     }
 
+    /// What a meta request was answered.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
+    pub fn meta(self) -> Result<MetaReply, Failure> {
+        match self.one()? {
+            Reply::Meta(reply) => Ok(reply),
+            // What some answer in place of HD.
+            Reply::Ok => Ok(MetaReply::default()),
+            _ => Err(Failure::OTHER_OPERATION),
+        }
+    }
+
     /// That an operation with noreply has been written.
     ///
     /// # Errors
@@ -207,6 +224,12 @@ impl Reply {
             Response::NotFound => Reply::NotFound,
             Response::Number(number) => Reply::Number(*number),
             Response::Version(text) => Reply::Version(String::from_utf8_lossy(text).into_owned()),
+            Response::Hd(_)
+            | Response::En(_)
+            | Response::Nf(_)
+            | Response::Ns(_)
+            | Response::Ex(_)
+            | Response::Me { .. } => MetaReply::of(response).map_or(Reply::Ok, Reply::Meta),
             _ => match response.as_error_line() {
                 Some(line) => {
                     let kind = FailureKind::Server(line);
@@ -254,8 +277,9 @@ impl core::error::Error for Failure {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// Every server that could have been asked is dead. A key has ten candidates, some of them the same
-    /// server, so a few keys may find all of theirs dead while other servers live.
+    /// Every server that could have been asked is dead. Under python-memcached's distribution a key has
+    /// ten candidates, some of them the same server, so a few keys may find all of theirs dead while
+    /// other servers live.
     AllDead,
     /// The server is dead.
     Dead,
@@ -277,6 +301,9 @@ pub enum FailureKind {
     Refused,
     /// The server answered with an error.
     Server(ErrorLine),
+    /// The server answered a run of quiet requests with an error that does not say which of them it is
+    /// for: what came of this one is not known.
+    Unknown(ErrorLine),
     /// It was not taken in.
     Rejected(Rejection),
     /// The outcome is of another kind of operation than the one it was taken as.
@@ -300,6 +327,7 @@ impl FailureKind {
             | FailureKind::Refused => true,
             FailureKind::Protocol(_)
             | FailureKind::Server(_)
+            | FailureKind::Unknown(_)
             | FailureKind::Rejected(_)
             | FailureKind::OtherOperation => false,
         }
@@ -327,6 +355,9 @@ impl fmt::Display for FailureKind {
             }
             FailureKind::Refused => write!(f, "the server has too many open connections"),
             FailureKind::Server(line) => write!(f, "the server answered {line}"),
+            FailureKind::Unknown(line) => {
+                write!(f, "the server answered this quiet request or another beside it {line}")
+            }
             FailureKind::Rejected(reason) => fmt::Display::fmt(reason, f),
             FailureKind::OtherOperation => write!(f, "the outcome is of another kind of operation"),
         }

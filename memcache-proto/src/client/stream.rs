@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::meta::{MetaReply, MetaStatus};
 use super::operations::{OperationId, Operations};
-use super::outcome::{FailureKind, Item, Reply};
-use crate::codec::{Chunks, Command, Response};
+use super::outcome::{Failure, FailureKind, Item, Reply};
+use crate::codec::{Chunks, Command, MetaRequest, Response};
 use crate::connection::{Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes};
 use crate::routing::ServerIndex;
-use crate::{Limits, ProtocolError};
+use crate::{ErrorLine, Limits, ProtocolError};
 
 /// One connection, and who waits for which part of what it will answer.
 pub(super) struct Stream {
@@ -21,6 +22,8 @@ pub(super) struct Stream {
     /// The lines of the reply that is being received.
     lines: Vec<(String, String)>,
     lines_len: usize,
+    /// What the server said of quiet requests without saying of which.
+    doubt: Option<ErrorLine>,
     /// Whether the server is to be flushed first, and has not answered that it is.
     pub(super) unflushed: bool,
 }
@@ -33,6 +36,8 @@ struct Part {
     waiters: usize,
     /// Whether its reply is of lines that are kept.
     stats: bool,
+    /// What it says if there is no reply to it but to one behind it, for a quiet meta request.
+    silence: Option<MetaStatus>,
     /// Whether it is the client's own, to flush a server that was dead.
     flush: bool,
     /// The operation that does not complete before the reply has ended: the only one that waits for
@@ -82,6 +87,8 @@ pub(super) struct News {
 /// A request that the connection did not answer.
 pub(super) struct Unanswered {
     pub(super) delivery: Delivery,
+    /// What the server said of it, or of another.
+    pub(super) doubt: Option<ErrorLine>,
     pub(super) text: Vec<u8>,
     pub(super) waiters: Vec<Waiter>,
     /// The operation that this request kept from completing.
@@ -99,6 +106,7 @@ impl Stream {
             first_waiter: 0,
             lines: Vec::new(),
             lines_len: 0,
+            doubt: None,
             unflushed: false,
         }
     }
@@ -108,8 +116,8 @@ impl Stream {
         let flush = Command::FlushAll { delay: None, noreply: false };
         let Ok(request) = self.connection.submit(&flush) else { return false };
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
-        let (waiters, stats, held) = (0, false, None);
-        self.parts.push_back(Part { request, first_waiter, waiters, stats, flush: true, held });
+        let (waiters, stats, silence, flush, held) = (0, false, None, true, None);
+        self.parts.push_back(Part { request, first_waiter, waiters, stats, silence, flush, held });
         self.unflushed = true;
         true
     }
@@ -148,8 +156,8 @@ impl Stream {
         if let Some(operation) = held {
             operations.hold(operation);
         }
-        let (waiters, flush) = (1, false);
-        self.parts.push_back(Part { request, first_waiter, waiters, stats, flush, held });
+        let (waiters, silence, flush) = (1, silence_of(command), false);
+        self.parts.push_back(Part { request, first_waiter, waiters, stats, silence, flush, held });
         self.waiters.push_back(waiter);
         Ok(())
     }
@@ -190,18 +198,65 @@ impl Stream {
     ) -> News {
         let mut news = News::default();
         loop {
-            let Stream { connection, parts, waiters, first_waiter, lines, lines_len, unflushed } =
-                self;
+            let Stream {
+                connection,
+                parts,
+                waiters,
+                first_waiter,
+                lines,
+                lines_len,
+                doubt,
+                unflushed,
+            } = self;
             let buffered = connection.buffered();
             let Some(event) = connection.poll_event() else { return news };
-            // Requests that were cancelled are gone without a word.
+            // Requests that were cancelled are gone without a word, and so are quiet ones.
             while let Some(part) = parts.front().filter(|part| part.request < event.request) {
+                if let Some(status) = part.silence {
+                    let reply = match doubt {
+                        None => Ok(Reply::Meta(MetaReply::silent(status))),
+                        Some(line) => Err(Failure {
+                            server: Some(server),
+                            delivery: Delivery::Unanswered,
+                            kind: FailureKind::Unknown(line.clone()),
+                        }),
+                    };
+                    let waiting = waiters.iter().take(part.waiters);
+                    for waiter in waiting.filter(|waiter| !waiter.done) {
+                        operations.deliver(waiter.operation, waiter.number, reply.clone());
+                    }
+                }
                 *first_waiter += part.waiters as u64;
                 waiters.drain(..part.waiters);
                 parts.pop_front();
             }
-            let Some(part) = parts.front() else { continue };
+            if !matches!(event.reply, Event::Doubt(_) | Event::Failed { .. }) {
+                *doubt = None;
+            }
+            if let Event::Doubt(line) = event.reply {
+                news.replied = true;
+                doubt.get_or_insert(line);
+                continue;
+            }
+            // The connection's own requests are nobody's here.
+            let Some(part) = parts.front().filter(|part| part.request == event.request) else {
+                continue;
+            };
             match event.reply {
+                Event::Doubt(_) | Event::Cancelled => {}
+                Event::MetaValue { flags, value } => {
+                    news.replied = true;
+                    let waiting = waiters.front().filter(|_| part.waiters > 0);
+                    if let Some(waiter) = waiting.filter(|waiter| !waiter.done) {
+                        let mut reply = MetaReply::with_flags(MetaStatus::Done, &flags);
+                        reply.value = Some(match value {
+                            ValueBytes::Shared(value) => chunks.copy(value, buffered),
+                            ValueBytes::Large(value) => Bytes::from(value.take()),
+                        });
+                        let reply = Ok(Reply::Meta(reply));
+                        operations.deliver(waiter.operation, waiter.number, reply);
+                    }
+                }
                 Event::Value { index, flags, cas, value } => {
                     news.replied = true;
                     let Some(waiter) = waiters.get_mut(index).filter(|_| index < part.waiters)
@@ -261,6 +316,9 @@ impl Stream {
                 }
                 Event::Failed { delivery, text } => unanswered.push(Unanswered {
                     delivery,
+                    doubt: doubt
+                        .clone()
+                        .filter(|_| part.silence.is_some() && delivery == Delivery::Unanswered),
                     text: text.to_vec(),
                     waiters: waiters.iter().take(part.waiters).copied().collect(),
                     held: part.held,
@@ -288,6 +346,15 @@ impl Stream {
         }
         given_up
     }
+}
+
+/// What it says of a command that nothing answers it.
+fn silence_of(command: &Command<'_>) -> Option<MetaStatus> {
+    let meta = command.as_meta().filter(MetaRequest::is_quiet)?;
+    Some(match meta {
+        MetaRequest::Get(_) => MetaStatus::Miss,
+        _ => MetaStatus::Done,
+    })
 }
 
 /// A line of statistics as a name and a value.

@@ -28,7 +28,9 @@ const SHARED_LEN: usize = 1 << 10;
 ///     let hint = decoder.buffered();
 ///     match decoder.next()? {
 ///         Some(Item::Response(Response::Value { value, .. })) => kept.push(chunks.copy(value, hint)),
-///         Some(Item::LargeValue { value, .. }) => kept.push(value.take().into()), // no copy
+///         Some(Item::LargeValue { value, .. } | Item::LargeVa { value, .. }) => {
+///             kept.push(value.take().into()); // no copy
+///         }
 ///         Some(Item::Response(_)) => {}
 ///         None => break,
 ///     }

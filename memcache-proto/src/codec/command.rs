@@ -2,6 +2,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::encode::put;
+use super::meta::{
+    MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, encode_debug,
+};
 use crate::value::Flags;
 use crate::{Exptime, Key};
 
@@ -129,6 +132,18 @@ pub enum Command<'a> {
     Stats(StatsArgument<'a>),
     /// `lru_crawler metadump <target>`: a line for each item. Wants a connection of its own.
     Metadump(MetadumpTarget),
+    /// `mg <key> <flags>*`: look a key up.
+    MetaGet(MetaGet<'a>),
+    /// `ms <key> <datalen> <flags>*`: store a value.
+    MetaSet(MetaSet<'a>),
+    /// `md <key> <flags>*`: delete a key, or mark it as stale.
+    MetaDelete(MetaDelete<'a>),
+    /// `ma <key> <flags>*`: count up or down.
+    MetaArithmetic(MetaArithmetic<'a>),
+    /// `me <key>`: what the server knows of an item, for people.
+    MetaDebug(MetaKey<'a>),
+    /// `mn`: answered by `MN`, behind quiet commands for instance.
+    MetaNoop,
 }
 
 /// Which of the six storage commands.
@@ -208,6 +223,33 @@ pub enum MetadumpTarget {
     Class(u32),
 }
 
+impl<'a> Command<'a> {
+    /// The meta request that this is.
+    #[must_use]
+    pub const fn as_meta(&self) -> Option<MetaRequest<'a>> {
+        match *self {
+            Command::MetaGet(get) => Some(MetaRequest::Get(get)),
+            Command::MetaSet(set) => Some(MetaRequest::Set(set)),
+            Command::MetaDelete(delete) => Some(MetaRequest::Delete(delete)),
+            Command::MetaArithmetic(arithmetic) => Some(MetaRequest::Arithmetic(arithmetic)),
+            Command::MetaDebug(key) => Some(MetaRequest::Debug(key)),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> From<MetaRequest<'a>> for Command<'a> {
+    fn from(request: MetaRequest<'a>) -> Self {
+        match request {
+            MetaRequest::Get(get) => Command::MetaGet(get),
+            MetaRequest::Set(set) => Command::MetaSet(set),
+            MetaRequest::Delete(delete) => Command::MetaDelete(delete),
+            MetaRequest::Arithmetic(arithmetic) => Command::MetaArithmetic(arithmetic),
+            MetaRequest::Debug(key) => Command::MetaDebug(key),
+        }
+    }
+}
+
 impl Command<'_> {
     /// Appends the command, as a client writes it, to `out`.
     #[inline(always)]
@@ -231,16 +273,25 @@ impl Command<'_> {
                 out.extend_from_slice(value);
                 out.extend_from_slice(b"\r\n");
             }
+            Command::MetaGet(ref get) => get.encode(out),
+            Command::MetaSet(ref set) => set.encode(out),
             _ => self.encode_other(out),
         }
     }
 
-    /// Appends a command that is neither a get nor a store.
+    /// Appends a command that is neither a get nor a store, of either protocol.
     #[inline(never)]
     fn encode_other(&self, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         match *self {
-            Command::Get { .. } | Command::Store { .. } => {}
+            Command::Get { .. }
+            | Command::Store { .. }
+            | Command::MetaGet(_)
+            | Command::MetaSet(_) => {}
+            Command::MetaDelete(ref delete) => delete.encode(out),
+            Command::MetaArithmetic(ref arithmetic) => arithmetic.encode(out),
+            Command::MetaDebug(key) => encode_debug(key, out),
+            Command::MetaNoop => put(out, &[b"mn\r\n"]),
             Command::Gat { exptime, keys, cas } => {
                 put(out, &[if cas { b"gats " } else { b"gat " }]);
                 put(out, &[digits.format(exptime.to_wire()).as_bytes()]);
@@ -353,7 +404,7 @@ fn put_keys(out: &mut Vec<u8>, keys: Keys<'_>) {
 /// Appends a word. Most are short, and then two moves of a length known beforehand, which may
 /// overlap, cost less than the call that copies any length.
 #[inline(always)]
-fn put_word(out: &mut Vec<u8>, word: &[u8]) {
+pub(super) fn put_word(out: &mut Vec<u8>, word: &[u8]) {
     match (word.len(), word.first_chunk::<8>(), word.last_chunk::<8>()) {
         (8..=16, Some(first), Some(last)) => {
             out.extend_from_slice(first);

@@ -3,7 +3,8 @@ use core::{fmt, mem};
 
 use super::Response;
 use super::grammar::{VALUE_KEY_AT, find};
-use super::response::{Found, ValueHeader, block, check_line, find_response};
+use super::meta::MetaFlags;
+use super::response::{Found, Header, block, check_line, find_response, va_header};
 use crate::value::Flags;
 use crate::{Key, Limits, ProtocolError};
 
@@ -25,6 +26,8 @@ const MAX_STEP: usize = 64 << 10;
 const SLACK: usize = 64;
 /// A large value's buffer that was not taken is kept for the next one up to this size.
 const KEPT_LARGE: usize = 4 << 20;
+/// Where the length stands in a `VA` line.
+const VA_LEN_AT: usize = b"VA ".len();
 
 /// Responses from a stream of bytes that arrives in any pieces.
 ///
@@ -45,7 +48,9 @@ const KEPT_LARGE: usize = 4 << 20;
 ///         match item {
 ///             Item::Response(Response::Value { value, .. }) => assert_eq!(value, b"bar"),
 ///             Item::Response(response) => assert_eq!(response, Response::End),
-///             Item::LargeValue { value, .. } => drop(value.take()), // a buffer of its own
+///             Item::LargeValue { value, .. } | Item::LargeVa { value, .. } => {
+///                 drop(value.take()); // a buffer of its own
+///             }
 ///         }
 ///     }
 /// }
@@ -78,12 +83,10 @@ enum State {
     Failed(ProtocolError),
 }
 
-/// A `VALUE` line that has been parsed, waiting for its value.
+/// A line that has been parsed, waiting for its value.
 #[derive(Clone, Copy)]
 struct Pending {
-    key_len: usize,
-    flags: Flags,
-    cas: Option<u64>,
+    line: Line,
     /// Where the value begins, counted from `start`.
     header_len: usize,
     value_len: usize,
@@ -91,6 +94,42 @@ struct Pending {
     large: Option<usize>,
     /// How much of `large` is made ready for the next read, in bytes.
     step: usize,
+}
+
+/// What is kept of a line whose bytes stay in the shared buffer.
+#[derive(Clone, Copy)]
+enum Line {
+    Value {
+        key_len: usize,
+        flags: Flags,
+        cas: Option<u64>,
+    },
+    /// Its flags are read once more when its value is there: they are many, and they point into it.
+    Va,
+}
+
+impl Line {
+    fn of(header: &Header<'_>) -> Self {
+        match *header {
+            Header::Value { key, flags, cas } => Line::Value { key_len: key.len(), flags, cas },
+            Header::Va { .. } => Line::Va,
+        }
+    }
+
+    /// The line again, from its bytes.
+    #[inline]
+    fn header(self, line: &[u8]) -> Option<Header<'_>> {
+        match self {
+            Line::Value { key_len, flags, cas } => {
+                let key = Key::parsed(line.get(VALUE_KEY_AT..VALUE_KEY_AT + key_len)?);
+                Some(Header::Value { key, flags, cas })
+            }
+            Line::Va => {
+                let (_, (header, _)) = va_header(line.get(VA_LEN_AT..)?).ok()?;
+                Some(header)
+            }
+        }
+    }
 }
 
 /// What a decoder that had to wait can go on with.
@@ -120,6 +159,13 @@ pub enum Item<'a> {
         flags: Flags,
         /// The cas unique, which `gets` and `gats` ask for.
         cas: Option<u64>,
+        /// The value, to be read or taken.
+        value: LargeValue<'a>,
+    },
+    /// A `VA` with such a value.
+    LargeVa {
+        /// What came with it.
+        flags: MetaFlags<'a>,
         /// The value, to be read or taken.
         value: LargeValue<'a>,
     },
@@ -235,11 +281,8 @@ impl Decoder {
                 Ok(Some(Item::Response(response)))
             }
             Ok(Found::Header { header, header_len, value_len }) => {
-                let ValueHeader { key, flags, cas, .. } = header;
                 *state = State::Value(Pending {
-                    key_len: key.len(),
-                    flags,
-                    cas,
+                    line: Line::of(&header),
                     header_len,
                     value_len,
                     large: None,
@@ -303,39 +346,38 @@ impl Decoder {
     /// The pending value, which is all there, from the shared buffer.
     #[inline]
     fn finish_value(&mut self) -> Option<Response<'_>> {
-        let State::Value(Pending { key_len, flags, cas, header_len, value_len, .. }) = self.state
-        else {
+        let State::Value(Pending { line, header_len, value_len, .. }) = self.state else {
             return None;
         };
         self.state = State::Ready;
         let response = self.buffer.get(self.start..self.end)?;
         self.start += header_len + value_len + 2;
-        let key = Key::parsed(response.get(VALUE_KEY_AT..VALUE_KEY_AT + key_len)?);
-        let value = response.get(header_len..header_len + value_len)?;
-        Some(Response::Value { key, flags, cas, value })
+        let (header, value) = response.split_at_checked(header_len)?;
+        Some(line.header(header)?.with(value.get(..value_len)?))
     }
 
     /// The pending value, which is all there, in its own buffer. The few bytes behind it go back to
     /// the shared buffer, behind the line that announced it.
     #[inline(never)]
     fn finish_large(&mut self) -> Option<Item<'_>> {
-        let State::Value(Pending { key_len, flags, cas, header_len, value_len, large, .. }) =
-            self.state
-        else {
+        let State::Value(Pending { line, header_len, value_len, large, .. }) = self.state else {
             return None;
         };
         self.state = State::Ready;
         let behind = self.large.get(value_len + 2..large?)?;
-        let key_at = self.start + VALUE_KEY_AT;
+        let line_at = self.start;
         self.start += header_len;
         self.end = self.start + behind.len();
         if self.buffer.len() < self.end {
             self.buffer.resize(self.end, 0);
         }
         self.buffer.get_mut(self.start..self.end)?.copy_from_slice(behind);
-        let key = Key::parsed(self.buffer.get(key_at..key_at + key_len)?);
+        let header = line.header(self.buffer.get(line_at..self.start)?)?;
         let value = LargeValue { buffer: &mut self.large, len: value_len };
-        Some(Item::LargeValue { key, flags, cas, value })
+        Some(match header {
+            Header::Value { key, flags, cas } => Item::LargeValue { key, flags, cas, value },
+            Header::Va { flags } => Item::LargeVa { flags, value },
+        })
     }
 
     /// Whether there is too little room to lend, or too much is kept.

@@ -19,6 +19,20 @@ impl<'a> Response<'a> {
                 }
                 put(out, &[b"\r\n", value]);
             }
+            Response::Va { flags, value } => {
+                put(out, &[b"VA ", digits.format(value.len()).as_bytes()]);
+                flags.encode(out);
+                put(out, &[b"\r\n", value]);
+            }
+            Response::Hd(ref flags)
+            | Response::Nf(ref flags)
+            | Response::Ns(ref flags)
+            | Response::En(ref flags)
+            | Response::Ex(ref flags) => {
+                put(out, &[self.word_and_text().0]);
+                flags.encode(out);
+            }
+            Response::Me { key, items } => put(out, &[b"ME ", key, b" ", items]),
             Response::Number(number) => put(out, &[digits.format(number).as_bytes()]),
             Response::Version(text) => put(out, &[b"VERSION ", text]),
             Response::Stat { name, value } => put(out, &[b"STAT ", name, b" ", value]),
@@ -87,7 +101,15 @@ impl<'a> Response<'a> {
             Response::ClientError(text) => (b"CLIENT_ERROR", text),
             Response::ServerError(text) => (b"SERVER_ERROR", text),
             Response::Version(text) => (b"VERSION", text),
+            Response::Hd(_) => (b"HD", b""),
+            Response::Nf(_) => (b"NF", b""),
+            Response::Ns(_) => (b"NS", b""),
+            Response::Ex(_) => (b"EX", b""),
+            Response::En(_) => (b"EN", b""),
+            Response::Mn => (b"MN", b""),
             Response::Value { .. }
+            | Response::Va { .. }
+            | Response::Me { .. }
             | Response::Number(_)
             | Response::Stat { .. }
             | Response::Prefix { .. }

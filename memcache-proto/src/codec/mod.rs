@@ -10,23 +10,29 @@
 //! [`Decoder`] owns a buffer, keeps its place, and looks at each byte once, however the bytes arrive.
 //! What is to outlive the next read is copied out with [`Chunks`].
 //!
-//! Every reply of the classic protocol can be told from its first word alone, so a decoder needs to
-//! know nothing of what was asked; whether a reply answers its request is
-//! the connection's to say. The meta protocol is not spoken yet, and `HD` is
-//! malformed. Its place is here: its replies have first words of their own and `VA` frames its value as
-//! `VALUE` does, so they will stand beside the classic ones in the same [`Response`], and meta commands
-//! in the same [`Command`].
+//! Every reply can be told from its first word alone, so a decoder needs to know nothing of what was
+//! asked; whether a reply answers its request is the connection's to say. That holds for the meta
+//! protocol too, whose words are its own: its replies stand beside the classic ones in the same
+//! [`Response`], its commands in the same [`Command`], and the two may be mixed on one connection. `VA`
+//! frames its value as `VALUE` does. The flags of meta replies come in whatever order, as
+//! [`MetaFlags`]; those of commands are built as [`MetaGet`], [`MetaSet`], [`MetaDelete`] and
+//! [`MetaArithmetic`].
 
 mod chunks;
 mod command;
 mod decoder;
 mod encode;
 pub(crate) mod grammar;
+pub(crate) mod meta;
 pub(crate) mod parse_command;
 mod response;
 
 pub use chunks::Chunks;
 pub use command::{Command, Keys, MetadumpTarget, StatsArgument, StoreVerb};
 pub use decoder::{Decoder, Item, LargeValue};
+pub use meta::{
+    MetaArithmetic, MetaDelete, MetaFlags, MetaGet, MetaKey, MetaRequest, MetaSet, SetMode, Token,
+    TokenError,
+};
 pub use parse_command::{CommandError, Refusal};
 pub use response::Response;

@@ -2,6 +2,7 @@ use core::fmt;
 
 use super::command::{Command, Keys, MetadumpTarget, StatsArgument, StoreVerb};
 use super::grammar::{c_int, c_text, c_uint, c_unsigned, line_word};
+use super::meta::parse::{MetaFault, MetaLine, MetaName, debug_key};
 use super::response::Response;
 use crate::value::Flags;
 use crate::{Exptime, Key, Limits, MAX_KEY_LEN};
@@ -44,25 +45,29 @@ impl<'a> Command<'a> {
             return Ok(None);
         };
         let line_len = line.len() + 1;
+        let refused = |refusal, noreply, len| Err(CommandError::Refused { refusal, noreply, len });
         let header = match command_line(line) {
             Ok(CommandLine::Whole(command)) => return Ok(Some((command, line_len))),
-            Ok(CommandLine::Store(header)) => header,
+            Ok(CommandLine::Meta(line)) => {
+                return match line.check_opaque() {
+                    Ok(()) => Ok(Some((line.request(b"").into(), line_len))),
+                    Err(refusal) => refused(refusal, false, line_len),
+                };
+            }
+            Ok(CommandLine::Value(header)) => header,
             Err(LineError::Http) => return Err(CommandError::Http),
-            Err(LineError::Refused { refusal, noreply }) => {
-                return Err(CommandError::Refused { refusal, noreply, len: line_len });
+            Err(LineError::Refused { refusal, noreply, swallow }) => {
+                return refused(refusal, noreply, line_len.saturating_add(swallow));
             }
         };
-        let StoreHeader { value_len, noreply, .. } = header;
+        let (value_len, noreply) = (header.value_len(), header.noreply());
         let len = line_len.saturating_add(value_len).saturating_add(2);
         if value_len > limits.max_value_len {
             return Err(CommandError::ValueTooLong { value_len, noreply, len });
         }
         match rest.split_at_checked(value_len) {
             Some((value, [b'\r', b'\n', ..])) => Ok(Some((header.with(value), len))),
-            Some((_, [_, _, ..])) => {
-                let refusal = Refusal::BadDataChunk;
-                Err(CommandError::Refused { refusal, noreply, len })
-            }
+            Some((_, [_, _, ..])) => refused(Refusal::BadDataChunk, noreply, len),
             _ => Ok(None),
         }
     }
@@ -141,6 +146,32 @@ pub enum Refusal {
     BadShutdownMode,
     /// `BADCLASS invalid class id`
     BadClass,
+    /// `CLIENT_ERROR duplicate flag`, of mg or ms.
+    DuplicateFlag,
+    /// `CLIENT_ERROR invalid flag`: one that mg or ms do not know.
+    InvalidFlag,
+    /// `CLIENT_ERROR invalid or duplicate flag`: any fault of a flag of md or ma.
+    BadFlag,
+    /// `CLIENT_ERROR bad token in command line format`: a flag of mg or ms without its number.
+    BadToken,
+    /// `CLIENT_ERROR invalid numeric delta value`: a `D` of mg or ms that is no number.
+    BadDeltaFlag,
+    /// `CLIENT_ERROR invalid numeric initial value`: the same of a `J`.
+    BadInitial,
+    /// `CLIENT_ERROR error decoding key`: what is to be base64 and is not.
+    BadKey,
+    /// `CLIENT_ERROR incorrect length for M token`
+    BadModeLength,
+    /// `CLIENT_ERROR invalid mode for ms M token`
+    BadSetMode,
+    /// `CLIENT_ERROR invalid mode for ma M token`
+    BadCountMode,
+    /// `CLIENT_ERROR opaque token too long`
+    OpaqueTooLong,
+    /// `CLIENT_ERROR options flags are too long`: too many words behind mg.
+    FlagsAreTooLong,
+    /// `CLIENT_ERROR options flags too long`: the same behind ms, md or ma.
+    FlagsTooLong,
 }
 
 impl Refusal {
@@ -160,6 +191,19 @@ impl Refusal {
             Refusal::BadDetail => Response::ClientError(b"usage: stats detail on|off|dump"),
             Refusal::BadShutdownMode => Response::ClientError(b"invalid shutdown mode"),
             Refusal::BadClass => Response::BadClass(b"invalid class id"),
+            Refusal::DuplicateFlag => Response::ClientError(b"duplicate flag"),
+            Refusal::InvalidFlag => Response::ClientError(b"invalid flag"),
+            Refusal::BadFlag => Response::ClientError(b"invalid or duplicate flag"),
+            Refusal::BadToken => Response::ClientError(b"bad token in command line format"),
+            Refusal::BadDeltaFlag => Response::ClientError(b"invalid numeric delta value"),
+            Refusal::BadInitial => Response::ClientError(b"invalid numeric initial value"),
+            Refusal::BadKey => Response::ClientError(b"error decoding key"),
+            Refusal::BadModeLength => Response::ClientError(b"incorrect length for M token"),
+            Refusal::BadSetMode => Response::ClientError(b"invalid mode for ms M token"),
+            Refusal::BadCountMode => Response::ClientError(b"invalid mode for ma M token"),
+            Refusal::OpaqueTooLong => Response::ClientError(b"opaque token too long"),
+            Refusal::FlagsAreTooLong => Response::ClientError(b"options flags are too long"),
+            Refusal::FlagsTooLong => Response::ClientError(b"options flags too long"),
         }
     }
 }
@@ -177,6 +221,18 @@ impl fmt::Display for Refusal {
             Refusal::BadDetail => "stats detail without on, off or dump",
             Refusal::BadShutdownMode => "an unknown way to shut down",
             Refusal::BadClass => "an unknown slab class",
+            Refusal::DuplicateFlag => "a flag that is there twice",
+            Refusal::InvalidFlag => "an unknown flag",
+            Refusal::BadFlag => "a flag that is unknown, there twice, or without its number",
+            Refusal::BadToken | Refusal::BadDeltaFlag | Refusal::BadInitial => {
+                "a flag without its number"
+            }
+            Refusal::BadKey => "a key that is not in base64",
+            Refusal::BadModeLength => "a mode that is not one letter",
+            Refusal::BadSetMode => "an unknown way to store",
+            Refusal::BadCountMode => "an unknown way to count",
+            Refusal::OpaqueTooLong => "an opaque that is too long",
+            Refusal::FlagsAreTooLong | Refusal::FlagsTooLong => "too many flags",
         };
         write!(f, "{text}")
     }
@@ -186,7 +242,41 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CommandLine<'a> {
     Whole(Command<'a>),
+    /// Any of the meta commands that have flags, but for `ms`.
+    Meta(MetaLine<'a>),
+    Value(ValueHeader<'a>),
+}
+
+/// The line of a command that has a value behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueHeader<'a> {
     Store(StoreHeader<'a>),
+    /// `ms`
+    Meta(MetaLine<'a>),
+}
+
+impl<'a> ValueHeader<'a> {
+    pub(crate) const fn value_len(&self) -> usize {
+        match self {
+            ValueHeader::Store(header) => header.value_len,
+            ValueHeader::Meta(line) => line.value_len,
+        }
+    }
+
+    pub(crate) const fn noreply(&self) -> bool {
+        match self {
+            ValueHeader::Store(header) => header.noreply,
+            // The errors of a quiet one are told.
+            ValueHeader::Meta(_) => false,
+        }
+    }
+
+    fn with(self, value: &'a [u8]) -> Command<'a> {
+        match self {
+            ValueHeader::Store(header) => header.with(value),
+            ValueHeader::Meta(line) => line.request(value).into(),
+        }
+    }
 }
 
 /// The line of a storage command.
@@ -210,13 +300,24 @@ impl<'a> StoreHeader<'a> {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineError {
-    Refused { refusal: Refusal, noreply: bool },
+    /// As many bytes behind the line as `swallow` says are its value.
+    Refused {
+        refusal: Refusal,
+        noreply: bool,
+        swallow: usize,
+    },
     Http,
 }
 
 impl From<Refusal> for LineError {
     fn from(refusal: Refusal) -> Self {
-        LineError::Refused { refusal, noreply: false }
+        LineError::Refused { refusal, noreply: false, swallow: 0 }
+    }
+}
+
+impl From<MetaFault> for LineError {
+    fn from(MetaFault { refusal, swallow }: MetaFault) -> Self {
+        LineError::Refused { refusal, noreply: false, swallow }
     }
 }
 
@@ -285,6 +386,15 @@ pub(crate) fn command_line(line: &[u8]) -> Result<CommandLine<'_>, LineError> {
         b"shutdown" => shutdown(rest)?,
         b"stats" => stats(rest)?,
         b"lru_crawler" => lru_crawler(rest)?,
+        b"mg" => return Ok(CommandLine::Meta(MetaLine::parse(MetaName::Get, rest)?)),
+        b"ms" => {
+            let line = MetaLine::parse(MetaName::Set, rest)?;
+            return Ok(CommandLine::Value(ValueHeader::Meta(line)));
+        }
+        b"md" => return Ok(CommandLine::Meta(MetaLine::parse(MetaName::Delete, rest)?)),
+        b"ma" => return Ok(CommandLine::Meta(MetaLine::parse(MetaName::Arithmetic, rest)?)),
+        b"me" => Command::MetaDebug(debug_key(rest)?),
+        b"mn" => Command::MetaNoop,
         // memcached looks for HTTP only where the first letter is not that of one of its commands.
         _ if b"gsacidt".contains(first) || (*first == b'm' && name.len() == 2) => {
             return Err(Refusal::Unknown.into());
@@ -335,7 +445,7 @@ fn key(word: &[u8]) -> Result<Key<'_>, Refusal> {
 
 /// Says of a refusal whether it is to be silent.
 fn refused<T>(result: Result<T, Refusal>, noreply: bool) -> Result<T, LineError> {
-    result.map_err(|refusal| LineError::Refused { refusal, noreply })
+    result.map_err(|refusal| LineError::Refused { refusal, noreply, swallow: 0 })
 }
 
 fn get(rest: &[u8], cas: bool) -> Result<Command<'_>, LineError> {
@@ -378,7 +488,8 @@ fn store(verb: StoreVerb, rest: &[u8]) -> Result<CommandLine<'_>, LineError> {
         let verb = if is_cas { StoreVerb::Cas(c_unsigned(unique)?) } else { verb };
         Some(StoreHeader { verb, key, flags, exptime, value_len, noreply })
     };
-    refused(header().ok_or(Refusal::BadFormat), noreply).map(CommandLine::Store)
+    let header = refused(header().ok_or(Refusal::BadFormat), noreply)?;
+    Ok(CommandLine::Value(ValueHeader::Store(header)))
 }
 
 fn delete(rest: &[u8]) -> Result<Command<'_>, LineError> {

@@ -7,6 +7,7 @@ use super::grammar::{
     Fault, INCOMPLETE, MALFORMED, Parsed, byte, crlf, find, find_small, key_and_space, literal,
     narrow, number, signed, text_line, word,
 };
+use super::meta::MetaFlags;
 use crate::value::Flags;
 use crate::{ErrorLine, Key, Limits, ProtocolError};
 
@@ -136,6 +137,32 @@ pub enum Response<'a> {
     WatcherTooMany(&'a [u8]),
     /// `WATCHER_FAILED [<text>]`
     WatcherFailed(&'a [u8]),
+    /// `HD <flags>*`: done, or found; there is no value.
+    Hd(MetaFlags<'a>),
+    /// `VA <bytes> <flags>*` and the value.
+    Va {
+        /// What came with it.
+        flags: MetaFlags<'a>,
+        /// The value, without its CR LF.
+        value: &'a [u8],
+    },
+    /// `EN <flags>*`: a miss.
+    En(MetaFlags<'a>),
+    /// `NF <flags>*`: not found.
+    Nf(MetaFlags<'a>),
+    /// `NS <flags>*`: not stored.
+    Ns(MetaFlags<'a>),
+    /// `EX <flags>*`: the item has changed since its cas unique was read.
+    Ex(MetaFlags<'a>),
+    /// `MN`: the answer to `mn`.
+    Mn,
+    /// `ME <key> <name>=<value>*`: what the server knows of an item.
+    Me {
+        /// The key, in base64 if it was asked for so.
+        key: &'a [u8],
+        /// The rest of the line, `exp=-1 la=5 cas=2 fetch=no cls=1 size=63` for instance.
+        items: &'a [u8],
+    },
     /// `ERROR [<text>]`: the server does not know the command. Some versions write `ERROR: <text>`;
     /// then the text begins with the colon.
     Error(&'a [u8]),
@@ -181,7 +208,7 @@ pub(super) enum Found<'a> {
     Whole(Response<'a>, usize),
     /// A line with a value behind it that is not all there.
     Header {
-        header: ValueHeader<'a>,
+        header: Header<'a>,
         /// The length of the line, CR LF included.
         header_len: usize,
         /// The length of the value, which is within the limits.
@@ -191,14 +218,24 @@ pub(super) enum Found<'a> {
     Nothing,
 }
 
-/// The line before a value.
+/// The line before a value, but for the length that it announces.
 #[derive(Clone, Copy)]
-pub(super) struct ValueHeader<'a> {
-    pub(super) key: Key<'a>,
-    pub(super) flags: Flags,
-    pub(super) cas: Option<u64>,
-    /// The length announced.
-    len: u64,
+pub(super) enum Header<'a> {
+    /// `VALUE`
+    Value { key: Key<'a>, flags: Flags, cas: Option<u64> },
+    /// `VA`
+    Va { flags: MetaFlags<'a> },
+}
+
+impl<'a> Header<'a> {
+    /// The response that the line is the beginning of.
+    #[inline(always)]
+    pub(super) fn with(self, value: &'a [u8]) -> Response<'a> {
+        match self {
+            Header::Value { key, flags, cas } => Response::Value { key, flags, cas, value },
+            Header::Va { flags } => Response::Va { flags, value },
+        }
+    }
 }
 
 /// No value is longer, in bytes, whatever the limits.
@@ -218,39 +255,75 @@ pub(super) fn block(input: &[u8], len: usize) -> Result<Option<Block<'_>>, Proto
 }
 
 /// The response at the start of `input`.
-///
-/// The frequent lines come first, and each is followed to its end by itself, in line with the caller:
-/// then what is found stays in registers, and a line without a value costs next to nothing.
 #[inline(always)]
 pub(super) fn find_response<'a>(
     input: &'a [u8],
     limits: &Limits,
 ) -> Result<Found<'a>, ProtocolError> {
-    if let Ok((rest, ())) = literal(b"STORED\r\n")(input) {
-        return whole(Response::Stored, input, rest, limits);
+    match find_frequent(input, limits) {
+        Some(found) => Ok(found),
+        None if input.is_empty() => Ok(Found::Nothing),
+        None => match find_other(input, limits)? {
+            Found::Whole(response, len) => Ok(Found::Whole(response, len)),
+            Found::Header { header, header_len, value_len } => {
+                Ok(Found::Header { header, header_len, value_len })
+            }
+            Found::Nothing => Ok(Found::Nothing),
+        },
     }
-    if let Ok((rest, ())) = literal(b"VALUE ")(input) {
-        return match value_header(rest) {
-            Ok((rest, header)) => header_and_block(header, input, rest, limits),
-            Err(fault) => incomplete_or(&fault, input, limits),
-        };
-    }
-    if let Ok((rest, ())) = literal(b"STAT ")(input) {
-        if let Some((name, value, rest)) = plain_stat(rest) {
-            return whole(Response::Stat { name, value }, input, rest, limits);
-        }
-    }
-    if let Ok((rest, ())) = literal(b"END\r\n")(input) {
-        return whole(Response::End, input, rest, limits);
-    }
-    find_other(input, limits)
 }
 
-/// The response at the start of `input`, which does not begin as the frequent ones do.
+/// The response at the start of `input`, if it is one of the frequent ones and nothing is wrong or
+/// missing in its line.
+///
+/// Each is followed to its end by itself, in line with the caller, and no call that is not in line
+/// returns what this returns: then what is found stays in registers, and a line without a value costs
+/// next to nothing.
+#[inline(always)]
+fn find_frequent<'a>(input: &'a [u8], limits: &Limits) -> Option<Found<'a>> {
+    if let Ok((rest, ())) = literal(b"STORED\r\n")(input) {
+        return whole(Response::Stored, input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"VALUE ")(input) {
+        let (rest, (header, len)) = value_header(rest).ok()?;
+        return header_and_block(header, len, input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"STAT ")(input) {
+        let (name, value, rest) = plain_stat(rest)?;
+        return whole(Response::Stat { name, value }, input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"END\r\n")(input) {
+        return whole(Response::End, input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"HD\r\n")(input) {
+        return whole(Response::Hd(MetaFlags::NONE), input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"HD")(input) {
+        let (rest, flags) = MetaFlags::parse(rest).ok()?;
+        return whole(Response::Hd(flags), input, rest, limits).ok();
+    }
+    if let Ok((rest, ())) = literal(b"VA ")(input) {
+        let (rest, (header, len)) = va_header(rest).ok()?;
+        return header_and_block(header, len, input, rest, limits).ok();
+    }
+    None
+}
+
+/// The response at the start of `input`, whatever it is.
 #[inline(never)]
 fn find_other<'a>(input: &'a [u8], limits: &Limits) -> Result<Found<'a>, ProtocolError> {
-    match other_line(input) {
-        Ok((rest, response)) => whole(response, input, rest, limits),
+    let header = match input {
+        [b'V', b'A', b'L', ..] => preceded(literal(b"VALUE "), value_header).parse(input),
+        [b'V', b'A', b' ', ..] => preceded(literal(b"VA "), va_header).parse(input),
+        _ => {
+            return match other_line(input) {
+                Ok((rest, response)) => whole(response, input, rest, limits),
+                Err(fault) => incomplete_or(&fault, input, limits),
+            };
+        }
+    };
+    match header {
+        Ok((rest, (header, len))) => header_and_block(header, len, input, rest, limits),
         Err(fault) => incomplete_or(&fault, input, limits),
     }
 }
@@ -270,7 +343,7 @@ fn incomplete_or<'a>(
         Err::Incomplete(_) => Err(ProtocolError::LineTooLong { max: limits.max_line_len }),
         Err::Error(Fault(error)) | Err::Failure(Fault(error)) => match input.get(..longest) {
             // What is wrong further on is not seen when the bytes come one by one, so not here.
-            Some(line) if line.len() < input.len() => find_response(line, limits),
+            Some(line) if line.len() < input.len() => find_other(line, limits),
             _ => Err(*error),
         },
     }
@@ -289,10 +362,11 @@ fn whole<'a>(
     Ok(Found::Whole(response, len))
 }
 
-/// A line that announces a value, and the value in what follows it.
+/// A line that announces a value of `len` bytes, and the value in what follows it.
 #[inline(always)]
 fn header_and_block<'a>(
-    header: ValueHeader<'a>,
+    header: Header<'a>,
+    len: u64,
     input: &'a [u8],
     rest: &'a [u8],
     limits: &Limits,
@@ -301,15 +375,12 @@ fn header_and_block<'a>(
     check_line(header_len, limits)?;
     // What comes with a value is added to its length, which must not overflow whatever the limit.
     let max = limits.max_value_len.min(MAX_LEN);
-    let value_len = match usize::try_from(header.len) {
+    let value_len = match usize::try_from(len) {
         Ok(len) if len <= max => len,
-        _ => return Err(ProtocolError::ValueTooLong { len: header.len }),
+        _ => return Err(ProtocolError::ValueTooLong { len }),
     };
     match block(rest, value_len)? {
-        Some((value, rest)) => {
-            let ValueHeader { key, flags, cas, .. } = header;
-            Ok(Found::Whole(Response::Value { key, flags, cas, value }, input.len() - rest.len()))
-        }
+        Some((value, rest)) => Ok(Found::Whole(header.with(value), input.len() - rest.len())),
         None => Ok(Found::Header { header, header_len, value_len }),
     }
 }
@@ -323,18 +394,26 @@ pub(super) fn check_line(len: usize, limits: &Limits) -> Result<(), ProtocolErro
     Err(ProtocolError::LineTooLong { max: limits.max_line_len })
 }
 
-/// A `VALUE` line, from the key on.
+/// A `VALUE` line, from the key on, and the length that it announces.
 #[inline(always)]
-fn value_header(input: &[u8]) -> Parsed<'_, ValueHeader<'_>> {
+fn value_header(input: &[u8]) -> Parsed<'_, (Header<'_>, u64)> {
     let (input, key) = key_and_space(input)?;
     let (input, (flags, len)) = (terminated(number, byte(b' ')), number).parse(input)?;
     let flags = Flags::from_wire(flags);
     // The plain form is by far the commonest, so it comes first.
     if let Some((b"\r\n", rest)) = input.split_first_chunk() {
-        return Ok((rest, ValueHeader { key, flags, cas: None, len }));
+        return Ok((rest, (Header::Value { key, flags, cas: None }, len)));
     }
     let (input, cas) = cas_and_crlf(input)?;
-    Ok((input, ValueHeader { key, flags, cas, len }))
+    Ok((input, (Header::Value { key, flags, cas }, len)))
+}
+
+/// A `VA` line, from the length on, and that length.
+#[inline(always)]
+pub(super) fn va_header(input: &[u8]) -> Parsed<'_, (Header<'_>, u64)> {
+    let (input, len) = number(input)?;
+    let (input, flags) = MetaFlags::parse(input)?;
+    Ok((input, (Header::Va { flags }, len)))
 }
 
 /// The end of a `VALUE` line that is not CR LF alone.
@@ -379,13 +458,13 @@ fn counter(input: &[u8]) -> Parsed<'_, Response<'_>> {
     Ok((input, Response::Number(number)))
 }
 
-/// How the lines begin that [`find_response`] looks for itself.
-const FREQUENT: [&[u8]; 3] = [b"STORED\r\n", b"VALUE ", b"END\r\n"];
-
-/// The lines that are not frequent, and the beginnings of those that are.
+/// Any line without a value.
 fn other_line(input: &[u8]) -> Parsed<'_, Response<'_>> {
     match input {
         [b'0'..=b'9', ..] => counter(input),
+        [b'H', ..] => map(meta_line(b"HD"), Response::Hd).parse(input),
+        [b'N', b'F', ..] => map(meta_line(b"NF"), Response::Nf).parse(input),
+        [b'N', b'S', ..] => map(meta_line(b"NS"), Response::Ns).parse(input),
         [b'N', ..] => alt((
             value(Response::NotFound, literal(b"NOT_FOUND\r\n")),
             value(Response::NotStored, literal(b"NOT_STORED\r\n")),
@@ -396,11 +475,19 @@ fn other_line(input: &[u8]) -> Parsed<'_, Response<'_>> {
         .parse(input),
         [b'D', ..] => value(Response::Deleted, literal(b"DELETED\r\n")).parse(input),
         [b'T', ..] => value(Response::Touched, literal(b"TOUCHED\r\n")).parse(input),
+        // What some servers write in place of HD.
+        [b'O', b'K', b' ', ..] => map(meta_line(b"OK"), Response::Hd).parse(input),
         [b'O', ..] => value(Response::Ok, literal(b"OK\r\n")).parse(input),
         [b'R', ..] => value(Response::Reset, literal(b"RESET\r\n")).parse(input),
+        [b'E', b'N', b'D', ..] => value(Response::End, literal(b"END\r\n")).parse(input),
+        [b'E', b'N', ..] => map(meta_line(b"EN"), Response::En).parse(input),
+        [b'M', b'N', ..] => value(Response::Mn, literal(b"MN\r\n")).parse(input),
+        [b'M', b'E', b' ', ..] => meta_debug(input),
         [b'E', b'R', ..] => worded(b"ERROR", Response::Error).parse(input),
-        [b'E', b'X', ..] => value(Response::Exists, literal(b"EXISTS\r\n")).parse(input),
+        [b'E', b'X', b'I', ..] => value(Response::Exists, literal(b"EXISTS\r\n")).parse(input),
+        [b'E', b'X', ..] => map(meta_line(b"EX"), Response::Ex).parse(input),
         [b'S', b'T', b'A', ..] => stat(input),
+        [b'S', b'T', ..] => value(Response::Stored, literal(b"STORED\r\n")).parse(input),
         [b'S', b'E', ..] => worded(b"SERVER_ERROR", Response::ServerError).parse(input),
         [b'S', b'A', ..] => worded(b"SAME", Response::Same).parse(input),
         [b'C', ..] => worded(b"CLIENT_ERROR", Response::ClientError).parse(input),
@@ -425,7 +512,7 @@ fn other_line(input: &[u8]) -> Parsed<'_, Response<'_>> {
             worded(b"WATCHER_FAILED", Response::WatcherFailed),
         ))
         .parse(input),
-        _ if FREQUENT.iter().any(|line| line.starts_with(input)) => Err(INCOMPLETE),
+        [] | [b'E' | b'S' | b'V'] | [b'V', b'A'] => Err(INCOMPLETE),
         _ => Err(MALFORMED),
     }
 }
@@ -443,6 +530,25 @@ fn worded<'a, const N: usize>(
             _ => Err(MALFORMED),
         }
     })
+}
+
+/// A word of two letters and the flags behind it.
+fn meta_line<'a>(
+    word: &'static [u8; 2],
+) -> impl Parser<&'a [u8], Output = MetaFlags<'a>, Error = Fault> {
+    preceded(literal(word), MetaFlags::parse)
+}
+
+fn meta_debug(input: &[u8]) -> Parsed<'_, Response<'_>> {
+    let (rest, line) = preceded(literal(b"ME "), text_line).parse(input)?;
+    let end = find(b' ', line).unwrap_or(line.len());
+    match line.split_at_checked(end) {
+        Some((key @ [_, ..], items)) => {
+            let items = items.split_first().map_or(items, |(_, items)| items);
+            Ok((rest, Response::Me { key, items }))
+        }
+        _ => Err(MALFORMED),
+    }
 }
 
 fn prefix(input: &[u8]) -> Parsed<'_, Response<'_>> {

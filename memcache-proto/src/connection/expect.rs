@@ -25,10 +25,30 @@ pub(super) enum Expect {
     Stats,
     /// Lines, then `END`, with nothing else in flight.
     Metadump,
+    /// What answers a meta request.
+    Meta {
+        kind: MetaKind,
+        /// Whether there is no reply where all goes as expected.
+        quiet: bool,
+    },
+    /// `MN`, asked for by the caller.
+    Noop,
+    /// `MN`, asked for by the connection itself.
+    OwnNoop,
     /// EOF.
     Eof,
     /// Nothing at all: noreply.
     Nothing,
+}
+
+/// Which meta request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MetaKind {
+    Get,
+    Set,
+    Delete,
+    Arithmetic,
+    Debug,
 }
 
 /// How a response fits what is expected.
@@ -69,10 +89,71 @@ impl Expect {
             Command::Stats(_) => Expect::Stats,
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
+            Command::MetaGet(get) => Expect::Meta { kind: MetaKind::Get, quiet: get.is_quiet() },
+            Command::MetaSet(set) => Expect::Meta { kind: MetaKind::Set, quiet: set.is_quiet() },
+            Command::MetaDelete(delete) => {
+                Expect::Meta { kind: MetaKind::Delete, quiet: delete.is_quiet() }
+            }
+            Command::MetaArithmetic(arithmetic) => {
+                Expect::Meta { kind: MetaKind::Arithmetic, quiet: arithmetic.is_quiet() }
+            }
+            Command::MetaDebug(_) => Expect::Meta { kind: MetaKind::Debug, quiet: false },
+            Command::MetaNoop => Expect::Noop,
+        }
+    }
+
+    /// Whether it is the connection's own, which is sent whether anybody waits for it or not.
+    pub(super) fn is_own(self) -> bool {
+        matches!(self, Expect::Barrier | Expect::OwnNoop)
+    }
+
+    /// Whether it may be answered by the reply to a later request.
+    pub(super) fn is_quiet(self) -> bool {
+        matches!(self, Expect::Meta { quiet: true, .. })
+    }
+
+    fn fit_meta(kind: MetaKind, response: &Response<'_>) -> Fit {
+        match (kind, response) {
+            (MetaKind::Get, Response::Va { .. } | Response::Hd(_) | Response::En(_))
+            // Some write OK where others write HD.
+            | (
+                MetaKind::Set,
+                Response::Hd(_)
+                | Response::Ns(_)
+                | Response::Ex(_)
+                | Response::Nf(_)
+                | Response::Ok,
+            )
+            | (
+                MetaKind::Delete,
+                Response::Hd(_) | Response::Nf(_) | Response::Ex(_) | Response::Ok,
+            )
+            | (
+                MetaKind::Arithmetic,
+                Response::Va { .. }
+                | Response::Hd(_)
+                | Response::Nf(_)
+                | Response::Ns(_)
+                | Response::Ex(_)
+                | Response::Ok,
+            )
+            | (MetaKind::Debug, Response::Me { .. } | Response::En(_))
+            | (_, Response::ServerError(_)) => Fit::Last,
+            // After an ERROR its value would be run as commands.
+            (MetaKind::Set, Response::Error(_)) => Fit::LastAndClose,
+            (_, Response::Error(_)) => Fit::Last,
+            (MetaKind::Arithmetic, Response::ClientError(text)) if is_about_the_number(text) => {
+                Fit::Last
+            }
+            (_, Response::ClientError(_)) => Fit::LastAndClose,
+            _ => Fit::Unexpected,
         }
     }
 
     pub(super) fn fit(self, response: &Response<'_>) -> Fit {
+        if let Expect::Meta { kind, .. } = self {
+            return Self::fit_meta(kind, response);
+        }
         match (self, response) {
             (Expect::Values { .. }, Response::End)
             | (Expect::Stored | Expect::CasStored, Response::Stored)
@@ -86,6 +167,7 @@ impl Expect {
                 Response::Ok | Response::MemlimitTooSmall(_) | Response::MemlimitAdjustFailed(_),
             )
             | (Expect::Version | Expect::Barrier, Response::Version(_))
+            | (Expect::Noop | Expect::OwnNoop, Response::Mn)
             | (Expect::Stats, Response::End | Response::Reset | Response::Ok)
             | (Expect::Metadump, Response::End | Response::Busy(_) | Response::BadClass(_)) => {
                 Fit::Last
@@ -111,7 +193,7 @@ impl Expect {
 
 /// The client errors that say nothing against the form of the command, so that all versions of the
 /// server send just this one line.
-fn is_about_the_number(text: &[u8]) -> bool {
+pub(super) fn is_about_the_number(text: &[u8]) -> bool {
     text == b"cannot increment or decrement non-numeric value"
         || text == b"invalid numeric delta argument"
 }

@@ -33,9 +33,9 @@ mod queue;
 
 use core::fmt;
 
-use crate::codec::{Command, Decoder, LargeValue, Response};
+use crate::codec::{Command, Decoder, LargeValue, MetaFlags, Response, Token};
 use crate::value::Flags;
-use crate::{Key, Limits, ProtocolError};
+use crate::{ErrorLine, Key, Limits, ProtocolError};
 
 use expect::Expect;
 use queue::Queue;
@@ -91,8 +91,23 @@ pub enum Reply<'a> {
     },
     /// A line of a longer reply, a `STAT` for instance. More events follow.
     Line(Response<'a>),
-    /// The reply, or the end of it. The request is done.
+    /// The reply, or the end of it. The request is done. Quiet requests before it that have had no event
+    /// are done, too: all went as expected, a [`MetaGet`](crate::codec::MetaGet) was a miss; or, after
+    /// [`Reply::Doubt`], nobody knows.
     Last(Response<'a>),
+    /// The value that answers a meta request. That is done, as with [`Reply::Last`].
+    MetaValue {
+        /// What came with it.
+        flags: MetaFlags<'a>,
+        /// The value.
+        value: ValueBytes<'a>,
+    },
+    /// An error of the server's that does not say which of several quiet requests it is for, one or
+    /// more: of none of them from this one to the next that has an event can be said what came of it.
+    Doubt(ErrorLine),
+    /// A reply to nobody: to a request that was cancelled, or the connection's own. It is told because
+    /// quiet requests before it are done with it, as with [`Reply::Last`].
+    Cancelled,
     /// A command with noreply has been written whole. The request is done.
     Sent,
     /// The server closed the connection, which is how it answers quit and shutdown. The request is
@@ -236,6 +251,9 @@ impl Connection {
     /// # Errors
     ///
     /// [`SubmitError`] where the connection cannot take it. Nothing has changed then.
+    ///
+    /// A meta request without an opaque is given one, by which its reply is known. Behind quiet ones the
+    /// connection sends `mn` by itself, where the caller does not.
     pub fn submit(&mut self, command: &Command<'_>) -> Result<RequestId, SubmitError> {
         if self.closed.is_some() || self.eof || self.queue.ends_connection() {
             return Err(SubmitError::Closed);
@@ -244,6 +262,7 @@ impl Connection {
             return Err(SubmitError::Full);
         }
         let expect = Expect::of(command);
+        let mut command = *command;
         if matches!(command, Command::Get { keys, .. } | Command::Gat { keys, .. } if keys.is_empty())
         {
             return Err(SubmitError::NoKeys);
@@ -251,6 +270,20 @@ impl Connection {
         if matches!(command, Command::Store { value, .. } if value.len() > MAX_VALUE_LEN) {
             return Err(SubmitError::ValueTooLong);
         }
+        if let Some(meta) = command.as_meta() {
+            if meta.value_len() > MAX_VALUE_LEN {
+                return Err(SubmitError::ValueTooLong);
+            }
+            if meta.opaque().is_none() {
+                let opaque = Token::number(self.queue.next_number());
+                command = meta.with_opaque(Some(opaque)).into();
+            }
+        }
+        // Then an error in a quiet run is never taken for the answer to what comes behind it.
+        if self.queue.ends_quietly() && !expect.is_quiet() && expect != Expect::Noop {
+            self.push_barrier();
+        }
+        let command = &command;
         let mut request = self.queue.push(command, expect);
         if matches!(command, Command::Gat { .. }) && self.queue.last_len() > 2048 {
             self.queue.pop_last();
@@ -264,7 +297,7 @@ impl Connection {
             self.push_barrier();
             request = self.queue.push(command, expect);
         }
-        if expect == Expect::Nothing {
+        if expect == Expect::Nothing || expect.is_quiet() {
             self.quiet += len;
             if self.quiet >= self.limits.window / 2 {
                 self.push_barrier();
@@ -275,7 +308,11 @@ impl Connection {
 
     /// Asks for a reply that says how far the server has read.
     fn push_barrier(&mut self) {
-        let barrier = self.queue.push(&Command::Version, Expect::Barrier);
+        let (command, expect) = match self.queue.ends_quietly() {
+            true => (Command::MetaNoop, Expect::OwnNoop),
+            false => (Command::Version, Expect::Barrier),
+        };
+        let barrier = self.queue.push(&command, expect);
         self.queue.cancel(barrier);
         self.quiet = 0;
     }
@@ -311,6 +348,9 @@ impl Connection {
     pub(crate) fn transmit_while(&mut self, wanted: impl FnMut(RequestId) -> bool) -> &[u8] {
         if self.closed.is_some() {
             return &[];
+        }
+        if self.queue.ends_quietly() && !self.queue.ends_connection() {
+            self.push_barrier();
         }
         self.queue.release(self.limits.window, self.merge_gets, wanted);
         self.queue.to_send()

@@ -1,3 +1,5 @@
+mod meta;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -140,6 +142,16 @@ impl Queue {
         }
     }
 
+    /// Whether what was submitted last may get no reply, and nothing that has one follows.
+    pub(super) fn ends_quietly(&self) -> bool {
+        self.requests.back().is_some_and(|request| request.expect.is_quiet())
+    }
+
+    /// The number of the request that is pushed next.
+    pub(super) fn next_number(&self) -> u64 {
+        self.first + self.requests.len() as u64
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.sent == self.end()
     }
@@ -179,7 +191,7 @@ impl Queue {
             let number = RequestId(self.first + self.in_flight as u64);
             let Some(request) = self.requests.get_mut(self.in_flight) else { return };
             request.cancelled |= !wanted(number);
-            if request.cancelled && request.expect != Expect::Barrier {
+            if request.cancelled && !request.expect.is_own() {
                 // It is passed over, which needs everything before it to be written.
                 if self.sent < self.released {
                     break;
@@ -205,7 +217,7 @@ impl Queue {
 
     fn may_release(&self, window: usize, merge: bool) -> bool {
         let Some(request) = self.requests.get(self.in_flight) else { return false };
-        if self.awaited == 0 || request.cancelled && request.expect != Expect::Barrier {
+        if self.awaited == 0 || request.cancelled && !request.expect.is_own() {
             return true;
         }
         let is_last = self.in_flight + 1 == self.requests.len();
@@ -217,7 +229,10 @@ impl Queue {
         let alone = alone(request) || last.is_some_and(alone);
         let unanswered = self.released - self.answered;
         let room = unanswered + request.len as u64 <= window as u64;
-        room && !held && !alone
+        // What a quiet request waits for.
+        let closes = matches!(request.expect, Expect::Noop | Expect::OwnNoop)
+            && last.is_some_and(|last| last.expect.is_quiet());
+        (room || closes) && !held && !alone
     }
 
     pub(super) fn to_send(&self) -> &[u8] {
@@ -258,7 +273,10 @@ impl Queue {
     /// Whether the first request is one whose reply nobody waits for.
     pub(super) fn front_is_cancelled(&self) -> bool {
         let front = self.requests.front().filter(|_| self.in_flight > 0);
-        front.is_some_and(|front| front.cancelled && front.expect != Expect::Nothing)
+        // What comes next may be another's, where this one is quiet.
+        front.is_some_and(|front| {
+            front.cancelled && front.expect != Expect::Nothing && !front.expect.is_quiet()
+        })
     }
 
     /// Takes the first request off, if EOF is its answer and it waits for one.
@@ -279,9 +297,15 @@ impl Queue {
             Some(request) if self.in_flight > 0 => request,
             _ => return Err(unsolicited(&item)),
         };
+        if matches!(request.expect, Expect::Meta { .. } | Expect::Noop | Expect::OwnNoop) {
+            return self.pair_meta(item);
+        }
         let number = RequestId(self.first);
         let event = |reply| Event { request: number, reply };
         let response = match item {
+            Item::LargeVa { .. } => {
+                return Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse));
+            }
             Item::LargeValue { key, flags, cas, value } => {
                 require_cas(request, cas)?;
                 let index = Self::index_of(&self.text, self.base, request, key)?;
@@ -358,7 +382,8 @@ impl Queue {
         let delivery = if start < self.sent { Delivery::Unanswered } else { Delivery::NotSent };
         let at = usize::try_from(start - self.base).unwrap_or(usize::MAX);
         let text = self.text.get(at..at + len).unwrap_or_default();
-        Some(Event { request, reply: reply.unwrap_or(Reply::Failed { delivery, text }) })
+        let reply = reply.unwrap_or(Reply::Failed { delivery, text });
+        Some(Event { request, reply })
     }
 
     fn pop(&mut self) -> RequestId {

@@ -4,10 +4,9 @@ use core::fmt;
 use super::Store;
 use super::clock::Clock;
 use super::store::{Next, Reading};
-use crate::codec::parse_command::{CommandLine, LineError, StoreHeader, check_line, command_line};
-use crate::codec::{Command, Keys, Refusal, Response, StoreVerb};
-use crate::value::Flags;
-use crate::{Exptime, KeyBuf, Limits, Time};
+use crate::codec::parse_command::{CommandLine, LineError, ValueHeader, check_line, command_line};
+use crate::codec::{Command, Keys, Refusal, Response};
+use crate::{Limits, Time};
 
 /// What is lent to be read to, at least where no value is awaited; memcached's own read buffer.
 const BUFFER_LEN: usize = 16 << 10;
@@ -65,12 +64,9 @@ enum State {
 
 /// A storage command whose value is not all there.
 struct Awaited {
-    verb: StoreVerb,
-    key: KeyBuf,
-    flags: Flags,
-    exptime: Exptime,
+    /// The line before it, which has been found in order.
+    line: Vec<u8>,
     value_len: usize,
-    noreply: bool,
     /// The value and its CR LF. All initialised; the first `filled` bytes have been received.
     block: Vec<u8>,
     filled: usize,
@@ -215,9 +211,10 @@ impl Connection {
                 if !awaited.is_complete() {
                     return false;
                 }
-                let header = awaited.header();
                 let block = awaited.block.get(..awaited.filled).unwrap_or_default();
-                put_stored(&mut self.output, store, &header, block, clock);
+                if let Ok(CommandLine::Value(header)) = command_line(&awaited.line) {
+                    put_stored(&mut self.output, store, &header, block, clock);
+                }
                 self.state = State::Line;
                 true
             }
@@ -255,14 +252,14 @@ impl Connection {
             *state = State::Closing { shutdown: false };
             return false;
         }
-        let Some((line, [_, rest @ ..])) = line_end.and_then(|at| received.split_at_checked(at))
+        let Some((text, [_, rest @ ..])) = line_end.and_then(|at| received.split_at_checked(at))
         else {
             *searched = received.len();
             return false;
         };
         *searched = 0;
-        let mut used = line.len() + 1;
-        match command_line(line) {
+        let mut used = text.len() + 1;
+        match command_line(text) {
             Ok(CommandLine::Whole(Command::Get { keys, cas })) => {
                 let reading = Reading { touch: None, cas };
                 *state = put_keys(output, *sent, store, keys, reading, clock);
@@ -276,16 +273,20 @@ impl Connection {
                 Next::Close => *state = State::Closing { shutdown: false },
                 Next::Shutdown => *state = State::Closing { shutdown: true },
             },
-            Ok(CommandLine::Store(header)) => {
-                let len = header.value_len + 2;
+            Ok(CommandLine::Meta(line)) => match line.refusal_of_newer() {
+                Some(refusal) => put(output, refusal.response(), false),
+                None => store.meta(&line, b"", clock, output),
+            },
+            Ok(CommandLine::Value(header)) => {
+                let len = header.value_len() + 2;
                 if let Some(refusal) = store.refuse(&header) {
-                    put(output, refusal, header.noreply);
+                    put(output, refusal, header.noreply());
                     *state = State::Swallow(len);
                 } else if let Some(block) = rest.get(..len) {
                     put_stored(output, store, &header, block, clock);
                     used += len;
                 } else {
-                    *state = State::Value(Awaited::new(&header, rest));
+                    *state = State::Value(Awaited::new(text, header.value_len(), rest));
                     used += rest.len();
                 }
             }
@@ -294,8 +295,11 @@ impl Connection {
             {
                 put(output, Response::Error(b": shutdown not enabled"), false);
             }
-            Err(LineError::Refused { refusal, noreply }) => {
+            Err(LineError::Refused { refusal, noreply, swallow }) => {
                 put(output, refusal.response(), noreply);
+                if swallow > 0 {
+                    *state = State::Swallow(swallow);
+                }
             }
             Err(LineError::Http) => *state = State::Closing { shutdown: false },
         }
@@ -305,15 +309,9 @@ impl Connection {
 }
 
 impl Awaited {
-    fn new(header: &StoreHeader<'_>, received: &[u8]) -> Self {
-        let &StoreHeader { verb, key, flags, exptime, value_len, noreply } = header;
-        let (block, filled) = (received.to_vec(), received.len());
-        Awaited { verb, key: key.into(), flags, exptime, value_len, noreply, block, filled }
-    }
-
-    fn header(&self) -> StoreHeader<'_> {
-        let &Awaited { verb, ref key, flags, exptime, value_len, noreply, .. } = self;
-        StoreHeader { verb, key: key.as_key(), flags, exptime, value_len, noreply }
+    fn new(line: &[u8], value_len: usize, received: &[u8]) -> Self {
+        let (line, block, filled) = (line.to_vec(), received.to_vec(), received.len());
+        Awaited { line, value_len, block, filled }
     }
 
     const fn is_complete(&self) -> bool {
@@ -355,15 +353,22 @@ fn put(output: &mut Vec<u8>, response: Response<'_>, noreply: bool) {
 fn put_stored(
     output: &mut Vec<u8>,
     store: &mut Store,
-    header: &StoreHeader<'_>,
+    header: &ValueHeader<'_>,
     block: &[u8],
     clock: Clock,
 ) {
-    match block {
-        [value @ .., b'\r', b'\n'] => {
+    match (header, block) {
+        (ValueHeader::Store(header), [value @ .., b'\r', b'\n']) => {
             store.answer_at(&header.with(value), clock, output);
         }
-        _ => put(output, Refusal::BadDataChunk.response(), header.noreply),
+        (ValueHeader::Meta(line), [value @ .., b'\r', b'\n']) => {
+            store.meta(line, value, clock, output);
+        }
+        _ => {
+            // It counts as a set all the same.
+            store.stats.cmd_set += 1;
+            put(output, Refusal::BadDataChunk.response(), header.noreply());
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server role: a store that answers commands from memory, and connections to it without sockets.
 //!
 //! [`Connection`] turns received bytes into commands and answers into bytes to send, and [`Store`]
-//! holds the items that all connections share. Together they answer the classic protocol as memcached
-//! 1.6.18 does, invalid input included. Bytes and the time go in, bytes come out:
+//! holds the items that all connections share. Together they answer the classic protocol and the meta
+//! commands as memcached 1.6.18 does, invalid input included. Bytes and the time go in, bytes come out:
 //!
 //! ```
 //! use memcache_proto::server::{Connection, Settings, Store};
@@ -26,8 +26,12 @@
 //! # Where it differs from memcached
 //!
 //! - The item used longest ago is evicted first, of all items; memcached keeps a list for each size.
-//! - The meta commands and the commands that tune a server (`slabs`, `lru`, `watch`, `extstore`, and
-//!   `lru_crawler` but for `metadump`) are unknown.
+//! - The commands that tune a server (`slabs`, `lru`, `watch`, `extstore`, and `lru_crawler` but for
+//!   `metadump`) are unknown.
+//! - The use of an item is noted when it is read, but for the first time; memcached notes some uses
+//!   up to a second later, which `l` of an `mg` and `la` of `me` and `metadump` tell.
+//! - A counter in an item whose value an answer still holds, not yet sent, is counted where it is;
+//!   memcached makes a new item, so that the counter loses its width.
 //! - A line that is too long always closes the connection; memcached lets some pass, depending on how
 //!   their bytes arrive. Replies to what came before are sent first; memcached may lose them, as it
 //!   does before a `get` with a key that is too long.
@@ -36,13 +40,20 @@
 //! - `metadump` may stand behind other commands, and takes `all`, `hash` or a single slab class.
 //! - `stats conns` lists nothing, as the store knows no connections, and the other statistics are those
 //!   that a client may act on.
-//! - A `set` of a value that is too long is refused at once; memcached answers after the value has come.
+//! - A `set` or `ms` of a value that is too long is refused at once; memcached answers after the value has come.
 //! - The output of `lru_crawler metadump` and `stats detail dump` is made at once, not bounded by the 64 KiB
 //!   of other answers.
 //! - `stats sizes_enable` and `sizes_disable` end in `END` as all others do.
+//!
+//! # Where newer servers differ
+//!
+//! The meta commands have changed since 1.6.18, whose answers these are: `E` is unknown in all of them,
+//! and so is `x` of `md`; `s` of `ms` is passed over, as is `N` with append and prepend; `md` of a missing
+//! key answers `NF` though it is quiet, and a quiet `ma` answers `HD` or `VA` where it makes the counter.
 
 mod clock;
 mod connection;
+mod meta;
 mod stats;
 mod store;
 mod table;

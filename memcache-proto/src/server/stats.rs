@@ -28,6 +28,7 @@ pub(super) struct Stats {
     pub(super) cmd_set: u64,
     pub(super) cmd_flush: u64,
     pub(super) cmd_touch: u64,
+    pub(super) cmd_meta: u64,
     get_hits: u64,
     get_misses: u64,
     pub(super) delete_misses: u64,
@@ -72,6 +73,7 @@ impl Stats {
             cmd_set: 0,
             cmd_flush: 0,
             cmd_touch: 0,
+            cmd_meta: 0,
             get_hits: 0,
             get_misses: 0,
             delete_misses: 0,
@@ -103,11 +105,7 @@ impl Stats {
         self.started.get_or_insert(clock.tick);
     }
 
-    pub(super) fn hit(&mut self, key: Key<'_>, touched: bool) {
-        self.prefix(key, |counts| {
-            counts.get += 1;
-            counts.hit += 1;
-        });
+    pub(super) fn hit(&mut self, touched: bool) {
         if touched {
             self.cmd_touch += 1;
             self.touch_hits += 1;
@@ -117,8 +115,7 @@ impl Stats {
         }
     }
 
-    pub(super) fn missed(&mut self, key: Key<'_>, touched: bool) {
-        self.prefix(key, |counts| counts.get += 1);
+    pub(super) fn missed(&mut self, touched: bool) {
         if touched {
             self.cmd_touch += 1;
             self.touch_misses += 1;
@@ -141,6 +138,14 @@ impl Stats {
     pub(super) fn evicted(&mut self, fetched: bool) {
         self.evictions += 1;
         self.evicted_unfetched += u64::from(!fetched);
+    }
+
+    /// The meta commands are not counted by prefix, here and below.
+    pub(super) fn prefix_get(&mut self, key: Key<'_>, hit: bool) {
+        self.prefix(key, |counts| {
+            counts.get += 1;
+            counts.hit += u64::from(hit);
+        });
     }
 
     pub(super) fn prefix_set(&mut self, key: Key<'_>) {
@@ -279,6 +284,7 @@ impl Store {
             ("cmd_set", stats.cmd_set),
             ("cmd_flush", stats.cmd_flush),
             ("cmd_touch", stats.cmd_touch),
+            ("cmd_meta", stats.cmd_meta),
             ("get_hits", stats.get_hits),
             ("get_misses", stats.get_misses),
             ("delete_misses", stats.delete_misses),
@@ -391,6 +397,6 @@ fn percent_encode(key: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn to_u64(len: usize) -> u64 {
+pub(super) fn to_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 use super::clock::{Clock, Tick};
 use super::stats::Stats;
-use super::table::{Item, Table, item_size};
+use super::table::{Item, Marks, Table, item_size};
 use crate::codec::grammar::c_unsigned;
-use crate::codec::parse_command::StoreHeader;
+use crate::codec::parse_command::{StoreHeader, ValueHeader};
 use crate::codec::{Command, Response, StoreVerb};
 use crate::value::Flags;
 use crate::{Exptime, Key, Time};
 
 /// memcached cuts larger items into chunks and does not count in them.
-const MAX_COUNTER_ITEM_LEN: usize = 512 << 10;
+pub(super) const MAX_COUNTER_ITEM_LEN: usize = 512 << 10;
 /// The smallest memory limit that `cache_memlimit` accepts, in MiB.
 const MIN_MEMLIMIT: u32 = 8;
 /// The largest, in MiB; a larger number was surely meant in bytes.
@@ -69,7 +69,7 @@ pub struct Store {
     pub(super) settings: Settings,
     pub(super) table: Table,
     pub(super) stats: Stats,
-    last_cas: u64,
+    pub(super) last_cas: u64,
     /// Items of this second and before are invalid, once it has come.
     flushed_until: Option<Tick>,
 }
@@ -129,6 +129,18 @@ impl Store {
     ) -> Next {
         self.stats.start(clock);
         let (response, noreply) = match *command {
+            Command::MetaGet(_)
+            | Command::MetaSet(_)
+            | Command::MetaDelete(_)
+            | Command::MetaArithmetic(_) => {
+                self.answer_meta(command, clock, out);
+                return Next::Continue;
+            }
+            Command::MetaDebug(key) => {
+                self.put_meta_debug(key, clock, out);
+                return Next::Continue;
+            }
+            Command::MetaNoop => (Response::Mn, false),
             Command::Get { keys, cas } => {
                 let reading = Reading { touch: None, cas };
                 keys.for_each(|key| self.get(key, reading, clock, out));
@@ -219,24 +231,48 @@ impl Store {
     ) {
         self.make_valid(key, clock);
         let Some(item) = self.table.get_mut(key) else {
-            return self.stats.missed(key, touch.is_some());
+            self.stats.prefix_get(key, false);
+            return self.stats.missed(touch.is_some());
         };
         if let Some(exptime) = touch {
             item.expiry = clock.expiry(exptime);
         }
-        item.fetched = true;
-        item.used = clock.tick;
+        item.read(clock.tick);
         let flags = Flags::new(item.flags);
         let cas = cas.then_some(item.cas);
         Response::Value { key, flags, cas, value: &item.value }.encode(out);
-        self.stats.hit(key, touch.is_some());
+        self.stats.prefix_get(key, true);
+        self.stats.hit(touch.is_some());
         self.table.bump(key);
     }
 
-    /// The refusal of a storage command whose item would be too large, before its value is there. A
-    /// `set` loses the value it would have replaced, lest that be taken for the new one.
-    pub(super) fn refuse(&mut self, header: &StoreHeader<'_>) -> Option<Response<'static>> {
-        let size = item_size(header.key.len(), flag_bits(header.flags), header.value_len);
+    /// The refusal of a command with a value, before that is there.
+    pub(super) fn refuse(&mut self, header: &ValueHeader<'_>) -> Option<Response<'static>> {
+        match header {
+            ValueHeader::Store(header) => self.refuse_store(header),
+            ValueHeader::Meta(line) => match line.refusal_of_newer() {
+                Some(refusal) => Some(refusal.response()),
+                None => self.refuse_meta(line),
+            },
+        }
+    }
+
+    /// The refusal of a storage command whose item would be too large. A `set` loses the value it would
+    /// have replaced, lest that be taken for the new one.
+    fn refuse_store(&mut self, header: &StoreHeader<'_>) -> Option<Response<'static>> {
+        let replaces = header.verb == StoreVerb::Set;
+        self.refuse_item(header.key, header.flags, header.value_len, replaces)
+    }
+
+    /// The refusal of an item that would be too large; one that `replaces` another then takes that away.
+    pub(super) fn refuse_item(
+        &mut self,
+        key: Key<'_>,
+        flags: Flags,
+        value_len: usize,
+        replaces: bool,
+    ) -> Option<Response<'static>> {
+        let size = item_size(key.len(), flag_bits(flags), value_len);
         let refusal = if size > self.settings.max_item_len {
             self.stats.store_too_large += 1;
             Response::ServerError(b"object too large for cache")
@@ -246,8 +282,8 @@ impl Store {
         } else {
             return None;
         };
-        if header.verb == StoreVerb::Set {
-            self.table.remove(header.key);
+        if replaces {
+            self.table.remove(key);
         }
         Some(refusal)
     }
@@ -255,7 +291,7 @@ impl Store {
     fn store(&mut self, header: &StoreHeader<'_>, value: &[u8], clock: Clock) -> Response<'static> {
         let &StoreHeader { verb, key, flags, exptime, .. } = header;
         self.stats.prefix_set(key);
-        if let Some(refusal) = self.refuse(header) {
+        if let Some(refusal) = self.refuse_store(header) {
             return refusal;
         }
         self.stats.cmd_set += 1;
@@ -311,7 +347,13 @@ impl Store {
         Response::NotFound
     }
 
-    fn count(&mut self, key: Key<'_>, up: bool, delta: u64, clock: Clock) -> Response<'static> {
+    pub(super) fn count(
+        &mut self,
+        key: Key<'_>,
+        up: bool,
+        delta: u64,
+        clock: Clock,
+    ) -> Response<'static> {
         self.make_valid(key, clock);
         let Some(item) = self.table.get_mut(key) else {
             self.stats.counted(up, false);
@@ -331,7 +373,6 @@ impl Store {
                 tail.fill(b' ');
                 self.last_cas += 1;
                 item.cas = self.last_cas;
-                item.used = clock.tick;
                 self.table.bump(key);
             }
             None => {
@@ -351,7 +392,7 @@ impl Store {
             return Response::NotFound;
         };
         item.expiry = clock.expiry(exptime);
-        item.used = clock.tick;
+        item.read(clock.tick);
         self.table.bump(key);
         self.stats.touch_hits += 1;
         Response::Touched
@@ -401,14 +442,14 @@ impl Store {
     }
 
     /// Throws the item away if it has expired or was flushed.
-    fn make_valid(&mut self, key: Key<'_>, clock: Clock) {
+    pub(super) fn make_valid(&mut self, key: Key<'_>, clock: Clock) {
         if self.table.get(key).is_some_and(|item| self.is_invalid(item, clock)) {
             self.table.remove(key);
             self.stats.reclaimed += 1;
         }
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         key: Key<'_>,
         flags: u32,
@@ -427,6 +468,7 @@ impl Store {
             stored: clock.tick,
             used: clock.tick,
             fetched: false,
+            marks: Marks::default(),
         });
         self.evict();
     }
@@ -442,7 +484,7 @@ impl Store {
 }
 
 /// Flags as memcached keeps them: 32 bits of what was sent.
-fn flag_bits(flags: Flags) -> u32 {
+pub(super) fn flag_bits(flags: Flags) -> u32 {
     let [a, b, c, d, ..] = flags.bits().to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }

@@ -28,12 +28,34 @@ pub(super) struct Item {
     pub(super) stored: Tick,
     pub(super) used: Tick,
     pub(super) fetched: bool,
+    /// What the meta commands mark it with.
+    pub(super) marks: Marks,
+}
+
+/// The marks of an item.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// Whether its key is given back in base64, because it was stored so.
+    pub(super) base64: bool,
+    /// Whether it is to be replaced.
+    pub(super) stale: bool,
+    /// Whether somebody has been told to replace it.
+    pub(super) won: bool,
 }
 
 impl Item {
     /// Its whole size in bytes, as memcached counts it.
     pub(super) fn size(&self) -> usize {
         item_size(self.key.len(), self.flags, self.value.len())
+    }
+
+    /// Notes that it was read. As in memcached, that is the time of its last use only if it had been read
+    /// before.
+    pub(super) const fn read(&mut self, tick: Tick) {
+        if self.fetched {
+            self.used = tick;
+        }
+        self.fetched = true;
     }
 
     pub(super) fn slab_class(&self) -> u32 {
@@ -211,6 +233,7 @@ mod tests {
             stored: 0,
             used: 0,
             fetched: false,
+            marks: Marks::default(),
         }
     }
 

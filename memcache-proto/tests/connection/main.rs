@@ -2,6 +2,7 @@
 //! what may be written when.
 
 mod cancelling;
+mod meta;
 mod pairing;
 mod sending;
 
@@ -96,11 +97,18 @@ impl Bench {
 /// An event in a few words, with the number of its request.
 pub(crate) fn told(requests: &[RequestId], event: &Event<'_>) -> String {
     let number = requests.iter().position(|&request| request == event.request);
+    if matches!(event.reply, Reply::Cancelled) {
+        return "cancelled".into();
+    }
     let number = number.expect("an event of a request that was submitted");
     match &event.reply {
         Reply::Value { index, value, .. } => {
             format!("{number} value {index} {}", value.as_slice().escape_ascii())
         }
+        Reply::MetaValue { value, .. } => {
+            format!("{number} meta value {}", value.as_slice().escape_ascii())
+        }
+        Reply::Doubt(line) => format!("{number} doubt: {line}"),
         Reply::Line(_) => format!("{number} line"),
         Reply::Last(_) => format!("{number} last"),
         Reply::Sent => format!("{number} sent"),

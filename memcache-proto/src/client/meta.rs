@@ -1,0 +1,109 @@
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use crate::codec::{MetaFlags, MetaRequest, Response};
+use crate::value::Flags;
+
+/// A meta request, and what chooses its server: its key's hash, unless the caller has a number of his
+/// own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutedMeta<'a> {
+    /// The request; its key is without the prefix of the client. Its opaque, if it has one, is replaced.
+    pub request: MetaRequest<'a>,
+    /// What is used in place of the key's hash. May be negative.
+    pub hash: Option<i64>,
+}
+
+impl<'a> From<MetaRequest<'a>> for RoutedMeta<'a> {
+    fn from(request: MetaRequest<'a>) -> Self {
+        RoutedMeta { request, hash: None }
+    }
+}
+
+/// What a server answered to a meta request; to a quiet one also what its silence says.
+///
+/// Which of the fields there are depends on what was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetaReply {
+    /// What came of it.
+    pub status: MetaStatus,
+    /// The value, not decoded.
+    pub value: Option<Bytes>,
+    /// `f`: the flags that were stored with it.
+    pub client_flags: Option<Flags>,
+    /// `c`: the cas unique.
+    pub cas: Option<u64>,
+    /// `s`: the length of the value, in bytes.
+    pub size: Option<u64>,
+    /// `t`: in how many seconds the item expires; -1 where it does not.
+    pub ttl: Option<i64>,
+    /// `l`: how many seconds ago it was last read or written.
+    pub last_access: Option<u64>,
+    /// `h`: whether it has been read before.
+    pub hit: Option<bool>,
+    /// `W`: this client is the one to make a new value.
+    pub won: bool,
+    /// `X`: the value is stale.
+    pub stale: bool,
+    /// `Z`: another client is making a new value.
+    pub won_by_another: bool,
+    /// Of `me`: what the server knows, as it says it.
+    pub debug: Option<String>,
+}
+
+/// What came of a meta request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetaStatus {
+    /// `HD`, `VA`, `ME`: found, or done.
+    #[default]
+    Done,
+    /// `EN`: a miss.
+    Miss,
+    /// `NF`: there is no such item to change.
+    NotFound,
+    /// `NS`: not stored, the condition of the mode did not hold.
+    NotStored,
+    /// `EX`: the item has changed since its cas unique was read.
+    Exists,
+}
+
+impl MetaReply {
+    pub(super) fn silent(status: MetaStatus) -> Self {
+        MetaReply { status, ..MetaReply::default() }
+    }
+
+    pub(super) fn with_flags(status: MetaStatus, flags: &MetaFlags<'_>) -> Self {
+        MetaReply {
+            status,
+            value: None,
+            client_flags: flags.client_flags(),
+            cas: flags.cas(),
+            size: flags.size(),
+            ttl: flags.ttl(),
+            last_access: flags.last_access(),
+            hit: flags.was_hit(),
+            won: flags.is_won(),
+            stale: flags.is_stale(),
+            won_by_another: flags.is_won_by_another(),
+            debug: None,
+        }
+    }
+
+    /// What a line without a value says; `None` where it is of another protocol.
+    pub(super) fn of(response: &Response<'_>) -> Option<Self> {
+        Some(match response {
+            Response::Hd(flags) => Self::with_flags(MetaStatus::Done, flags),
+            Response::Nf(flags) => Self::with_flags(MetaStatus::NotFound, flags),
+            Response::Ns(flags) => Self::with_flags(MetaStatus::NotStored, flags),
+            Response::Ex(flags) => Self::with_flags(MetaStatus::Exists, flags),
+            Response::En(flags) => Self::with_flags(MetaStatus::Miss, flags),
+            Response::Me { items, .. } => MetaReply {
+                debug: Some(String::from_utf8_lossy(items).into_owned()),
+                ..MetaReply::default()
+            },
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Meta commands to bytes.
+
+use alloc::vec::Vec;
+
+use super::common::Common;
+use super::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token};
+use crate::MAX_KEY_LEN;
+use crate::codec::command::put_word;
+
+impl MetaGet<'_> {
+    #[inline(always)]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        begin(out, b"mg ", self.key, None, &self.common);
+        flag(out, self.unaccessed, b" u");
+        number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        number(out, b" E", self.new_cas);
+        number(out, b" R", self.recache);
+        number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl MetaSet<'_> {
+    #[inline(always)]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        begin(out, b"ms ", self.key, Some(self.value.len()), &self.common);
+        number(out, b" F", Some(self.client_flags.bits()).filter(|&bits| bits != 0));
+        number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
+        number(out, b" C", self.compare);
+        number(out, b" E", self.new_cas);
+        flag(out, self.invalidate, b" I");
+        if self.mode != super::SetMode::Set {
+            out.extend_from_slice(b" M");
+            out.push(self.mode.letter());
+        }
+        number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.value);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl MetaDelete<'_> {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        begin(out, b"md ", self.key, None, &self.common);
+        number(out, b" C", self.compare);
+        number(out, b" E", self.new_cas);
+        flag(out, self.invalidate, b" I");
+        number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
+        flag(out, self.remove_value, b" x");
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl MetaArithmetic<'_> {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        begin(out, b"ma ", self.key, None, &self.common);
+        flag(out, self.decrement, b" MD");
+        number(out, b" N", self.create.map(|(_, exptime)| exptime.to_wire()));
+        number(out, b" J", self.create.map(|(initial, _)| initial));
+        number(out, b" D", Some(self.delta));
+        number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
+        number(out, b" C", self.compare);
+        number(out, b" E", self.new_cas);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+pub(crate) fn encode_debug(key: MetaKey<'_>, out: &mut Vec<u8>) {
+    put_key(out, b"me ", key);
+    flag(out, key.is_base64(), b" b");
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The command, its key and what every command may carry.
+#[inline(always)]
+fn begin(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>, len: Option<usize>, common: &Common) {
+    put_key(out, word, key);
+    number(out, b" ", len);
+    flag(out, key.is_base64(), b" b");
+    common.returns.encode(out);
+    flag(out, common.quiet, b" q");
+    token(out, common.opaque.as_ref(), b" O");
+    token(out, common.proxy.as_ref(), b" P");
+    token(out, common.lane.as_ref(), b" L");
+}
+
+#[inline(always)]
+fn put_key(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>) {
+    out.extend_from_slice(word);
+    match key.as_wire() {
+        Some(text) => put_word(out, text.as_bytes()),
+        None => put_base64(out, key),
+    }
+}
+
+#[cold]
+fn put_base64(out: &mut Vec<u8>, key: MetaKey<'_>) {
+    let mut space = [0; MAX_KEY_LEN];
+    out.extend_from_slice(key.wire(&mut space));
+}
+
+#[inline(always)]
+fn token(out: &mut Vec<u8>, token: Option<&Token>, text: &[u8; 2]) {
+    if let Some(token) = token {
+        out.extend_from_slice(text);
+        put_word(out, token.as_bytes());
+    }
+}
+
+#[inline(always)]
+fn flag<const N: usize>(out: &mut Vec<u8>, set: bool, text: &[u8; N]) {
+    if set {
+        out.extend_from_slice(text);
+    }
+}
+
+#[inline(always)]
+fn number<const N: usize>(out: &mut Vec<u8>, text: &[u8; N], value: Option<impl itoa::Integer>) {
+    if let Some(value) = value {
+        out.extend_from_slice(text);
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+}

@@ -1,0 +1,21 @@
+//! The meta commands and what answers them (protocol.txt, "Meta Commands").
+
+mod change;
+mod common;
+mod encode;
+mod flags;
+mod get;
+mod key;
+pub(crate) mod parse;
+mod request;
+mod set;
+mod token;
+
+pub use change::{MetaArithmetic, MetaDelete};
+pub(crate) use encode::encode_debug;
+pub use flags::MetaFlags;
+pub use get::MetaGet;
+pub use key::MetaKey;
+pub use request::MetaRequest;
+pub use set::{MetaSet, SetMode};
+pub use token::{Token, TokenError};

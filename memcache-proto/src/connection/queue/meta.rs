@@ -1,0 +1,130 @@
+//! Which request a meta reply is for, and what the silence of quiet ones says.
+
+use super::super::expect::{Expect, Fit, MetaKind, is_about_the_number};
+use super::super::{CloseReason, Event, Reply, ValueBytes};
+use super::{Queue, RequestId, is_refusal};
+use crate::codec::{Item, Response};
+use crate::{ErrorLine, ProtocolError};
+
+impl Queue {
+    /// What `item` means where a meta request is first: it may be the answer to a later one, where those
+    /// before it are quiet.
+    pub(super) fn pair_meta<'a>(
+        &mut self,
+        item: Item<'a>,
+    ) -> Result<(Event<'a>, Option<CloseReason>), CloseReason> {
+        let unexpected = CloseReason::Protocol(ProtocolError::UnexpectedResponse);
+        let (reply, opaque) = match item {
+            Item::LargeVa { flags, value } => {
+                let value = ValueBytes::Large(value);
+                (Reply::MetaValue { flags, value }, flags.opaque())
+            }
+            Item::Response(Response::Va { flags, value }) => {
+                let value = ValueBytes::Shared(value);
+                (Reply::MetaValue { flags, value }, flags.opaque())
+            }
+            Item::Response(response) => {
+                if is_refusal(&response) {
+                    return Err(CloseReason::Refused);
+                }
+                let opaque = match response {
+                    Response::Hd(flags)
+                    | Response::Nf(flags)
+                    | Response::Ns(flags)
+                    | Response::En(flags)
+                    | Response::Ex(flags) => flags.opaque(),
+                    _ => None,
+                };
+                (Reply::Last(response), opaque)
+            }
+            Item::LargeValue { .. } => return Err(unexpected),
+        };
+        let error = match &reply {
+            Reply::Last(response) => response.as_error_line(),
+            _ => None,
+        };
+        // Replies with an opaque say which of them they are for; others can only be for the first that is
+        // not quiet.
+        let at = match opaque {
+            Some(opaque) => self.with_opaque(opaque).ok_or(unexpected.clone())?,
+            None if error.is_some() => 0,
+            None => self.first_heard().ok_or(unexpected.clone())?,
+        };
+        let Some(request) = self.requests.get(at) else { return Err(unexpected) };
+        let fits = match (&reply, request.expect) {
+            (Reply::MetaValue { .. }, Expect::Meta { kind, .. }) => {
+                matches!(kind, MetaKind::Get | MetaKind::Arithmetic).then_some(Fit::Last)
+            }
+            (Reply::Last(response), expect) => Some(expect.fit(response)),
+            _ => None,
+        };
+        // Every form that can carry an opaque is to carry the request's, so one without is another's.
+        let carries = match &reply {
+            Reply::MetaValue { .. } => true,
+            Reply::Last(response) => matches!(
+                response,
+                Response::Hd(_) | Response::Nf(_) | Response::Ns(_) | Response::Ex(_)
+            ),
+            _ => false,
+        };
+        if carries && opaque.is_none() {
+            return Err(unexpected);
+        }
+        match (fits, error) {
+            (Some(Fit::Last | Fit::LastAndClose), Some(error)) if request.expect.is_quiet() => {
+                // It may be about any of them that has not been answered.
+                let request = RequestId(self.first);
+                let then = match error {
+                    ErrorLine::Server(_) => None,
+                    ErrorLine::Client(ref text) if is_about_the_number(text.as_bytes()) => None,
+                    // How many lines are still to come is not known.
+                    _ => Some(CloseReason::Form),
+                };
+                Ok((Event { request, reply: Reply::Doubt(error) }, then))
+            }
+            (Some(Fit::Last), _) => Ok((self.answered_at(at, reply), None)),
+            (Some(Fit::LastAndClose), _) => {
+                Ok((self.answered_at(at, reply), Some(CloseReason::Form)))
+            }
+            _ => Err(unexpected),
+        }
+    }
+
+    /// Takes off the request at this place, and the quiet ones before it.
+    fn answered_at<'a>(&mut self, at: usize, reply: Reply<'a>) -> Event<'a> {
+        for _ in 0..at {
+            self.pop_keeping_text();
+        }
+        let cancelled = self.requests.front().is_some_and(|request| request.cancelled);
+        if let Some(request) = self.requests.front() {
+            self.answered = request.end().min(self.sent);
+        }
+        let request = self.pop();
+        let reply = if cancelled { Reply::Cancelled } else { reply };
+        Event { request, reply }
+    }
+
+    /// The place of the first request in flight that is not quiet.
+    fn first_heard(&self) -> Option<usize> {
+        self.requests.iter().take(self.in_flight).position(|request| !request.expect.is_quiet())
+    }
+
+    /// The place of the request with this opaque, if all before it are quiet.
+    fn with_opaque(&self, opaque: &[u8]) -> Option<usize> {
+        let last = self.first_heard().unwrap_or(self.in_flight.saturating_sub(1));
+        let mut in_flight = self.requests.iter().take(last + 1);
+        in_flight.position(|request| {
+            let at = usize::try_from(request.start - self.base).unwrap_or(usize::MAX);
+            let text = self.text.get(at..at + request.len).unwrap_or_default();
+            opaque_of(text) == Some(opaque)
+        })
+    }
+}
+
+/// The token of `O` in a meta request.
+fn opaque_of(text: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memchr(b'\r', text)?;
+    let words = text.get(..end)?.split(|&byte| byte == b' ');
+    // The command and the key.
+    words.skip(2).find_map(|word| word.strip_prefix(b"O"))
+}

@@ -1,0 +1,265 @@
+//! Meta requests: each is paired by its opaque, and what a quiet one's silence says.
+
+use memcache_proto::codec::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token};
+
+use crate::*;
+
+fn name(text: &str) -> MetaKey<'_> {
+    MetaKey::new(text).expect("a key")
+}
+
+fn mg(key: &str) -> Command<'_> {
+    Command::MetaGet(MetaGet::new(name(key)).value())
+}
+
+fn quiet_mg(key: &str) -> Command<'_> {
+    Command::MetaGet(MetaGet::new(name(key)).value().quiet())
+}
+
+fn quiet_ms(key: &str) -> Command<'_> {
+    Command::MetaSet(MetaSet::set(name(key), b"1").quiet())
+}
+
+/// Requests, what is answered to them, and what happens.
+type Case<'a> = (&'a [Command<'a>], &'a str, &'a [&'a str]);
+
+fn check(cases: &[Case<'_>]) {
+    for (requests, replies, expected) in cases {
+        for piece in [1, usize::MAX] {
+            let mut bench = Bench::new();
+            for request in *requests {
+                bench.submit(*request);
+            }
+            bench.write();
+            let happened = bench.read_in(piece, replies.as_bytes());
+            assert_eq!(happened, *expected, "{replies:?} to {requests:?}");
+            let failed = expected.iter().any(|event| event.contains("failed"));
+            if failed {
+                assert_closed_for_good(&mut bench, replies);
+            } else {
+                assert!(bench.connection.is_idle(), "{replies:?} to {requests:?}");
+                bench.submit(Command::Version);
+                bench.write();
+                assert_eq!(bench.read(b"VERSION 1\r\n").len(), 1, "{replies:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_request_carries_an_opaque_and_its_reply_is_known_by_it() {
+    let set = Command::MetaSet(MetaSet::set(name("a"), b"1"));
+    let delete = Command::MetaDelete(MetaDelete::new(name("a")));
+    let count = Command::MetaArithmetic(MetaArithmetic::incr(name("a"), 1).value());
+    let debug = Command::MetaDebug(name("a"));
+    let lost = &["0 failed Unanswered"][..];
+    check(&[
+        (&[mg("a")], "VA 1 O0\r\nx\r\n", &["0 meta value x"]),
+        (&[mg("a")], "HD O0\r\n", &["0 last"]),
+        (&[mg("a")], "EN O0\r\n", &["0 last"]),
+        // Some say no more than that.
+        (&[mg("a")], "EN\r\n", &["0 last"]),
+        (&[mg("a"), mg("b")], "VA 1 O0\r\nx\r\nEN O1\r\n", &["0 meta value x", "1 last"]),
+        (&[set], "HD O0\r\n", &["0 last"]),
+        (&[set], "NS O0\r\n", &["0 last"]),
+        (&[set], "EX O0\r\n", &["0 last"]),
+        (&[set], "NF O0\r\n", &["0 last"]),
+        (&[set], "OK\r\n", &["0 last"]),
+        (&[set], "OK O0\r\n", &["0 last"]),
+        (&[delete], "NF O0\r\n", &["0 last"]),
+        (&[count], "VA 1 O0\r\n8\r\n", &["0 meta value 8"]),
+        (&[count], "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n", &["0 last"]),
+        (&[debug], "ME a exp=-1 la=1\r\n", &["0 last"]),
+        (&[debug], "EN\r\n", &["0 last"]),
+        (&[Command::MetaNoop], "MN\r\n", &["0 last"]),
+        (&[mg("a")], "SERVER_ERROR out of memory\r\n", &["0 last"]),
+        (&[mg("a")], "ERROR\r\n", &["0 last"]),
+        // Another's reply, or nobody's.
+        (&[mg("a")], "VA 1 O1\r\nx\r\n", lost),
+        (&[mg("a")], "VA 1\r\nx\r\n", lost),
+        (&[mg("a")], "HD\r\n", lost),
+        (&[mg("a")], "EN O7\r\n", lost),
+        (&[mg("a")], "NF O0\r\n", lost),
+        (&[mg("a")], "END\r\n", lost),
+        (&[mg("a")], "MN\r\n", lost),
+        (&[mg("a")], "VALUE a 0 1\r\nx\r\n", lost),
+        (&[set], "VA 1 O0\r\nx\r\n", lost),
+        (&[set], "EN O0\r\n", lost),
+        (&[set], "STORED\r\n", lost),
+        (&[delete], "NS O0\r\n", lost),
+        (&[debug], "HD O0\r\n", lost),
+        (&[Command::MetaNoop], "HD O0\r\n", lost),
+        (&[Command::Version], "VA 1 O0\r\nx\r\n", lost),
+        (
+            &[mg("a"), mg("b")],
+            "EN O1\r\nEN O0\r\n",
+            &["0 failed Unanswered", "1 failed Unanswered"],
+        ),
+        (&[quiet_mg("a")], "VA 1 O0\r\nx\r\nMN\r\n", &["0 meta value x"]),
+    ]);
+    let mut bench = Bench::new();
+    bench.submit(mg("a"));
+    bench.submit(Command::MetaGet(MetaGet::new(name("b")).opaque(Token::number(77))));
+    assert_eq!(bench.write(), "mg a v O0\r\nmg b O77\r\n");
+    assert_eq!(bench.read(b"EN O0\r\nHD O77\r\n"), ["0 last", "1 last"]);
+}
+
+#[test]
+fn a_request_that_the_server_finds_fault_with_closes_the_connection_after_its_answer() {
+    for (request, reply) in [
+        (mg("a"), "CLIENT_ERROR invalid flag\r\n"),
+        (Command::MetaSet(MetaSet::set(name("a"), b"1")), "CLIENT_ERROR bad data chunk\r\n"),
+        (Command::MetaSet(MetaSet::set(name("a"), b"1")), "ERROR\r\n"),
+    ] {
+        let mut bench = Bench::new();
+        bench.submit(request);
+        bench.submit(mg("b"));
+        bench.write();
+        assert_eq!(bench.read(reply.as_bytes()), ["0 last", "1 failed Unanswered"], "{reply}");
+        assert_eq!(bench.close_reason(), Some(CloseReason::Form), "{reply}");
+    }
+}
+
+/// Quiet requests that had no event are done with the next one that has: all as expected, or in doubt.
+#[test]
+fn silence_is_understood_up_to_the_next_answer() {
+    let three = &[quiet_mg("a"), quiet_mg("b"), quiet_mg("c")];
+    let sets = &[quiet_ms("a"), quiet_ms("b"), quiet_ms("c")];
+    let quiet_ma = |key| Command::MetaArithmetic(MetaArithmetic::incr(name(key), 1).quiet());
+    let counts = &[quiet_ma("a"), quiet_ma("b")];
+    let all_lost = &["0 failed Unanswered", "1 failed Unanswered", "2 failed Unanswered"][..];
+    check(&[
+        (three, "MN\r\n", &["cancelled"]),
+        (three, "VA 1 O1\r\nx\r\nMN\r\n", &["1 meta value x", "cancelled"]),
+        (three, "VA 1 O0\r\nx\r\nVA 1 O2\r\ny\r\nMN\r\n", &["0 meta value x", "2 meta value y"]),
+        (sets, "NS O1\r\nMN\r\n", &["1 last", "cancelled"]),
+        // It may be about any of the first two.
+        (
+            sets,
+            "SERVER_ERROR out of memory\r\nNS O2\r\nMN\r\n",
+            &["0 doubt: SERVER_ERROR out of memory", "2 last"],
+        ),
+        (
+            sets,
+            "NS O0\r\nSERVER_ERROR a\r\nSERVER_ERROR b\r\nMN\r\n",
+            &["0 last", "1 doubt: SERVER_ERROR a", "1 doubt: SERVER_ERROR b", "cancelled"],
+        ),
+        // It says nothing against the form, so nothing more comes of it.
+        (
+            counts,
+            "CLIENT_ERROR cannot increment or decrement non-numeric value\r\nNF O1\r\nMN\r\n",
+            &["0 doubt: CLIENT_ERROR cannot increment or decrement non-numeric value", "1 last"],
+        ),
+        // What is quiet is never answered so.
+        (three, "EN\r\n", all_lost),
+        (three, "VA 1 O9\r\nx\r\n", all_lost),
+        // How many lines are still to come is not known.
+        (
+            three,
+            "ERROR\r\n",
+            &[
+                "0 doubt: ERROR",
+                "0 failed Unanswered",
+                "1 failed Unanswered",
+                "2 failed Unanswered",
+            ],
+        ),
+        (
+            sets,
+            "NS O0\r\nCLIENT_ERROR bad data chunk\r\n",
+            &[
+                "0 last",
+                "1 doubt: CLIENT_ERROR bad data chunk",
+                "1 failed Unanswered",
+                "2 failed Unanswered",
+            ],
+        ),
+    ]);
+    // Answers come in order.
+    let mut bench = Bench::new();
+    for request in three {
+        bench.submit(*request);
+    }
+    bench.write();
+    let happened = bench.read(b"VA 1 O2\r\nx\r\nVA 1 O1\r\ny\r\n");
+    assert_eq!(happened, ["2 meta value x"]);
+    assert_closed_for_good(&mut bench, "one that was passed over is answered");
+}
+
+/// What follows quiet requests says how far the server is, and an error among them is never taken for
+/// the answer to something else.
+#[test]
+fn quiet_requests_are_followed_by_mn() {
+    let mut bench = Bench::new();
+    bench.submit(quiet_mg("a"));
+    bench.submit(quiet_mg("b"));
+    bench.submit(mg("c"));
+    bench.submit(quiet_ms("d"));
+    bench.submit(Command::MetaNoop);
+    let written = bench.write();
+    let expected = "mg a v q O0\r\nmg b v q O1\r\nmn\r\nmg c v O2\r\nms d 1 q O4\r\n1\r\nmn\r\n";
+    assert_eq!(written, expected);
+    let happened = bench.read(b"SERVER_ERROR x\r\nMN\r\nEN O2\r\nMN\r\n");
+    assert_eq!(happened, ["0 doubt: SERVER_ERROR x", "cancelled", "2 last", "4 last"]);
+    assert!(bench.connection.is_idle());
+
+    // Many of them are asked after now and then.
+    let limits = Limits { window: 1000, ..Limits::default() };
+    let mut bench = Bench::with(limits);
+    for _ in 0..200 {
+        bench.submit(quiet_mg("a"));
+    }
+    let mut asked = 0;
+    while bench.connection.wants_transmit() {
+        let written = bench.write();
+        assert!(written.len() <= 1000, "{}", written.len());
+        let noops = written.matches("mn\r\n").count();
+        assert!(noops > 0, "nobody would ever answer {written:?}");
+        asked += noops;
+        bench.read("MN\r\n".repeat(noops).as_bytes());
+    }
+    assert!((4..=20).contains(&asked), "{asked} times");
+    assert!(bench.connection.is_idle());
+}
+
+#[test]
+fn a_quiet_request_that_was_cancelled_is_told_to_nobody() {
+    for replies in ["MN\r\n", "VA 1 O1\r\nx\r\nMN\r\n", "SERVER_ERROR x\r\nMN\r\n"] {
+        let mut bench = Bench::new();
+        bench.submit(quiet_mg("a"));
+        bench.submit(quiet_mg("b"));
+        bench.submit(quiet_mg("c"));
+        bench.write();
+        bench.cancel(1);
+        let happened = bench.read(replies.as_bytes());
+        assert!(happened.iter().all(|event| !event.starts_with('1')), "{happened:?}");
+        assert!(bench.connection.is_idle(), "{replies:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_leaves_quiet_requests_unanswered() {
+    let mut bench = Bench::new();
+    bench.submit(quiet_ms("a"));
+    bench.submit(quiet_ms("b"));
+    bench.submit(quiet_ms("c"));
+    bench.write();
+    assert_eq!(bench.read(b"NS O1\r\n"), ["1 last"]);
+    assert_eq!(bench.eof(), ["2 failed Unanswered"]);
+    assert_eq!(bench.close_reason(), Some(CloseReason::Eof));
+}
+
+#[test]
+fn what_a_quiet_request_waits_for_follows_it_whatever_its_length() {
+    let limits = Limits { window: 100, ..Limits::default() };
+    let mut bench = Bench::with(limits);
+    let value = [b'v'; 500];
+    bench.submit(Command::MetaSet(MetaSet::set(name("a"), &value).quiet()));
+    bench.submit(mg("b"));
+    let written = bench.write();
+    assert!(written.ends_with("\r\nmn\r\n"), "{written:?}");
+    assert_eq!(bench.read(b"MN\r\n"), ["cancelled"]);
+    assert_eq!(bench.write(), "mg b v O2\r\n");
+    assert_eq!(bench.read(b"EN O2\r\n"), ["1 last"]);
+    assert!(bench.connection.is_idle());
+}
