@@ -12,7 +12,12 @@ pub(crate) enum Step {
     Close(Vec<u8>),
     /// A `gets` of the key, and then a `cas` with the unique that came.
     Cas { key: Vec<u8>, value: Vec<u8>, noreply: bool },
+    /// An `mg` that asks for a cas unique, and then a command in which that stands for [`UNIQUE`].
+    Unique { asking: Vec<u8>, command: Vec<u8> },
 }
+
+/// In a command, where a cas unique is to be.
+pub(crate) const UNIQUE: &[u8] = b"{unique}";
 
 /// Odd forms that are answered alike in all versions.
 #[rustfmt::skip]
@@ -33,7 +38,7 @@ const ALIKE: &[&str] = &[
     "set a 4294967297 0 1\r\n1\r\n", "set a 18446744073709551615 0 1\r\n1\r\n",
     "set a 0 0 2\r\nab\nversion\r\n", "set a 0 0 1\r\n1\n\n",
     "lru_crawler\r\n", "lru_crawler metadump\r\n", "lru_crawler bogus x\r\n", "set a 0 0 1\r\n1\rx",
-    "append a 0 0 3\r\n~\r\n\r\n",
+    "append a 0 0 3\r\n~\r\n\r\n", "set minus 0 0 2\r\n-5\r\nincr minus 1\r\n",
 ];
 
 /// Forms that no mutation of a valid one is likely to give, and that versions answer differently.
@@ -57,7 +62,7 @@ pub(crate) struct Generator {
     state: u64,
     /// Only what all versions of memcached answer alike, not just 1.6.18.
     portable: bool,
-    /// Whether there is a get whose answer may not have been sent when the next step comes.
+    /// Whether there is a get, that holds its items, whose answer may not have been sent when the next step comes.
     get_pending: bool,
 }
 
@@ -75,7 +80,7 @@ impl Generator {
     }
 
     /// A number below `bound` (splitmix64).
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -83,11 +88,11 @@ impl Generator {
         usize::try_from((z ^ (z >> 31)) % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }
 
@@ -95,14 +100,15 @@ impl Generator {
     fn next_step(&mut self) -> Step {
         let step = self.step();
         let step = match step {
-            Step::Send(bytes) if self.portable && self.get_pending && counts(&bytes) => {
-                Step::Alone(bytes)
-            }
+            Step::Send(bytes) if self.get_pending && counts(&bytes) => Step::Alone(bytes),
             step => step,
         };
         self.get_pending = match &step {
-            Step::Send(bytes) => self.get_pending || bytes.starts_with(b"g"),
-            Step::Alone(_) | Step::Close(_) | Step::Cas { .. } => false,
+            Step::Send(bytes) => {
+                let holds = self.portable && bytes.starts_with(b"g") || has(bytes, b"mg ");
+                self.get_pending || holds
+            }
+            Step::Alone(_) | Step::Close(_) | Step::Cas { .. } | Step::Unique { .. } => false,
         };
         step
     }
@@ -117,6 +123,13 @@ impl Generator {
             9 if self.one_in(2) => Step::Close(self.closing()),
             10..16 => Step::Send(self.fixed()),
             16..20 => self.odd(),
+            20..50 if !self.portable => {
+                let step = self.meta();
+                match step {
+                    Step::Send(command) if self.one_in(6) => self.broken_or(command),
+                    step => step,
+                }
+            }
             _ => {
                 let command = self.command();
                 if !self.one_in(4) {
@@ -125,17 +138,23 @@ impl Generator {
                 if self.portable {
                     return Step::Send(self.spaced(command));
                 }
-                let broken = self.broken(command.clone());
-                if lacking(&broken) > MAX_LACKING || delays_flush(&broken) {
-                    return Step::Send(command);
-                }
-                // Those of a get lose the answers before them.
-                if has_long_word(&broken) { Step::Alone(broken) } else { Step::Send(broken) }
+                self.broken_or(command)
             }
         }
     }
 
-    fn key(&mut self) -> Vec<u8> {
+    /// The command with something wrong with it, unless that is left out.
+    fn broken_or(&mut self, command: Vec<u8>) -> Step {
+        let broken = self.broken(command.clone());
+        let marks = broken.starts_with(b"g") && has_long_word(&broken);
+        if lacking(&broken) > MAX_LACKING || delays_flush(&broken) || marks {
+            return Step::Send(command);
+        }
+        // Those of a get lose the answers before them.
+        if has_long_word(&broken) { Step::Alone(broken) } else { Step::Send(broken) }
+    }
+
+    pub(crate) fn key(&mut self) -> Vec<u8> {
         match self.below(40) {
             0 => vec![b'k'; 250],
             1 => b"a\tb".to_vec(),
@@ -148,13 +167,13 @@ impl Generator {
         }
     }
 
-    fn value(&mut self) -> Vec<u8> {
+    pub(crate) fn value(&mut self) -> Vec<u8> {
         match self.below(16) {
             0 => Vec::new(),
             1 => b"get a\r\nflush_all\r\n".to_vec(),
             2 => b"x\r\nVALUE a 0 1\r\n1\r\nEND\r\n".to_vec(),
             3 => {
-                // No minus sign, and no white space at the start: see the mask.
+                // No minus sign here or elsewhere, and no white space at the start: see the mask.
                 let len = self.below(300) + 1;
                 let bytes = (0..len).map(|_| u8::try_from(self.below(256)).unwrap());
                 let bytes = bytes.map(|byte| if byte == b'-' { b'+' } else { byte });
@@ -162,7 +181,7 @@ impl Generator {
             }
             4 => b"18446744073709551615".to_vec(),
             5 => b"18446744073709551616".to_vec(),
-            6 => b"-5".to_vec(),
+            6 => b"+5".to_vec(),
             7 => b"12 ".to_vec(),
             8 => b"+7x".to_vec(),
             9 => b"007".to_vec(),
@@ -275,7 +294,7 @@ impl Generator {
         }
     }
 
-    fn line_end(&mut self) -> &'static [u8] {
+    pub(crate) fn line_end(&mut self) -> &'static [u8] {
         match self.below(12) {
             0 => b"\n",
             1 => b" \r\n",
@@ -304,27 +323,39 @@ impl Generator {
     /// Values around the largest that fits; 59 bytes go to the header, or 63 with flags.
     fn large(&mut self) -> Vec<u8> {
         let key = self.key();
-        let verb = self.pick(&["set", "set", "add", "replace", "append", "prepend"]);
-        let flags = self.pick(&["0", "5"]);
-        let noreply = self.noreply();
         let len = match self.below(4) {
             0 => 524_288 + self.below(8),
             1 => 1_048_576 + self.below(100),
             _ => (1 << 20) - 70 - key.len() + self.below(20),
         };
-        let head = format!(" {flags} 0 {len}{noreply}\r\n");
+        let head = if !self.portable && self.one_in(2) {
+            let mode = self.pick(&["", " MS", " ME", " MR", " MA", " MP", " Mx", " C1 I", " z"]);
+            let flags = self.pick(&["", " F5", " q", " c k O1"]);
+            [b"ms ", &key[..], format!(" {len}{mode}{flags}\r\n").as_bytes()].concat()
+        } else {
+            let verb = self.pick(&["set", "set", "add", "replace", "append", "prepend"]);
+            let (flags, noreply) = (self.pick(&["0", "5"]), self.noreply());
+            let words = format!(" {flags} 0 {len}{noreply}\r\n");
+            [verb.as_bytes(), b" ", &key, words.as_bytes()].concat()
+        };
         let end: &[u8] = match self.below(4) {
             0 if self.portable => b"xy",
             0 => b"xyz",
             _ => b"\r\n",
         };
-        let large = [verb.as_bytes(), b" ", &key, head.as_bytes(), &vec![b'1'; len], end].concat();
+        let large = [&head, &vec![b'1'; len][..], end].concat();
         if self.one_in(2) {
             return large;
         }
         // Over a small one, to see what is left of it.
         let small = [b"set ", &key[..], b" 0 0 1\r\n1\r\n"].concat();
-        [&small, &large, &b"get "[..], &key, b"\r\n"].concat()
+        let (name, flags) = match self.below(6) {
+            0 if !self.portable => ("ma ", " v\r\n"),
+            1 if !self.portable => ("ma ", " C1 v\r\n"),
+            2 if !self.portable => ("me ", "\r\n"),
+            _ => ("get ", "\r\n"),
+        };
+        [&small, &large, name.as_bytes(), &key, flags.as_bytes()].concat()
     }
 
     fn closing(&mut self) -> Vec<u8> {
@@ -341,7 +372,8 @@ impl Generator {
         let long = "k".repeat(251 + self.below(3));
         let odd = match self.below(5) {
             0 if !self.portable => format!("set {long} 0 0 {}\r\nget a\r\n", self.below(9)),
-            1 if !self.portable => format!("get a {long} b\r\n"),
+            // What stands before it is marked as fetched, which the meta commands tell.
+            1 if !self.portable => format!("get none {long} b\r\n"),
             2 => {
                 let verbs = if self.portable { 3 } else { 4 };
                 let verb = self.pick(&["incr", "touch", "decr", "delete"][..verbs]);
@@ -435,7 +467,11 @@ fn has_long_word(command: &[u8]) -> bool {
 
 /// Whether it counts up or down.
 fn counts(command: &[u8]) -> bool {
-    command.starts_with(b"incr ") || command.starts_with(b"decr ")
+    [&b"incr "[..], b"decr ", b"ma "].into_iter().any(|name| has(command, name))
+}
+
+fn has(command: &[u8], text: &[u8]) -> bool {
+    command.windows(text.len()).any(|window| window == text)
 }
 
 /// Whether it may flush with a delay.
@@ -450,8 +486,11 @@ fn lacking(command: &[u8]) -> usize {
     let (Some(line), behind) = (lines.next(), lines.next().unwrap_or_default()) else {
         return 0;
     };
+    let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    let len = line.split(' ').filter(|word| !word.is_empty()).nth(4).unwrap_or_default();
+    let mut words = line.split(' ').filter(|word| !word.is_empty());
+    let before_len = if words.clone().next() == Some("ms") { 2 } else { 4 };
+    let len = words.nth(before_len).unwrap_or_default();
     let number = len.trim_start().split(|c: char| c.is_ascii_whitespace()).next();
     // What wraps in 32 bits comes out short enough, or is refused.
     let len = number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);

@@ -9,7 +9,8 @@
 //!
 //! | masked | because |
 //! |---|---|
-//! | the cas unique in `VALUE` lines ([`masked`]) | each server counts its own; a `cas` that is to match is sent to each side with the number that side gave |
+//! | cas uniques, but for which of them are the same ([`mask::Masked`]) | each server counts its own; a command with one that is to match is sent to each side with the number that side gave |
+//! | two seconds more or less in `t` and `l` of meta replies and in `exp` and `la` of `ME`, and all of them once they have passed ([`mask::Masked`]) | they depend on when a second begins, and on when a server began |
 //! | the version ([`Settings::version`]) | the in-memory server is told to claim the one of its peer |
 //!
 //! and what is left out of the sequences altogether:
@@ -18,10 +19,13 @@
 //! |---|---|
 //! | `stats`, but for its errors, `reset` and `detail off` | uptime, memory, threads, connections; names and counters are compared by [`counters_are_memcacheds`] |
 //! | `lru_crawler metadump`, `stats cachedump` and `stats detail dump` of items | in no order that is promised |
-//! | the meta commands, and those that tune a server | the in-memory server does not know them |
+//! | `incr`, `decr` and `ma` while the answer to an `mg` is pending | memcached holds its item until then, and stores a counter anew rather than over it; the answer is awaited first |
+//! | items before a key that is too long in a get | memcached marks them as fetched, which `mg` and `me` tell |
+//! | commands that tune a server | the in-memory server does not know them |
 //! | `flush_all` with a delay, but at the end of a sequence | memcached brings back items that an earlier flush made invalid, unless they were reclaimed meanwhile |
-//! | exptimes and delays that pass during the test | they depend on when a second begins; [`time_passes_alike`] waits for them |
-//! | counters that are white space only, or have a `-` far into the value | memcached reads on behind the value, into whatever an earlier item left there |
+//! | exptimes and delays that pass during the test | they depend on when a second begins; [`time_passes_alike`] and [`time_passes_alike_for_meta_commands`] wait for them |
+//! | values that are white space only, or have a `-` | where one is a counter, and of 2^63 or more, memcached reads on behind it, into whatever an earlier item left there |
+//! | keys in base64 with an LF in them | some answers give them back as they are, and the mask goes by lines |
 //! | memcached's own threads, which are switched off | while one of them holds a counter that becomes shorter, memcached stores it anew and it loses its width |
 //! | a line of more than 2,048 bytes that does end | memcached closes or not, depending on how the bytes arrive |
 //! | answers pending before a get with a key that is too long, or before a line that closes the connection | memcached throws them away, depending on how the bytes arrive; here they are awaited first |
@@ -35,6 +39,7 @@
 //!
 //! | left out | because newer versions |
 //! |---|---|
+//! | meta commands | know more flags, and answer faults in other words |
 //! | `delete noreply` | take the key for the option, too, and are silent; `delete noreply noreply` is sent instead |
 //! | `incr` and `decr` while the answer to a get is pending | send that later, hold its items until then, and store a counter anew rather than over an item that is held; the answer is awaited first |
 //! | exptimes of a `gat` or `touch` that are beyond 32 bits | refuse them; 1.6.18 cuts them |
@@ -57,6 +62,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic as the test may")]
 
 mod generator;
+mod mask;
+mod meta;
 mod pair;
 
 use std::time::Duration;
@@ -139,6 +146,42 @@ fn time_passes_alike() {
 }
 
 #[test]
+fn time_passes_alike_for_meta_commands() {
+    // Its threads have a say in when memcached notes the use of an item.
+    let mut pair = Pair::with_threads();
+    if pair.portable() {
+        return;
+    }
+    let before: &[&[u8]] = &[
+        // Items that expire: stored, made for a winner or as a counter, marked as stale, touched.
+        b"ms s 1 T2\r\n1\r\nmg w N2 t v\r\nmg w N2 t v\r\nma n N2 J5 v t\r\nma m N2 T1000 v t\r\n",
+        b"ms x 1 T1000\r\n1\r\nmd x I T2\r\nmg x t v\r\nmg x t v\r\nms y 1\r\n1\r\nmg y T2 t\r\n",
+        b"ms z 1 T2\r\n1\r\nmd z I T1000\r\nms a 1 T2\r\n1\r\nma a T1000 t v\r\nmd y I T1000 q\r\n",
+        // Items that are soon to expire, and are read or not.
+        b"ms r 1 T12\r\n1\r\nmg r R9 t v\r\nms h 1\r\n1\r\nmg h h l\r\nms u 1\r\n1\r\nmg u u\r\n",
+        b"ms p 1 T1000\r\n1\r\nms p 1 MA\r\n2\r\nme p\r\nms q 1 T1000\r\n1\r\n",
+    ];
+    for request in before {
+        pair.compare(request).unwrap();
+    }
+    thread::sleep(Duration::from_millis(5_200));
+    let after: &[&[u8]] = &[
+        b"mg s v\r\nmg w N1000 v t\r\nmg w N1000 v t\r\nms w 1\r\n1\r\nmg w v t\r\nma n v\r\nma m v t\r\n",
+        b"mg x v\r\nmd x I\r\nmg y v t\r\nmg y\r\nmg z v t\r\nmg a v t\r\nms a 1 MA C1\r\n1\r\n",
+        b"mg r R9 t v\r\nmg r R9 t v\r\nms r 1 T100\r\n1\r\nmg r R9 v\r\n",
+        b"mg h l h t\r\nmg u u l h\r\nmg u l h\r\nme u\r\nme p\r\nmg p l t h\r\nme p\r\nget q\r\nmg q u l h\r\n",
+    ];
+    for request in after {
+        pair.compare(request).unwrap();
+    }
+    // One of those threads notes a use, within a second.
+    thread::sleep(Duration::from_millis(1_500));
+    pair.compare(b"mg h l u h\r\nmg u l u h\r\nme p\r\ntouch q 100\r\n").unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    pair.compare(b"mg h l h\r\nmg u l h\r\nmg q l t h\r\nme q\r\n").unwrap();
+}
+
+#[test]
 fn counters_are_memcacheds() {
     let mut pair = Pair::new();
     // In two parts: while the answer to a get is pending, newer versions store a counter anew.
@@ -149,6 +192,24 @@ fn counters_are_memcacheds() {
         cas z 0 0 1 1\r\n1\r\nset big 0 0 2\r\nab\r\nset x 0 -1 1\r\n1\r\nget x\r\n";
     pair.compare(gets).unwrap();
     pair.compare(rest).unwrap();
+    // In parts again: while the answer to an mg is pending, 1.6.18 too stores a counter anew.
+    let meta: &[&[u8]] = &[
+        b"mg a\r\nmg a v T0\r\nmg a q\r\nmg n\r\nmg n q\r\nmg n T0\r\nmg v N0\r\nmg v N0 T0\r\nmg a z\r\n",
+        b"mg a O12345678901234567890123456789012 T0\r\nmg n O12345678901234567890123456789012\r\n",
+        b"ms a 1\r\n1\r\nms a 1 q\r\n1\r\nms a 1 C1\r\n1\r\nms a 1 C1 I\r\n1\r\nms n 1 C1\r\n1\r\n",
+        b"ms n 1 MR\r\n1\r\nms a 1 ME\r\n1\r\nms a 1 MA\r\n1\r\nms n 1 MP\r\n1\r\nms a 1 MA C1\r\n1\r\n",
+        b"ms a 1 z\r\n1\r\nms a 3\r\n1\r\n  ms a 1 T-1\r\n1\r\nms a 1\r\n1\r\nms b 1\r\n1\r\n",
+        b"md a I\r\nmd a I q\r\nmd a C1\r\nmd n\r\nmd n q\r\nmd n I\r\nmd a z\r\nmd b T1\r\n",
+        b"md a O12345678901234567890123456789012\r\n",
+        b"ma a\r\nma a MD\r\nma a C1\r\nma n\r\nma n MD q\r\nma m N0\r\nma m N0 MD\r\nma l N0 MD q\r\n",
+        b"ma m z\r\nms t 1\r\nt\r\nma t\r\nma a O12345678901234567890123456789012\r\n",
+        b"md t\r\nmd m q\r\nme a\r\nme n\r\nme\r\nmn\r\nmn x\r\n",
+    ];
+    let large = [b"ms a 1048576\r\n", &vec![b'1'; 1 << 20][..], b"\r\n"].concat();
+    if !pair.portable() {
+        meta.iter().for_each(|request| pair.compare(request).unwrap());
+        pair.compare(&large).unwrap();
+    }
     let names_and_values = |reply: Vec<u8>| -> Vec<(String, String)> {
         let text = String::from_utf8(reply).unwrap();
         let lines = text.lines().filter_map(|line| line.strip_prefix("STAT "));
@@ -234,6 +295,9 @@ impl fmt::Display for Listing<'_> {
                     Step::Close(bytes) => writeln!(f, "  close {}", Short(bytes))?,
                     Step::Cas { key, value, .. } => {
                         writeln!(f, "  cas   {} {}", Short(key), Short(value))?;
+                    }
+                    Step::Unique { asking, command } => {
+                        writeln!(f, "  ask   {} {}", Short(asking), Short(command))?;
                     }
                 }
             }

@@ -7,7 +7,8 @@ use memcache_proto::server::{Connection, Settings, Store};
 use memcache_proto::{Limits, Origin};
 use memcache_tests::Memcached;
 
-use crate::generator::Step;
+use crate::generator::{Step, UNIQUE};
+use crate::mask::Masked;
 
 /// The version whose replies to invalid input the in-memory server gives.
 const REFERENCE: &str = "1.6.18";
@@ -50,16 +51,18 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// A new server of each kind.
+    /// A new server of each kind; memcached without threads that change items at times of their own.
     pub(crate) fn new() -> Self {
-        let memcached = Memcached::start_with(&[
-            "-m",
-            "1024",
-            "-t",
-            "1",
-            "-o",
-            "no_lru_maintainer,no_lru_crawler",
-        ]);
+        Self::with(&["-o", "no_lru_maintainer,no_lru_crawler"])
+    }
+
+    /// The same, but for those threads.
+    pub(crate) fn with_threads() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
+        let memcached = Memcached::start_with(&[&["-m", "1024", "-t", "1"], options].concat());
         let stream = memcached.connect();
         let settings = Settings {
             memory_limit: 1024 << 20,
@@ -116,6 +119,7 @@ impl Pair {
             Step::Alone(bytes) => self.compare(bytes),
             Step::Close(bytes) => self.compare_without_barrier(bytes),
             Step::Cas { key, value, noreply } => self.compare_cas(key, value, *noreply),
+            Step::Unique { asking, command } => self.compare_unique(asking, command),
         }
     }
 
@@ -147,6 +151,22 @@ impl Pair {
         self.judge(&to_memcached, memcached, ours)
     }
 
+    fn compare_unique(&mut self, asking: &[u8], command: &[u8]) -> Result<(), Box<Difference>> {
+        let (memcached, ours) = self.ask(asking);
+        let [to_memcached, to_ours] = [&memcached, &ours].map(|answer| {
+            let unique = answer.bytes.strip_prefix(b"HD c").unwrap_or(b"1");
+            let digits = unique.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let at = command.windows(UNIQUE.len()).position(|window| window == UNIQUE);
+            let (before, behind) = command.split_at(at.unwrap());
+            let command = [before, &unique[..digits], &behind[UNIQUE.len()..]].concat();
+            [&command, BARRIER.as_bytes()].concat()
+        });
+        self.judge(asking, memcached, ours)?;
+        let memcached = self.ask_memcached(&to_memcached);
+        let ours = self.ask_ours(&to_ours);
+        self.judge(&to_memcached, memcached, ours)
+    }
+
     fn compare_without_barrier(&mut self, request: &[u8]) -> Result<(), Box<Difference>> {
         let memcached = self.ask_memcached(request);
         let ours = self.ask_ours(request);
@@ -159,7 +179,8 @@ impl Pair {
         memcached: Answer,
         ours: Answer,
     ) -> Result<(), Box<Difference>> {
-        if masked(&memcached.bytes) != masked(&ours.bytes) || memcached.end != ours.end {
+        let [theirs, mine] = [&memcached, &ours].map(|answer| Masked::new(&answer.bytes));
+        if !theirs.is_like(&mine) || memcached.end != ours.end {
             return Err(Box::new(Difference { sent: request.to_vec(), memcached, ours }));
         }
         if memcached.end != End::Open {
@@ -255,29 +276,6 @@ fn count(bytes: &[u8], part: &[u8]) -> usize {
     bytes.windows(part.len()).filter(|window| *window == part).count()
 }
 
-/// An answer without the cas uniques in its `VALUE` lines.
-fn masked(answer: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(answer.len());
-    let mut rest = answer;
-    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-        let (line, behind) = rest.split_at(end + 1);
-        rest = behind;
-        let words: Vec<_> = line.split(|&byte| byte == b' ').collect();
-        let [b"VALUE", key, flags, len, more @ ..] = &words[..] else {
-            out.extend_from_slice(line);
-            continue;
-        };
-        out.extend_from_slice(&[b"VALUE", *key, *flags, *len].join(&b' '));
-        out.extend_from_slice(if more.is_empty() { b"" } else { b" (cas)\r\n" });
-        let len = String::from_utf8_lossy(len).trim().parse().unwrap_or(0_usize);
-        let (value, behind) = rest.split_at(len.min(rest.len()));
-        out.extend_from_slice(value);
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
 /// The cas unique in the answer to a `gets` of one key.
 fn unique_in(answer: &[u8]) -> Option<Vec<u8>> {
     let line = answer.split(|&byte| byte == b'\r').next()?;
@@ -293,7 +291,11 @@ impl fmt::Display for Difference {
         let Difference { sent, memcached, ours } = self;
         writeln!(f, "sent      {}", Short(sent))?;
         // From shortly before the first byte that differs, where the answers are long.
-        let [theirs, mine] = [&memcached.bytes, &ours.bytes].map(|bytes| masked(bytes));
+        let [theirs, mine] = [memcached, ours].map(|answer| Masked::new(&answer.bytes));
+        if theirs.text == mine.text {
+            writeln!(f, "seconds   {:?}, ours {:?}", theirs.seconds, mine.seconds)?;
+        }
+        let [theirs, mine] = [theirs.text, mine.text];
         let same = theirs.iter().zip(&mine).take_while(|(a, b)| a == b).count();
         let from = same.saturating_sub(300);
         writeln!(f, "memcached {} ({:?})", Short(&theirs[from..]), memcached.end)?;
