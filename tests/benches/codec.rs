@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use memcache_proto::codec::{Chunks, Command, Decoder, Item, Keys, Response, StoreVerb};
+use memcache_proto::codec::{
+    Chunks, Command, Decoder, Item, Keys, MetaGet, MetaKey, MetaSet, Response, StoreVerb, Token,
+};
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Limits};
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     values(&mut report);
     pieces(&mut report);
     lines(&mut report);
+    meta(&mut report);
     encoding(&mut report);
     println!("{} missed", report.missed);
     ExitCode::SUCCESS
@@ -228,6 +231,64 @@ fn lines(report: &mut Report) {
     );
 }
 
+/// Meta replies, one of them at a time, as a get of one key has it, and many behind each other.
+fn meta(report: &mut Report) {
+    let limits = Limits::default();
+    for (name, line, count) in [
+        ("1 VA with four flags", "VA 5 f0 c123 t-1 O42\r\nhello\r\n", 1),
+        ("100 VA with four flags", "VA 5 f0 c123 t-1 O42\r\nhello\r\n", 100),
+        ("1 HD", "HD\r\n", 1),
+        ("100 HD", "HD\r\n", 100),
+        ("1 HD with an opaque", "HD O42\r\n", 1),
+        ("100 HD with an opaque", "HD O42\r\n", 100),
+    ] {
+        let wire = line.as_bytes().repeat(count);
+        report.row(
+            &format!("{name}, Response::parse"),
+            Some(1.3),
+            || floor::metas(black_box(&wire)),
+            || {
+                let mut input = &black_box(&wire)[..];
+                while let Ok(Some((response, len))) = Response::parse(input, &limits) {
+                    borrow_meta(response);
+                    input = &input[len..];
+                }
+            },
+        );
+        let mut buffer = Vec::new();
+        let mut decoder = Decoder::new(limits);
+        report.row(
+            &format!("{name}, Decoder"),
+            None,
+            || floor::pieces(&mut buffer, black_box(&wire), wire.len(), floor::metas),
+            || {
+                deliver(&mut decoder, black_box(&wire), wire.len(), |item| match item {
+                    Item::Response(response) => borrow_meta(response),
+                    other => panic!("{other:?}"),
+                });
+            },
+        );
+    }
+
+    let value = vec![b'v'; 1 << 20];
+    let wire = [&b"VA 1048576 f0 c123 t-1 O42\r\n"[..], &value, b"\r\n"].concat();
+    let mut buffer = Vec::new();
+    let mut decoder = Decoder::new(limits);
+    report.row(
+        "VA of 1 MiB in 16 KiB pieces, read in place",
+        Some(1.2),
+        || floor::pieces(&mut buffer, black_box(&wire), PIECE, floor::metas),
+        || {
+            deliver(&mut decoder, black_box(&wire), PIECE, |item| match item {
+                Item::LargeVa { flags, value } => {
+                    borrow_meta(Response::Va { flags, value: value.as_slice() });
+                }
+                other => panic!("{other:?}"),
+            });
+        },
+    );
+}
+
 fn encoding(report: &mut Report) {
     let names: Vec<String> = (0..100).map(|n| format!("session:{:05}", n * 977)).collect();
     let keys: Vec<Key<'_>> = names.iter().map(|name| Key::new(name).expect("a key")).collect();
@@ -275,6 +336,42 @@ fn encoding(report: &mut Report) {
         },
     );
     assert_eq!(theirs, ours);
+
+    let meta_key = MetaKey::from(keys[7]);
+    report.row(
+        "encode mg with four flags",
+        Some(1.3),
+        || {
+            theirs.clear();
+            floor::encode_mg(&mut theirs, black_box(keys[7]), black_box(b"vfc"), black_box(42));
+            black_box(&theirs);
+        },
+        || {
+            ours.clear();
+            let get = MetaGet::new(black_box(meta_key)).value().client_flags().cas();
+            Command::MetaGet(get.opaque(Token::number(black_box(42)))).encode(&mut ours);
+            black_box(&ours);
+        },
+    );
+    assert_eq!(theirs, ours);
+    report.row(
+        "encode ms of 100 bytes",
+        Some(1.3),
+        || {
+            theirs.clear();
+            floor::encode_ms(&mut theirs, black_box(keys[7]), black_box(5), black_box(60), &value);
+            black_box(&theirs);
+        },
+        || {
+            ours.clear();
+            let set = MetaSet::set(black_box(meta_key), &value)
+                .client_flags(Flags::new(black_box(5)))
+                .exptime(Exptime::from_wire(black_box(60)));
+            Command::MetaSet(set).encode(&mut ours);
+            black_box(&ours);
+        },
+    );
+    assert_eq!(theirs, ours);
 }
 
 /// Delivers `wire` as reads of at most `piece` bytes, and takes all items after each.
@@ -305,7 +402,20 @@ fn borrow(item: Item<'_>) {
         Item::LargeValue { key, flags, cas, value } => {
             black_box((key, flags, cas, value.as_slice()));
         }
+        Item::LargeVa { .. } => panic!("{item:?}"),
     }
+}
+
+/// Looks at what a meta reply holds.
+#[inline(always)]
+fn borrow_meta(response: Response<'_>) {
+    let (flags, value) = match response {
+        Response::Hd(flags) => (flags, None),
+        Response::Va { flags, value } => (flags, Some(value)),
+        response => panic!("{response:?}"),
+    };
+    black_box((flags.client_flags(), flags.cas(), flags.ttl(), flags.opaque()));
+    black_box(value);
 }
 
 /// The reply to a get of `count` keys, all of them found.
@@ -483,12 +593,96 @@ mod floor {
         Some(&input[1..])
     }
 
+    pub(super) fn metas(mut input: &[u8]) {
+        while !input.is_empty() {
+            input = meta(input).expect("a well-formed HD or VA");
+        }
+    }
+
+    fn meta(input: &[u8]) -> Option<&[u8]> {
+        let (len, mut input) = match input.strip_prefix(b"HD") {
+            Some(input) => (None, input),
+            None => number(input.strip_prefix(b"VA ")?).map(|(len, rest)| (Some(len), rest))?,
+        };
+        let (mut flags, mut cas, mut ttl, mut opaque) = (None, None, None, None);
+        while let [b' ', letter, rest @ ..] = input {
+            match letter {
+                b'f' => {
+                    let (number, rest) = number(rest)?;
+                    (flags, input) = (Some(number), rest);
+                }
+                b'c' => {
+                    let (number, rest) = number(rest)?;
+                    (cas, input) = (Some(number), rest);
+                }
+                b't' => {
+                    let (number, rest) = match rest.strip_prefix(b"-1") {
+                        Some(rest) => (-1, rest),
+                        None => {
+                            let (number, rest) = number(rest)?;
+                            (i64::try_from(number).ok()?, rest)
+                        }
+                    };
+                    (ttl, input) = (Some(number), rest);
+                }
+                b'O' => {
+                    let end = rest.iter().position(|&byte| byte <= b' ')?;
+                    let (token, rest) = rest.split_at(end);
+                    (opaque, input) = (Some(token), rest);
+                }
+                _ => return None,
+            }
+        }
+        let input = input.strip_prefix(b"\r\n")?;
+        black_box((flags, cas, ttl, opaque));
+        let Some(len) = len else {
+            black_box(None::<&[u8]>);
+            return Some(input);
+        };
+        let (value, input) = input.split_at_checked(usize::try_from(len).ok()?)?;
+        black_box(Some(value));
+        input.strip_prefix(b"\r\n")
+    }
+
     pub(super) fn encode_get(out: &mut Vec<u8>, keys: &[Key<'_>]) {
         out.extend_from_slice(b"get");
         for key in keys {
             out.push(b' ');
             out.extend_from_slice(key.as_bytes());
         }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn encode_mg(out: &mut Vec<u8>, key: Key<'_>, letters: &[u8], opaque: u64) {
+        out.extend_from_slice(b"mg ");
+        out.extend_from_slice(key.as_bytes());
+        for letter in letters {
+            out.push(b' ');
+            out.push(*letter);
+        }
+        out.extend_from_slice(b" O");
+        out.extend_from_slice(itoa::Buffer::new().format(opaque).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn encode_ms(
+        out: &mut Vec<u8>,
+        key: Key<'_>,
+        flags: u32,
+        exptime: i32,
+        value: &[u8],
+    ) {
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(b"ms ");
+        out.extend_from_slice(key.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(digits.format(value.len()).as_bytes());
+        out.extend_from_slice(b" F");
+        out.extend_from_slice(digits.format(flags).as_bytes());
+        out.extend_from_slice(b" T");
+        out.extend_from_slice(digits.format(exptime).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
 
