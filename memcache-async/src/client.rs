@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use memcache_proto::client::calls::{Call, Calls, Error, ToServer};
 
@@ -90,11 +91,19 @@ impl Client {
         Client(Arc::new(Handle { shares: Mutex::new(shares) }))
     }
 
+    async fn pause(&self, pause: Duration) {
+        let runtime = self.0.current().runtime.clone();
+        let until = runtime.now() + pause;
+        runtime.sleep_until(until).await;
+    }
+
     fn calls(&self) -> Arc<Calls> {
         self.0.current().calls.clone()
     }
 
     memcache_proto::__calls!([async] [] self);
+
+    memcache_proto::__recached!([async] self);
 
     /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
     /// this with each of them.

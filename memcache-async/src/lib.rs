@@ -64,7 +64,8 @@ pub use runtime::{Runtime, Spawn, Stream, connect_any};
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
 pub use memcache_proto::client::calls::{
-    CasIds, Error, Fetched, Many, PerServer, Profile, Slabs, ToServer,
+    CasIds, Changed, Error, Fetched, ItemInfo, Many, MetaItem, PerServer, Profile, Recache, Slabs,
+    ToServer,
 };
 pub use memcache_proto::client::{
     ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,

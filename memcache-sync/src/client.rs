@@ -1,5 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use memcache_proto::client::calls::{Answer, Call, Calls, ToServer};
 
@@ -54,11 +56,17 @@ impl Client {
         Client(Arc::new(pool))
     }
 
+    fn pause(&self, pause: Duration) {
+        thread::sleep(pause);
+    }
+
     fn calls(&self) -> Arc<Calls> {
         self.0.calls()
     }
 
     memcache_proto::__calls!([] [] self);
+
+    memcache_proto::__recached!([] self);
 
     /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
     /// this with each of them.

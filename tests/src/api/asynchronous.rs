@@ -104,5 +104,23 @@ impl<R: BlockOn> Api for AsyncClient<R> {
         R::block_on(self.client.get_or_set(key, expiry, async || compute()))
     }
 
+    fn get_or_set_with<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        R::block_on(self.client.get_or_set_with(key, expiry, async || compute()))
+    }
+
+    fn get_or_add<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        R::block_on(self.client.get_or_add(key, expiry, async || compute()))
+    }
+
     calls! { forward [self, [self.client.], call => R::block_on(call)] }
 }

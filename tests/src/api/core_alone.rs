@@ -51,7 +51,13 @@ impl Inner {
         &self.calls
     }
 
+    fn pause(&self, pause: Duration) {
+        self.network.pass(pause);
+    }
+
     memcache_sync::proto::__calls!([] [] self);
+
+    memcache_sync::proto::__recached!([] self);
 
     fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
         let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +150,7 @@ impl Api for CoreAlone {
         core.settings.flush_on_reconnect = config.flush_on_reconnect;
         core.unavailable_is_miss = config.unavailable_is_miss;
         core.cache_cas = config.cache_cas;
+        core.recache = config.recache;
         core.keys = core.keys.check_keys(!config.unchecked_keys);
         if let Some(encoder) = config.key_encoder {
             core.keys = core.keys.key_encoder(encoder);
@@ -211,6 +218,24 @@ impl Api for CoreAlone {
 
     fn unix_now(&self) -> u64 {
         self.network.unix_now()
+    }
+
+    fn get_or_set_with<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.inner().get_or_set_with(key, expiry, compute)
+    }
+
+    fn get_or_add<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.inner().get_or_add(key, expiry, compute)
     }
 
     calls! { forward [self, [self.inner().], result => result] }

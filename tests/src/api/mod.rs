@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memcache_sync::proto::client::calls::Call;
 use memcache_sync::{
-    CasIds, Error, Expiry, Fetched, FromValue, Many, NoticeEvent, PerServer, Slabs, StatsArgument,
-    Stored, ToKey, ToValue,
+    CasIds, Changed, Error, Expiry, Fetched, FromValue, ItemInfo, Many, MetaItem, NoticeEvent,
+    PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,
 };
 
 use crate::Network;
@@ -38,6 +38,7 @@ pub struct Config {
     key_encoder: Option<Encoder>,
     cache_cas: usize,
     events: Option<Events>,
+    recache: Recache,
     socket_timeout: Option<Duration>,
     operation_timeout: Option<Duration>,
     dead_retry: Option<Duration>,
@@ -122,6 +123,13 @@ impl Config {
     #[must_use]
     pub fn cache_cas(mut self, ids: usize) -> Self {
         self.cache_cas = ids;
+        self
+    }
+
+    /// The times of `get_or_set_with`.
+    #[must_use]
+    pub fn recache(mut self, recache: Recache) -> Self {
+        self.recache = recache;
         self
     }
 
@@ -212,7 +220,8 @@ macro_rules! configured {
             .flush_on_reconnect(config.flush_on_reconnect)
             .unavailable_is_miss(config.unavailable_is_miss)
             .check_keys(!config.unchecked_keys)
-            .cache_cas(config.cache_cas);
+            .cache_cas(config.cache_cas)
+            .recache(config.recache);
         if let Some(encoder) = config.key_encoder {
             builder = builder.key_encoder(encoder);
         }
@@ -277,6 +286,23 @@ macro_rules! calls {
                 ids: &CasIds, key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
             ) -> Stored;
             fn run[C: Call](call: C) -> C::Output;
+            fn meta_get[V: FromValue](key: impl ToKey) -> Option<MetaItem<V>>;
+            fn item_info[](key: impl ToKey) -> Option<ItemInfo>;
+            fn meta_set[](
+                key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
+            ) -> Stored;
+            fn meta_delete[](key: impl ToKey) -> Changed;
+            fn invalidate[](key: impl ToKey, expiry: Option<Expiry>) -> Changed;
+            fn incr_or_create[](
+                key: impl ToKey, delta: u64, initial: u64, expiry: impl Into<Expiry>
+            ) -> u64;
+            fn decr_or_create[](
+                key: impl ToKey, delta: u64, initial: u64, expiry: impl Into<Expiry>
+            ) -> u64;
+            fn append_or_create[](
+                key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
+            ) -> ();
+            fn meta_debug[](key: impl ToKey) -> Option<String>;
         }
     };
     (
@@ -359,6 +385,22 @@ pub trait Api: Sized + Send + Sync {
     fn unix_now(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
     }
+
+    /// The same, computed by one of all that share the cache.
+    fn get_or_set_with<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error>;
+
+    /// The same without the meta commands.
+    fn get_or_add<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error>;
 
     calls! { declare [] }
 }

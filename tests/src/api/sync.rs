@@ -41,5 +41,23 @@ impl Api for SyncClient {
         self.0.get_or_set(key, expiry, compute)
     }
 
+    fn get_or_set_with<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.0.get_or_set_with(key, expiry, compute)
+    }
+
+    fn get_or_add<V: FromValue + ToValue>(
+        &self,
+        key: impl ToKey,
+        expiry: impl Into<Expiry>,
+        compute: impl FnOnce() -> Result<V, Error>,
+    ) -> Result<Fetched<V>, Error> {
+        self.0.get_or_add(key, expiry, compute)
+    }
+
     calls! { forward [self, [self.0.], result => result] }
 }

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod items;
+mod meta;
 mod options;
 mod servers;
 mod time;
@@ -70,6 +71,13 @@ fn scenarios<A: Api>() -> Vec<(&'static str, Scenario<A>)> {
         ("calls of several steps", options::several_steps),
         ("slabs", options::slabs),
         ("counts", options::counts),
+        ("meta lookups", meta::lookups),
+        ("meta stores", meta::stores),
+        ("meta counters", meta::counters),
+        ("meta keys", meta::keys),
+        ("stale items", meta::stale),
+        ("values that are computed once", meta::recached),
+        ("values that nobody computes", meta::abandoned),
         ("stats and version", servers::stats),
         ("flush_all", time::flush),
         ("flush_all with a delay", time::flush_delayed),

@@ -2,7 +2,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Calls, Error, KeyRules};
+use super::{Calls, Error, KeyRules, Recache};
 use crate::client::{Cluster, NoticeEvent, Settings};
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
@@ -27,6 +27,8 @@ pub struct Config {
     pub unavailable_is_miss: bool,
     /// How many cas uniques a [`CasIds`](super::CasIds) of the client remembers; 0, none.
     pub cache_cas: usize,
+    /// The times of `get_or_set_with`.
+    pub recache: Recache,
     /// Who is told what happens between the clients and their servers; nobody.
     pub debug: Option<DebugHook>,
 }
@@ -55,6 +57,7 @@ impl Config {
             keys: self.keys,
             unavailable_is_miss: self.unavailable_is_miss,
             cache_cas: self.cache_cas,
+            recache: self.recache,
             debug: self.debug,
             unix_now: Arc::new(unix_now),
             counts: Default::default(),
@@ -71,6 +74,7 @@ impl fmt::Debug for Config {
             .field("keys", &self.keys)
             .field("unavailable_is_miss", &self.unavailable_is_miss)
             .field("cache_cas", &self.cache_cas)
+            .field("recache", &self.recache)
             .finish_non_exhaustive()
     }
 }

@@ -49,6 +49,9 @@ pub enum Error {
         /// How often it was tried: [`Limits::max_cas_attempts`](crate::Limits::max_cas_attempts).
         attempts: usize,
     },
+    /// The server did not make an item where there is none, though it was to: memcached 1.6.18, for
+    /// instance, cannot for what is appended or prepended. Nothing was stored.
+    Unsupported,
     /// The client has been closed. Nothing was sent.
     Closed,
     /// A server's address is none.
@@ -126,6 +129,11 @@ impl fmt::Display for Error {
             Error::Contended { attempts } => write!(
                 f,
                 "the item changed between reading and storing it, {attempts} times in a row",
+            ),
+            Error::Unsupported => write!(
+                f,
+                "there is no such item, and the server did not make one: to do so for what is appended \
+                 takes a newer memcached than 1.6.18",
             ),
             Error::Closed => write!(f, "the client has been closed"),
             Error::Address(error) => error.fmt(f),

@@ -6,6 +6,8 @@ use super::Error;
 pub enum Fetched<V> {
     /// The value was there.
     Hit(V),
+    /// The value was there, and somebody else is making a newer one.
+    Stale(V),
     /// The value was not there and has been computed.
     Computed {
         /// The value.
@@ -20,13 +22,13 @@ impl<V> Fetched<V> {
     #[must_use]
     pub fn into_value(self) -> V {
         match self {
-            Fetched::Hit(value) | Fetched::Computed { value, .. } => value,
+            Fetched::Hit(value) | Fetched::Stale(value) | Fetched::Computed { value, .. } => value,
         }
     }
 
-    /// Whether the value was there.
+    /// Whether the value was there, stale or not.
     #[must_use]
     pub fn is_hit(&self) -> bool {
-        matches!(self, Fetched::Hit(_))
+        !matches!(self, Fetched::Computed { .. })
     }
 }

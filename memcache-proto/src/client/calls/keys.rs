@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::client::RoutedKey;
 use crate::key::{check, check_wire};
-use crate::{KeyError, KeyRef, ToKey};
+use crate::{KeyError, KeyRef, MAX_KEY_LEN, ToKey};
 
 /// What is made of the caller's keys before they are checked: python-memcached's `key_encoder`.
 type Encoder = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
@@ -61,6 +61,24 @@ impl KeyRules {
         }
         let key_ref = KeyRef::checked(bytes, if self.unchecked { check_wire } else { check })?;
         Ok(CallKey { key: key_ref, hash: key.route() })
+    }
+}
+
+impl KeyRules {
+    /// A key that may be of any bytes, written to `space`.
+    pub(super) fn copy<'a, K: ToKey + ?Sized>(
+        &self,
+        key: &K,
+        space: &'a mut [u8; MAX_KEY_LEN],
+    ) -> Result<&'a [u8], KeyError> {
+        let mut bytes = key.to_bytes();
+        if let Some(encoder) = &self.encoder {
+            bytes = Cow::Owned(encoder(&bytes));
+        }
+        let len = bytes.len();
+        let whole = space.get_mut(..len).ok_or(KeyError::TooLong { len, max: MAX_KEY_LEN })?;
+        whole.copy_from_slice(&bytes);
+        Ok(whole)
     }
 }
 

@@ -29,7 +29,7 @@ pub fn gets<V: FromValue, K: ToKey>(key: K) -> Lookup<K, Option<(V, u64)>> {
     let answer = One(|outcome: Outcome, calls: &Calls| {
         let Some(item) = calls.item(outcome)? else { return Ok(None) };
         // A number of our own would make of a later cas whatever it happens to match.
-        let unique = item.cas.ok_or(NO_UNIQUE)?;
+        let unique = item.cas.ok_or(NO_ANSWER)?;
         Ok(Some((calls.decode(item)?, unique)))
     });
     Lookup { key, ask: Ask::Gets, answer }
@@ -74,7 +74,8 @@ fn value<V: FromValue>(outcome: Outcome, calls: &Calls) -> Result<Option<V>, Tro
     Ok(item.map(|item| calls.decode(item)).transpose()?)
 }
 
-const NO_UNIQUE: Failure = Failure {
+/// An answer that lacks what was asked for.
+pub(super) const NO_ANSWER: Failure = Failure {
     server: None,
     delivery: Delivery::Answered,
     kind: FailureKind::Protocol(ProtocolError::UnexpectedResponse),

@@ -41,8 +41,9 @@ pub struct GetMany<K, V, M> {
 }
 
 impl<K, V, M> GetMany<K, V, M> {
-    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. The values
-    /// found are under the keys without it.
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
+    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
+    /// The values found are under the keys without it.
     #[must_use]
     pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.prefix = prefix.as_ref().to_vec();
@@ -122,7 +123,8 @@ pub struct SetMany<K, V> {
 }
 
 impl<K, V> SetMany<K, V> {
-    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`.
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
+    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
     #[must_use]
     pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.prefix = prefix.as_ref().to_vec();
@@ -154,7 +156,8 @@ pub struct DeleteMany<K> {
 }
 
 impl<K> DeleteMany<K> {
-    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`.
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
+    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
     #[must_use]
     pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.prefix = prefix.as_ref().to_vec();

@@ -44,8 +44,12 @@ mod fetched;
 mod keys;
 mod lookup;
 mod many;
+mod meta;
+mod meta_results;
 mod names;
 mod profile;
+mod recache;
+mod recached;
 mod results;
 mod servers;
 mod settings;
@@ -72,7 +76,14 @@ pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
 pub use many::{Counted, DeleteMany, Found, GetMany, SetMany, delete_many, get_many, set_many};
+pub use meta::{
+    AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, MetaStore, append_or_create,
+    invalidate, item_info, meta_debug, meta_decr, meta_delete, meta_get, meta_incr, meta_set,
+    prepend_or_create,
+};
+pub use meta_results::{Changed, ItemInfo, MetaItem};
 pub use profile::Profile;
+pub use recache::{Found as FoundValue, Lease, Recache, Recaching, Turn};
 pub use results::{Many, PerServer};
 use sealed::Sealed;
 pub use servers::{
@@ -142,6 +153,7 @@ pub struct Calls {
     keys: KeyRules,
     unavailable_is_miss: bool,
     cache_cas: usize,
+    recache: Recache,
     debug: Option<DebugHook>,
     unix_now: Arc<dyn Fn() -> u64 + Send + Sync>,
     counts: Counts,
@@ -174,6 +186,12 @@ impl Calls {
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         self.counts.all()
+    }
+
+    /// The times of `get_or_set_with`.
+    #[must_use]
+    pub fn recache(&self) -> Recache {
+        self.recache
     }
 
     /// Room for as many cas uniques as the setting `cache_cas` says.
@@ -259,6 +277,8 @@ mod sealed {
 
     impl<K, T> Sealed for super::Lookup<K, T> {}
     impl<K, T> Sealed for super::Change<K, T> {}
+    impl<K, A, T> Sealed for super::MetaCall<K, A, T> {}
+    impl<K, V, T> Sealed for super::MetaStore<K, V, T> {}
     impl<K, V, T> Sealed for super::Store<K, V, T> {}
     impl<K, V, M> Sealed for super::GetMany<K, V, M> {}
     impl<K, V> Sealed for super::SetMany<K, V> {}

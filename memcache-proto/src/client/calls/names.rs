@@ -20,6 +20,9 @@ names! {
     Set "set", Add "add", Replace "replace", Append "append", Prepend "prepend", Cas "cas",
     SetMany "set_many", Delete "delete", DeleteMany "delete_many", Touch "touch",
     Incr "incr", Decr "decr", FlushAll "flush_all", Version "version", Stats "stats",
+    MetaGet "meta_get", ItemInfo "item_info", MetaSet "meta_set", MetaDelete "meta_delete",
+    Invalidate "invalidate", MetaIncr "meta_incr", MetaDecr "meta_decr", MetaDebug "meta_debug",
+    AppendOrCreate "append_or_create", PrependOrCreate "prepend_or_create",
 }
 
 /// How often each call has been made.

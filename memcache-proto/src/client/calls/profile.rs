@@ -6,7 +6,8 @@ use crate::value::ValueFormat;
 /// word.
 ///
 /// Each is that client as it is by default; what the other program has set differently is set here
-/// after it, with the builder's `distribution`, `key_hash` or `value_format`.
+/// after it, with the builder's `distribution`, `key_hash` or `value_format`. A prefix that pylibmc
+/// (`namespace`) or pymemcache (`key_prefix`) puts before its keys is bytes there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {

@@ -92,6 +92,12 @@ macro_rules! __settings {
             self
         }
 
+        /// The times of [`get_or_set_with`](crate::Client::get_or_set_with).
+        pub fn recache(mut self, recache: $crate::client::calls::Recache) -> Self {
+            self.config.recache = recache;
+            self
+        }
+
         /// Whether a lookup (get, gets, gat, get_many) on a server that is unavailable is a miss, as it
         /// is in python-memcached; no. Stores and changes fail as ever: nobody should believe that they
         /// were made.

@@ -1,0 +1,88 @@
+/// `get_or_set_with` as a method, the same of every adapter that can wait: put it into the `impl` of a
+/// type that has what [`__calls!`](crate::__calls) asks for and a method `pause`, which takes a
+/// `Duration`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __recached {
+    ([async] $self:ident) => {
+        $crate::__recached!(@of [async] $self
+            [V, E, F] [F] [F: std::future::Future<Output = Result<V, E>>]);
+    };
+    ([] $self:ident) => {
+        $crate::__recached!(@of [] $self [V, E] [Result<V, E>] []);
+    };
+    (
+        @of [$($async:tt)?] $self:ident
+        [$($generic:ident),*] [$computed:ty] [$($bound:tt)*]
+    ) => {
+        /// The value of `key`; where there is none, or it is stale or soon to expire, it is computed and
+        /// stored by one caller of all that share the cache. The others get the old value, or wait for
+        /// the first. [`Recache`](crate::Recache) has the times, which the builder sets.
+        ///
+        /// Where the one that computes fails, another may at once; where it dies, when its lease has
+        /// run out. What `compute` fails with is returned. A value that could not be stored is returned
+        /// all the same.
+        ///
+        /// It takes the meta commands, which memcached has had since 1.6;
+        /// [`get_or_add`](Self::get_or_add) does without.
+        ///
+        /// # Errors
+        ///
+        /// As [`get`](Self::get), or what `compute` fails with.
+        pub $($async)? fn get_or_set_with<$($generic),*>(
+            &$self,
+            key: impl $crate::ToKey,
+            expiry: impl Into<$crate::Expiry>,
+            compute: impl FnOnce() -> $computed,
+        ) -> Result<$crate::client::calls::Fetched<V>, E>
+        where
+            V: $crate::value::FromValue + $crate::value::ToValue,
+            E: From<$crate::client::calls::Error>,
+            $($bound)*
+        {
+            use $crate::client::calls::{self, Turn};
+
+            let mut part = calls::Recaching::new($self.calls().recache());
+            let lease = loop {
+                let call = part.look::<V, _>(&key);
+                match part.turn($crate::__calls!(@run [$($async)?] $self.run(call))?) {
+                    Turn::Have(found) => return Ok(found.into()),
+                    Turn::Compute(lease) => break lease,
+                    Turn::Wait(pause) => {
+                        $crate::__calls!(@run [$($async)?] $self.pause(pause));
+                    }
+                }
+            };
+            let value = match ($crate::__calls!(@computed [$($async)?] compute), lease) {
+                (Ok(value), _) => value,
+                (Err(error), lease) => {
+                    // Where this fails too, the lease runs out in its time.
+                    if let Some(lease) = lease {
+                        let _ = match lease.is_place {
+                            true => {
+                                let call = calls::meta_delete(&key).compare_cas(lease.cas);
+                                $crate::__calls!(@run [$($async)?] $self.run(call))
+                            }
+                            false => {
+                                let call = calls::invalidate(&key, None).compare_cas(lease.cas);
+                                $crate::__calls!(@run [$($async)?] $self.run(call))
+                            }
+                        };
+                    }
+                    return Err(error);
+                }
+            };
+            let call = calls::meta_set(&key, &value, expiry);
+            let call = match lease {
+                Some(lease) => call.compare_cas(lease.cas),
+                None => call,
+            };
+            let stored = match $crate::__calls!(@run [$($async)?] $self.run(call)) {
+                Ok($crate::client::Stored::Stored) => Ok(()),
+                Ok(declined) => Err(calls::Error::NotStored(declined)),
+                Err(error) => Err(error),
+            };
+            Ok(calls::Fetched::Computed { value, stored })
+        }
+    };
+}
