@@ -263,3 +263,39 @@ fn what_a_quiet_request_waits_for_follows_it_whatever_its_length() {
     assert_eq!(bench.read(b"EN O2\r\n"), ["1 last"]);
     assert!(bench.connection.is_idle());
 }
+
+/// One that is passed over is as silent as a quiet one, whatever stands around it.
+#[test]
+fn one_that_was_not_sent_is_passed_over_wherever_it_stands() {
+    let cases: &[(usize, &str, &[&str])] = &[
+        (0, "MN\r\n", &["cancelled"]),
+        (1, "MN\r\n", &["cancelled"]),
+        (2, "MN\r\n", &["cancelled"]),
+        (0, "VA 1 O2\r\nx\r\nMN\r\n", &["2 meta value x"]),
+        (1, "VA 1 O2\r\nx\r\nMN\r\n", &["2 meta value x"]),
+        (1, "VA 1 O0\r\nx\r\nMN\r\n", &["0 meta value x", "cancelled"]),
+        (2, "VA 1 O0\r\nx\r\nMN\r\n", &["0 meta value x", "cancelled"]),
+        (1, "SERVER_ERROR x\r\nMN\r\n", &["0 doubt: SERVER_ERROR x", "cancelled"]),
+        (
+            1,
+            "SERVER_ERROR x\r\nVA 1 O2\r\nx\r\nMN\r\n",
+            &["0 doubt: SERVER_ERROR x", "2 meta value x"],
+        ),
+    ];
+    for &(cancelled, replies, expected) in cases {
+        for piece in [1, usize::MAX] {
+            let mut bench = Bench::new();
+            for key in ["a", "b", "c"] {
+                bench.submit(quiet_mg(key));
+            }
+            bench.cancel(cancelled);
+            let written = bench.write();
+            let text = |at: usize| format!("mg {} v q O{at}\r\n", ["a", "b", "c"][at]);
+            let sent: String = (0..3).filter(|&at| at != cancelled).map(text).collect();
+            assert_eq!(written, sent + "mn\r\n");
+            let happened = bench.read_in(piece, replies.as_bytes());
+            assert_eq!(happened, expected, "{replies:?} without {cancelled}");
+            assert!(bench.connection.is_idle(), "{replies:?} without {cancelled}");
+        }
+    }
+}

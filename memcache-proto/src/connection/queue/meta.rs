@@ -104,12 +104,14 @@ impl Queue {
         Event { request, reply }
     }
 
-    /// The place of the first request in flight that is not quiet.
+    /// The place of the first request in flight that has a reply for certain.
     fn first_heard(&self) -> Option<usize> {
-        self.requests.iter().take(self.in_flight).position(|request| !request.expect.is_quiet())
+        let mut in_flight = self.requests.iter().take(self.in_flight);
+        in_flight
+            .position(|request| request.expect != Expect::Nothing && !request.expect.is_quiet())
     }
 
-    /// The place of the request with this opaque, if all before it are quiet.
+    /// The place of the request with this opaque, if none before it has a reply for certain.
     fn with_opaque(&self, opaque: &[u8]) -> Option<usize> {
         let last = self.first_heard().unwrap_or(self.in_flight.saturating_sub(1));
         let mut in_flight = self.requests.iter().take(last + 1);
