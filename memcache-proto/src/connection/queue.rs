@@ -380,9 +380,7 @@ impl Queue {
         };
         let request = self.pop_keeping_text();
         let delivery = if start < self.sent { Delivery::Unanswered } else { Delivery::NotSent };
-        let at = usize::try_from(start - self.base).unwrap_or(usize::MAX);
-        let text = self.text.get(at..at + len).unwrap_or_default();
-        let reply = reply.unwrap_or(Reply::Failed { delivery, text });
+        let reply = reply.unwrap_or(Reply::Failed { delivery, text: self.text_at(start, len) });
         Some(Event { request, reply })
     }
 
@@ -402,6 +400,12 @@ impl Queue {
             }
         }
         number
+    }
+
+    /// The text of a request that begins at this position.
+    fn text_at(&self, start: u64, len: usize) -> &[u8] {
+        let at = usize::try_from(start - self.base).unwrap_or(usize::MAX);
+        self.text.get(at..at.saturating_add(len)).unwrap_or_default()
     }
 
     /// How much of `text` is no longer needed.

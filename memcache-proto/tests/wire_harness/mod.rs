@@ -171,3 +171,20 @@ pub(crate) fn bytes_of(bytes: &[u8]) -> Vec<&[u8]> {
 pub(crate) fn shown(wire: &[u8]) -> String {
     wire[..wire.len().min(80)].escape_ascii().to_string()
 }
+
+/// Memory grows with what arrived, not with what this line announces.
+pub(crate) fn check_memory(announcement: &str) {
+    let mut decoder = Decoder::new(Limits::default());
+    deliver(&mut decoder, announcement.as_bytes());
+    let mut received = 0;
+    for piece in [0, 1, 100, 1_448, 16 << 10, 64 << 10].repeat(20) {
+        assert!(decoder.next().expect("nothing is wrong").is_none());
+        let space = decoder.space().len();
+        assert!(0 < space && space <= 64 << 10, "{space} bytes of space at {received}");
+        let piece = piece.min(space);
+        decoder.space()[..piece].fill(b'v');
+        decoder.filled(piece);
+        received += piece;
+    }
+    assert!(received > 1 << 20);
+}

@@ -115,11 +115,8 @@ impl Queue {
     fn with_opaque(&self, opaque: &[u8]) -> Option<usize> {
         let last = self.first_heard().unwrap_or(self.in_flight.saturating_sub(1));
         let mut in_flight = self.requests.iter().take(last + 1);
-        in_flight.position(|request| {
-            let at = usize::try_from(request.start - self.base).unwrap_or(usize::MAX);
-            let text = self.text.get(at..at + request.len).unwrap_or_default();
-            opaque_of(text) == Some(opaque)
-        })
+        in_flight
+            .position(|request| opaque_of(self.text_at(request.start, request.len)) == Some(opaque))
     }
 }
 
