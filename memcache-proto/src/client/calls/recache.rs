@@ -16,7 +16,8 @@ pub struct Recache {
     pub early: Duration,
     /// How long the others wait for the first value; after that they compute for themselves. 60 s.
     pub wait: Duration,
-    /// How long they wait before they look again, at first; it doubles up to 16 times this. 10 ms.
+    /// How long they wait before they look again, at first, at least 1 ms; it doubles up to 16 times
+    /// this. 10 ms.
     pub pause: Duration,
 }
 
@@ -73,9 +74,9 @@ pub struct Recaching {
 impl Recaching {
     /// A part that begins now.
     #[must_use]
-    pub fn new(recache: Recache) -> Self {
-        let pause = recache.pause.max(Duration::from_millis(1));
-        Recaching { recache, waited: Duration::ZERO, pause }
+    pub fn new(mut recache: Recache) -> Self {
+        recache.pause = recache.pause.max(Duration::from_millis(1));
+        Recaching { recache, waited: Duration::ZERO, pause: recache.pause }
     }
 
     /// Looks for the value, and takes the lease where nobody has it.
@@ -108,7 +109,8 @@ impl Recaching {
             Some(_) => {
                 let pause = self.pause.min(self.recache.wait - self.waited);
                 self.waited += pause;
-                self.pause = (2 * self.pause).min(16 * self.recache.pause);
+                self.pause =
+                    self.pause.saturating_mul(2).min(self.recache.pause.saturating_mul(16));
                 Turn::Wait(pause)
             }
         }
@@ -148,6 +150,25 @@ mod tests {
         for (item, expected) in cases {
             let mut part = Recaching::new(Recache::default());
             assert_eq!(part.turn(item.clone()), expected, "{item:?}");
+        }
+    }
+
+    #[test]
+    fn who_waits_does_not_spin_and_not_overflow_whatever_the_pause() {
+        let cases = [
+            (Duration::ZERO, &[1_u128, 2, 4, 8, 16, 16, 3][..]),
+            (Duration::from_micros(1), &[1, 2, 4, 8, 16, 16, 3]),
+            (Duration::MAX, &[50]),
+        ];
+        for (pause, expected) in cases {
+            let wait = Duration::from_millis(50);
+            let mut part = Recaching::new(Recache { wait, pause, ..Recache::default() });
+            let mut steps = alloc::vec::Vec::new();
+            while let Turn::Wait(step) = part.turn(Some(item(None, false, false, true))) {
+                steps.push(step.as_millis());
+                assert!(steps.len() < 100, "{pause:?}: {steps:?}");
+            }
+            assert_eq!(steps, expected, "{pause:?}");
         }
     }
 
