@@ -255,6 +255,7 @@ const META_REFUSALS: &[(&str, &str)] = &[
     ("ma a D-1", "CLIENT_ERROR invalid or duplicate flag"),
     ("ma a E1", "CLIENT_ERROR invalid or duplicate flag"),
     ("ma a Mi", "CLIENT_ERROR invalid mode for ma M token"),
+    ("ma a MS", "CLIENT_ERROR invalid mode for ma M token"),
     ("ma a MII", "CLIENT_ERROR invalid or duplicate flag"),
 ];
 

@@ -107,7 +107,7 @@ impl<'a> MetaLine<'a> {
             ttl: None,
             compare: None,
             client_flags: 0,
-            mode: b'S',
+            mode: if name == MetaName::Arithmetic { b'I' } else { b'S' },
             initial: 0,
             delta: 1,
             explicit_cas: None,
@@ -189,7 +189,7 @@ impl<'a> MetaLine<'a> {
         match (self.name, self.mode) {
             (MetaName::Set, b'S' | b'E' | b'A' | b'P' | b'R') => self.check_opaque(),
             (MetaName::Set, _) => Err(Refusal::BadSetMode),
-            (MetaName::Arithmetic, b'S' | b'I' | b'D' | b'+' | b'-') => Ok(()),
+            (MetaName::Arithmetic, b'I' | b'D' | b'+' | b'-') => Ok(()),
             (MetaName::Arithmetic, _) => Err(Refusal::BadCountMode),
             (MetaName::Delete, _) => self.check_opaque(),
             (MetaName::Get, _) => Ok(()),
