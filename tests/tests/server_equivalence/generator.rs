@@ -145,10 +145,17 @@ impl Generator {
 
     /// The command with something wrong with it, unless that is left out.
     fn broken_or(&mut self, command: Vec<u8>) -> Step {
-        let broken = self.broken(command.clone());
+        let mut broken = self.broken(command.clone());
         let marks = broken.starts_with(b"g") && has_long_word(&broken);
-        if lacking(&broken) > MAX_LACKING || delays_flush(&broken) || marks {
+        // A line without its end could take a length from the next one, and await as many bytes.
+        let has_value = command.iter().filter(|&&byte| byte == b'\n').count() > 1;
+        let takes = !broken.contains(&b'\n') && (has_value || has(&broken, b"ms "));
+        if lacking(&broken) > MAX_LACKING || delays_flush(&broken) || marks || takes {
             return Step::Send(command);
+        }
+        if lacking(&broken) > 0 {
+            // Lest a `-` in the next command be left in memory, behind a counter of later.
+            broken.extend_from_slice(format!("version{:MAX_LACKING$}\r\n", "").as_bytes());
         }
         // Those of a get lose the answers before them.
         if has_long_word(&broken) { Step::Alone(broken) } else { Step::Send(broken) }
