@@ -39,6 +39,8 @@ pub(super) enum Expect {
     Eof,
     /// Nothing at all: noreply.
     Nothing,
+    /// Nothing, as it was cancelled before it was sent.
+    Unsent,
 }
 
 /// Which meta request.
@@ -105,6 +107,11 @@ impl Expect {
     /// Whether it is the connection's own, which is sent whether anybody waits for it or not.
     pub(super) fn is_own(self) -> bool {
         matches!(self, Expect::Barrier | Expect::OwnNoop)
+    }
+
+    /// Whether something comes that is about it, or, where it is quiet, may come.
+    pub(super) fn has_reply(self) -> bool {
+        !matches!(self, Expect::Nothing | Expect::Unsent)
     }
 
     /// Whether it may be answered by the reply to a later request.
@@ -177,7 +184,7 @@ impl Expect {
                 Response::Stat { .. } | Response::Prefix { .. } | Response::Item { .. },
             )
             | (Expect::Metadump, Response::Metadump { .. }) => Fit::Part,
-            (Expect::Nothing, _) => Fit::Unexpected,
+            (Expect::Nothing | Expect::Unsent, _) => Fit::Unexpected,
             (_, Response::ServerError(_)) => Fit::Last,
             // After an ERROR to a storage command its value would be run as commands.
             (Expect::Stored | Expect::CasStored, Response::Error(_)) => Fit::LastAndClose,

@@ -168,7 +168,7 @@ impl Queue {
     pub(super) fn is_owed(&self) -> bool {
         let mut in_flight = self.requests.iter().take(self.in_flight);
         in_flight
-            .find(|request| request.expect != Expect::Nothing)
+            .find(|request| request.expect.has_reply())
             .is_some_and(|request| request.end() <= self.sent)
     }
 
@@ -196,15 +196,12 @@ impl Queue {
                 if self.sent < self.released {
                     break;
                 }
-                request.expect = Expect::Nothing;
+                request.expect = Expect::Unsent;
                 self.sent = request.end();
-                if self.answered == self.released {
-                    self.answered = request.end();
-                }
             }
             self.released = request.end();
             self.in_flight += 1;
-            self.awaited += usize::from(request.expect != Expect::Nothing);
+            self.awaited += usize::from(request.expect.has_reply());
         }
         while self.written().is_some_and(|front| front.cancelled) {
             self.pop();
@@ -267,7 +264,7 @@ impl Queue {
     /// The first request, if it has no reply and is written whole.
     fn written(&self) -> Option<&Request> {
         let front = self.requests.front().filter(|_| self.in_flight > 0)?;
-        (front.expect == Expect::Nothing && front.end() <= self.sent).then_some(front)
+        (!front.expect.has_reply() && front.end() <= self.sent).then_some(front)
     }
 
     /// Whether the first request is one whose reply nobody waits for.
@@ -275,7 +272,7 @@ impl Queue {
         let front = self.requests.front().filter(|_| self.in_flight > 0);
         // What comes next may be another's, where this one is quiet.
         front.is_some_and(|front| {
-            front.cancelled && front.expect != Expect::Nothing && !front.expect.is_quiet()
+            front.cancelled && front.expect.has_reply() && !front.expect.is_quiet()
         })
     }
 
@@ -372,7 +369,7 @@ impl Queue {
             let front = self.requests.front()?;
             let (start, len, cancelled) = (front.start, front.len, front.cancelled);
             let written = front.end() <= self.sent;
-            let sent = (front.expect == Expect::Nothing && written).then_some(Reply::Sent);
+            let sent = (!front.expect.has_reply() && written).then_some(Reply::Sent);
             if !cancelled {
                 break (start, len, sent);
             }
@@ -394,9 +391,13 @@ impl Queue {
         let number = RequestId(self.first);
         if let Some(request) = self.requests.pop_front() {
             self.first += 1;
+            // The server has none of it to read.
+            if request.expect == Expect::Unsent && self.answered == request.start {
+                self.answered = request.end();
+            }
             if self.in_flight > 0 {
                 self.in_flight -= 1;
-                self.awaited -= usize::from(request.expect != Expect::Nothing);
+                self.awaited -= usize::from(request.expect.has_reply());
             }
         }
         number

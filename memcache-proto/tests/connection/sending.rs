@@ -145,6 +145,22 @@ fn a_request_behind_quiet_ones_waits_for_a_barrier() {
 }
 
 #[test]
+fn what_was_cancelled_before_it_was_sent_takes_no_room() {
+    let mut bench = Bench::with(Limits { window: 1000, ..Limits::default() });
+    bench.submit(Command::Version);
+    bench.submit(set(&[b'x'; 900]));
+    bench.cancel(1);
+    // It is passed over while a reply is awaited.
+    assert_eq!(bench.write(), "version\r\n");
+    assert_eq!(bench.write(), "");
+    assert_eq!(bench.read(b"VERSION 1\r\n"), ["0 last"]);
+    bench.submit(Command::Version);
+    bench.submit(set(&[b'y'; 900]));
+    let written = bench.write();
+    assert!(written.ends_with("y\r\n"), "{} bytes", written.len());
+}
+
+#[test]
 fn a_reply_to_a_noreply_request_closes() {
     let mut bench = Bench::new();
     bench.submit(store(StoreVerb::Set, b"1", true));

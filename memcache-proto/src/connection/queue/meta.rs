@@ -107,8 +107,7 @@ impl Queue {
     /// The place of the first request in flight that has a reply for certain.
     fn first_heard(&self) -> Option<usize> {
         let mut in_flight = self.requests.iter().take(self.in_flight);
-        in_flight
-            .position(|request| request.expect != Expect::Nothing && !request.expect.is_quiet())
+        in_flight.position(|request| request.expect.has_reply() && !request.expect.is_quiet())
     }
 
     /// The place of the request with this opaque, if none before it has a reply for certain.
