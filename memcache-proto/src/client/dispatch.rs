@@ -150,7 +150,7 @@ impl Client {
         let bytes = request.key().decode(&mut bytes).unwrap_or_default();
         let bytes = self.cluster.wire_bytes(bytes, &mut space).map_err(Rejection::Key)?;
         let key = MetaKey::new(bytes).map_err(Rejection::Key)?;
-        let command = Command::from(request.with_key(key).with_opaque(None));
+        let command = Command::from(request.with_key(key));
         let sent = self.send(&command, bytes, Waiter::new(id, number, hash), now);
         self.submitted(sent, id, number)
     }
@@ -458,11 +458,6 @@ impl Client {
                 self.operations.deliver(waiter.operation, waiter.number, Err(failure));
             }
             return false;
-        };
-        let command = match command.as_meta() {
-            // Its opaque is of another connection.
-            Some(meta) => meta.with_opaque(None).into(),
-            None => command,
         };
         let is_read = matches!(
             command,

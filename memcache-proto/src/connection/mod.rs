@@ -248,12 +248,13 @@ impl Connection {
     /// Encodes `command` and puts it behind the others; nothing is borrowed after. Next write
     /// [`transmit`](Self::transmit).
     ///
+    /// A meta request is given an opaque, by which its reply is known; one of the caller's is replaced,
+    /// as two might be the same. Behind quiet ones the connection sends `mn` by itself, where the caller
+    /// does not.
+    ///
     /// # Errors
     ///
     /// [`SubmitError`] where the connection cannot take it. Nothing has changed then.
-    ///
-    /// A meta request without an opaque is given one, by which its reply is known. Behind quiet ones the
-    /// connection sends `mn` by itself, where the caller does not.
     pub fn submit(&mut self, command: &Command<'_>) -> Result<RequestId, SubmitError> {
         if self.closed.is_some() || self.eof || self.queue.ends_connection() {
             return Err(SubmitError::Closed);
@@ -274,10 +275,8 @@ impl Connection {
             if meta.value_len() > MAX_VALUE_LEN {
                 return Err(SubmitError::ValueTooLong);
             }
-            if meta.opaque().is_none() {
-                let opaque = Token::number(self.queue.next_number());
-                command = meta.with_opaque(Some(opaque)).into();
-            }
+            let opaque = Token::number(self.queue.next_number());
+            command = meta.with_opaque(opaque).into();
         }
         // Then an error in a quiet run is never taken for the answer to what comes behind it.
         if self.queue.ends_quietly() && !expect.is_quiet() && expect != Expect::Noop {

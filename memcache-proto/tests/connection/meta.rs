@@ -97,11 +97,21 @@ fn every_request_carries_an_opaque_and_its_reply_is_known_by_it() {
         ),
         (&[quiet_mg("a")], "VA 1 O0\r\nx\r\nMN\r\n", &["0 meta value x"]),
     ]);
+}
+
+/// Two that carry the same opaque could have each other's values.
+#[test]
+fn an_opaque_of_the_callers_is_replaced() {
+    let get = |key, opaque| {
+        Command::MetaGet(MetaGet::new(name(key)).value().quiet().opaque(Token::number(opaque)))
+    };
     let mut bench = Bench::new();
-    bench.submit(mg("a"));
-    bench.submit(Command::MetaGet(MetaGet::new(name("b")).opaque(Token::number(77))));
-    assert_eq!(bench.write(), "mg a v O0\r\nmg b O77\r\n");
-    assert_eq!(bench.read(b"EN O0\r\nHD O77\r\n"), ["0 last", "1 last"]);
+    bench.submit(get("a", 1));
+    bench.submit(get("b", 1));
+    bench.submit(mg("c"));
+    assert_eq!(bench.write(), "mg a v q O0\r\nmg b v q O1\r\nmn\r\nmg c v O2\r\n");
+    assert_eq!(bench.read(b"VA 1 O1\r\nb\r\nMN\r\n"), ["1 meta value b"]);
+    assert_eq!(bench.read(b"VA 1 O2\r\nc\r\n"), ["2 meta value c"]);
 }
 
 #[test]

@@ -60,7 +60,8 @@ macro_rules! common {
             }
         )*
 
-        /// `O`: a token of the caller's that comes back with the reply.
+        /// `O`: a token of the caller's that comes back with the reply. A
+        /// [`Connection`](crate::connection::Connection) has its own in place of it.
         #[must_use]
         pub const fn opaque(mut self, opaque: Token) -> Self {
             self.common.opaque = Some(opaque);

@@ -61,18 +61,10 @@ impl<'a> MetaRequest<'a> {
         }
     }
 
-    /// The token of `O`, if there is one.
+    /// The same with this opaque. `me` takes none.
     #[must_use]
-    pub const fn opaque(&self) -> Option<Token> {
-        match self.common() {
-            Some(common) => common.opaque,
-            None => None,
-        }
-    }
-
-    /// The same with this opaque, or none. `me` takes none.
-    #[must_use]
-    pub const fn with_opaque(mut self, opaque: Option<Token>) -> Self {
+    pub const fn with_opaque(mut self, opaque: Token) -> Self {
+        let opaque = Some(opaque);
         match &mut self {
             MetaRequest::Get(get) => get.common.opaque = opaque,
             MetaRequest::Set(set) => set.common.opaque = opaque,
