@@ -44,6 +44,7 @@ pub trait ToValue {
 /// | integers | if it is decimal and fits | the same | if it fits | no |
 /// | `bool` | if it is decimal, 0 or 1 | the same | if it is 0 or 1 | no |
 /// | [`Value`] | as it is | as it is | as it is | as it is |
+/// | `Result<T, ValueError>` | as a `T`, or why not | the same | the same | the same |
 ///
 /// Bytes are so often read as something else because older writers store text without flags, and a
 /// server that creates a counter sets none. A [`Raw`](super::Raw) is read whatever was stored, `Json`
@@ -176,6 +177,21 @@ impl ToValue for bool {
 impl FromValue for Value {
     fn from_value(value: Value) -> Result<Self, ValueError> {
         Ok(value)
+    }
+}
+
+/// For those who do not want to lose what came along with a value that cannot be read.
+impl<T: FromValue> FromValue for Result<T, ValueError> {
+    fn from_value(value: Value) -> Result<Self, ValueError> {
+        Ok(T::from_value(value))
+    }
+
+    fn from_stored(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: Bytes,
+    ) -> Result<Self, ValueError> {
+        Ok(T::from_stored(transcoder, flags, bytes))
     }
 }
 
@@ -319,6 +335,10 @@ mod tests {
             (Value::from(-5), Ok(b"-5".to_vec())),
             (long, Ok(alloc::vec![b'x'; 100_000])),
             (pickle(), Ok(b"I1\n.".to_vec())),
+        ]);
+        check::<Result<u8, ValueError>>(&[
+            (Value::from(255), Ok(Ok(255))),
+            (pickle(), Ok(Err(mismatch(Kind::Pickle, "u8")))),
         ]);
         check::<u8>(&[
             (Value::from(255), Ok(255)),
