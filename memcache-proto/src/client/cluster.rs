@@ -29,8 +29,9 @@ pub struct Settings {
     /// many operations share few connections. Merged or not, gets are classic ones: 50 keys take 20 µs
     /// as one multi get, and 46 µs as quiet `mg`s that an `mn` follows (memcached 1.6.18, loopback).
     pub merge_gets: bool,
-    /// Whether a store, delete, incr, decr or touch that was sent on a connection which had been idle
-    /// and turned out to be closed is sent again; no, because it may be applied twice.
+    /// Whether a store, delete, incr, decr or touch, or an `ms`, `md` or `ma`, that was sent on a
+    /// connection which had been idle and turned out to be closed is sent again; no, because it may be
+    /// applied twice. Lookups are, `mg` among them, whatever it has the server do beside.
     pub resend_stores: bool,
     /// Whether a server that was dead is told `flush_all` before anything else is asked of it, because it
     /// may hold what has changed elsewhere meanwhile; no. Its answer is ignored.

@@ -191,9 +191,9 @@ macro_rules! __settings {
             self
         }
 
-        /// Whether a store, delete, incr, decr or touch is sent again when the connection it was sent on
-        /// had been closed by the server meanwhile; it may then be applied twice. No by default; reads
-        /// always are.
+        /// Whether a store, delete, incr, decr or touch, of meta calls too, is sent again when the
+        /// connection it was sent on had been closed by the server meanwhile; it may then be applied
+        /// twice. No by default; reads always are.
         pub fn resend_stores(mut self, resend: bool) -> Self {
             self.config.settings.resend_stores = resend;
             self
