@@ -1,12 +1,13 @@
 //! A hundred who want the same value at the same time: one of them makes it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use memcache_sync::proto::client::calls;
-use memcache_sync::{Error, Fetched, Recache};
+use memcache_sync::{Error, Expiry, Fetched, Recache};
 use memcache_tests::api::{Api, Config};
 use memcache_tests::{Memcached, block_on};
 use smol::Timer;
@@ -21,6 +22,7 @@ memcache_tests::each_client! {
         on_a_cold_key_one_computes_and_the_others_wait_for_it,
         on_a_stale_key_one_computes_and_the_others_have_the_old_value_at_once,
         when_the_winner_dies_another_wins_after_its_lease,
+        when_the_winner_of_an_old_value_dies_another_wins_after_its_lease,
     }
 }
 
@@ -115,6 +117,34 @@ mod threads {
         let allowed = lease - Duration::from_millis(1_100)..lease + Duration::from_secs(3);
         assert!(allowed.contains(&took), "{took:?}");
     }
+
+    pub(crate) fn when_the_winner_of_an_old_value_dies_another_wins_after_its_lease<A: Api>() {
+        let memcached = Memcached::start();
+        let lease = Duration::from_secs(2);
+        let recache = Recache { lease, ..Recache::default() };
+        let config = Config::default().server(&memcached.address()).recache(recache);
+        let client: A = config.build().expect("ok");
+        client.set("key", 1, Expiry::Never).expect("stored");
+        assert_eq!(client.invalidate("key", None).expect("asked"), memcache_sync::Changed::Done);
+        let dies = || -> Result<usize, Error> { panic!("it dies") };
+        let dies = || client.get_or_set_with("key", Expiry::Never, dies);
+        assert!(catch_unwind(AssertUnwindSafe(dies)).is_err());
+        let started = Instant::now();
+        let had = together(&client, || panic!("another is to compute"));
+        assert!(had.iter().all(|(had, _)| matches!(had, Fetched::Stale(1))), "{had:?}");
+        // The old value is gone with the lease.
+        while client.get::<usize>("key").expect("asked").is_some() {
+            assert!(started.elapsed() < lease + Duration::from_secs(3), "it is there for ever");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let computed = AtomicUsize::new(0);
+        let had = together(&client, || {
+            computed.fetch_add(1, Ordering::SeqCst);
+            Ok(7)
+        });
+        assert_eq!(computed.load(Ordering::SeqCst), 1);
+        assert!(had.into_iter().all(|(had, _)| had.into_value() == 7));
+    }
 }
 
 /// The same with tasks, some of which give up while they wait.
@@ -160,4 +190,44 @@ fn of_a_hundred_tasks_one_computes() {
         assert_eq!(had, CALLERS * 9 / 10);
     });
     assert_eq!(computed.load(Ordering::SeqCst), 1);
+}
+
+/// A winner that is dropped: its lease runs out, also that of an old value without an end.
+#[test]
+fn when_the_winner_is_dropped_another_wins_after_its_lease() {
+    let memcached = Memcached::start();
+    let lease = Duration::from_secs(1);
+    let config = memcache_async::Client::builder().server(&memcached.address());
+    let client = config.recache(Recache { lease, ..Recache::default() }).build();
+    let client = client.expect("an address");
+    block_on(Duration::from_secs(30), async {
+        let client = &client;
+        client.set("key", 1, Expiry::Never).await.expect("stored");
+        let old = client.invalidate("key", None).await.expect("asked");
+        assert_eq!(old, memcache_async::Changed::Done);
+        for key in ["key", "cold"] {
+            let (won, is_won) = smol::channel::bounded::<()>(1);
+            let winner = async {
+                let never = || async {
+                    won.send(()).await.expect("somebody waits");
+                    smol::future::pending::<Result<usize, Error>>().await
+                };
+                let _ = client.get_or_set_with(key, EXPIRY, never).await;
+            };
+            let is_won = async { is_won.recv().await.expect("somebody wins") };
+            smol::future::or(winner, is_won).await;
+        }
+        let mut stale = 0;
+        for key in ["key", "cold"] {
+            loop {
+                match client.get_or_set_with(key, EXPIRY, || async { Ok::<_, Error>(7) }).await {
+                    Ok(Fetched::Stale(1)) => stale += 1,
+                    Ok(Fetched::Computed { value: 7, stored: Ok(()) }) => break,
+                    made => panic!("{made:?}"),
+                }
+                Timer::after(Duration::from_millis(20)).await;
+            }
+        }
+        assert!(stale > 0);
+    });
 }

@@ -1,5 +1,6 @@
 //! The meta commands, and what they are for.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use memcache_sync::proto::client::calls;
@@ -178,6 +179,11 @@ pub(crate) fn stale<A: Api>(context: &Context<A>) {
     let fourth = look(client, "stale").expect("there");
     assert!(fourth.won && fourth.stale, "{fourth:?}");
     assert_eq!(fourth.value.as_deref(), Some("late"));
+    // Whatever is asked of it, the first to ask wins.
+    assert_eq!(client.invalidate("stale", None).expect("asked"), Changed::Done);
+    let info = client.item_info("stale").expect("asked").expect("there");
+    assert!(info.won && info.stale, "{info:?}");
+    assert!(look(client, "stale").expect("there").won_by_another);
     client.delete("stale").expect("asked");
 }
 
@@ -216,6 +222,15 @@ pub(crate) fn recached<A: Api>(context: &Context<A>) {
     let made = client.get_or_set_with("cold", expiry, || Ok(3)).expect("computed");
     assert!(matches!(made, Fetched::Computed { value: 3, stored: Ok(()) }), "{made:?}");
 
+    // One that cannot be read is an error, until it is somebody's to replace.
+    client.set("cold", "text", NEVER).expect("stored");
+    let unread = client.get_or_set_with("cold", expiry, never);
+    assert!(matches!(unread, Err(Error::Value(_))), "{unread:?}");
+    assert_eq!(client.invalidate("cold", None).expect("asked"), Changed::Done);
+    assert!(matches!(client.get_or_set_with("cold", expiry, fails), Err(Error::Busy)));
+    let made = client.get_or_set_with("cold", expiry, || Ok(3)).expect("computed");
+    assert!(matches!(made, Fetched::Computed { value: 3, stored: Ok(()) }), "{made:?}");
+
     // What has been changed meanwhile stays, and the value is had all the same.
     assert_eq!(client.invalidate("cold", None).expect("asked"), Changed::Done);
     let made = client.get_or_set_with("cold", expiry, || {
@@ -228,6 +243,20 @@ pub(crate) fn recached<A: Api>(context: &Context<A>) {
         panic!("{made:?}")
     };
     assert_eq!(get(&client, "cold"), Some(9));
+
+    // Where a value that is still good cannot be made anew it stays, and nobody tries again.
+    client.touch("cold", early / 2).expect("asked");
+    let kept = client.get_or_set_with("cold", expiry, fails);
+    assert!(matches!(kept, Ok(Fetched::Stale(9))), "{kept:?}");
+    let kept = client.get_or_set_with("cold", expiry, never);
+    assert!(matches!(kept, Ok(Fetched::Stale(9))), "{kept:?}");
+
+    // A place is no value, also where somebody has invalidated it.
+    let place = calls::meta_get::<String, _>("place").vivify(expiry);
+    assert!(client.run(place).expect("asked").expect("a place").won);
+    assert_eq!(client.invalidate("place", None).expect("asked"), Changed::Done);
+    let made = client.get_or_set_with("place", expiry, || Ok::<_, Error>("made".to_owned()));
+    let Ok(Fetched::Computed { stored: Ok(()), .. }) = made else { panic!("{made:?}") };
 
     // Without the meta commands: who comes second has what the first stored.
     let made = client.get_or_add("cold2", NEVER, || Ok(1)).expect("computed");
@@ -253,6 +282,23 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
     // Nobody stores a value. Who comes now waits for it, and makes it in the end.
     let made = client.get_or_set_with("dead", NEVER, || Ok(5)).expect("computed");
     assert!(matches!(made, Fetched::Computed { value: 5, stored: Ok(()) }), "{made:?}");
+
+    // With an old value that never expires it is the same, but that the others have it meanwhile.
+    client.set("dead", 1, NEVER).expect("stored");
+    assert_eq!(client.invalidate("dead", None).expect("asked"), Changed::Done);
+    let dies = || client.get_or_set_with("dead", NEVER, || -> Result<u8, Error> { panic!("dead") });
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(dies)).is_err());
+    let (step, mut stale) = (Duration::from_millis(20), 0);
+    loop {
+        match client.get_or_set_with("dead", NEVER, || Ok(6)) {
+            Ok(Fetched::Stale(1)) => stale += 1,
+            Ok(Fetched::Computed { value: 6, stored: Ok(()) }) => break,
+            made => panic!("{made:?}"),
+        }
+        assert!(step * stale < lease + Duration::from_secs(3), "it is there for ever");
+        client.pause(step);
+    }
+    assert!(stale > 0);
 
     // Who does not want to wait for so long computes for himself.
     let hasty = Recache { wait: Duration::from_millis(50), ..recache };

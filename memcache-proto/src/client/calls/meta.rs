@@ -102,7 +102,7 @@ impl AskItem {
 pub struct AskInfo;
 
 /// What the server knows of an item, without its value and without counting as an access; `None` where
-/// there is none.
+/// there is none. The first to ask for a stale one [wins](ItemInfo::won), as by any `mg`.
 pub fn item_info<K: ToKey>(key: K) -> MetaCall<K, AskInfo, Option<ItemInfo>> {
     let answer = One(|outcome: Outcome, calls: &Calls| {
         Ok(calls.meta_item(outcome)?.map(|reply| ItemInfo::of(&reply)))

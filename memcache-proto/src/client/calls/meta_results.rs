@@ -7,7 +7,8 @@ use crate::value::{Flags, FromValue};
 /// An item, and what the server knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetaItem<V> {
-    /// Its value; `None` where it is but the place for one that somebody is making.
+    /// Its value; `None` where it is but the place for one that somebody is making. A server marks no
+    /// place: an empty value without flags that somebody is to replace is taken for one.
     pub value: Option<V>,
     /// Its cas unique.
     pub cas: Option<u64>,
@@ -26,7 +27,7 @@ impl<V: FromValue> MetaItem<V> {
         let flags = reply.client_flags.unwrap_or_default();
         let value = reply.value.unwrap_or_default();
         let in_the_making = reply.won || reply.won_by_another;
-        let is_place = in_the_making && !reply.stale && value.is_empty() && flags == Flags::new(0);
+        let is_place = in_the_making && value.is_empty() && flags == Flags::new(0);
         let value = match is_place {
             true => None,
             false => Some(V::from_stored(&calls.transcoder, flags, value)?),
@@ -59,6 +60,9 @@ pub struct ItemInfo {
     pub hit: Option<bool>,
     /// Whether it was [invalidated](super::invalidate).
     pub stale: bool,
+    /// Whether this call has won, as the first to ask for a stale item: whoever made it is to store a new
+    /// value, or to let another win by invalidating the item again.
+    pub won: bool,
 }
 
 impl ItemInfo {
@@ -71,6 +75,7 @@ impl ItemInfo {
             last_access: reply.last_access.map(Duration::from_secs),
             hit: reply.hit,
             stale: reply.stale,
+            won: reply.won,
         }
     }
 }

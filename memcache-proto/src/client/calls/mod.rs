@@ -83,7 +83,7 @@ pub use meta::{
 };
 pub use meta_results::{Changed, ItemInfo, MetaItem};
 pub use profile::Profile;
-pub use recache::{Found as FoundValue, Lease, Recache, Recaching, Turn};
+pub use recache::{Found as FoundValue, Lease, Otherwise, Recache, Recaching, Turn};
 pub use results::{Many, PerServer};
 use sealed::Sealed;
 pub use servers::{

@@ -1,15 +1,21 @@
 use core::time::Duration;
 
-use super::meta::{AskItem, MetaCall, meta_get};
-use super::{Fetched, MetaItem};
+use super::meta::{AskDelete, AskItem, MetaCall, invalidate, meta_get};
+use super::{Changed, Fetched, MetaItem};
 use crate::ToKey;
-use crate::value::FromValue;
+use crate::value::{FromValue, ValueError};
 
 /// How those who look for the same value at the same time share the work of making it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recache {
-    /// How long the one that computes has for it; after that another may. Whole seconds, at least one;
-    /// 30 s.
+    /// How long the one that computes has for it; after that another may, and an old value is gone.
+    /// Whole seconds, at least one; 30 s.
+    ///
+    /// It is to be longer than the work ever takes. What comes later is not stored: the item may have
+    /// been changed or deleted meanwhile, which what was computed before would undo.
+    ///
+    /// A lookup that is sent again, as its connection was closed, may find a lease of its own that the
+    /// server gave it before; it waits for that as for another's.
     pub lease: Duration,
     /// A value that expires in less than this is computed anew by one, while the others get the old one.
     /// Whole seconds; 0, the default, for never before it has expired.
@@ -37,9 +43,11 @@ impl Default for Recache {
 pub enum Turn<V> {
     /// This is it.
     Have(Found<V>),
-    /// Compute it, store it if the item still has this cas unique (or whatever is there, without one),
-    /// and give the turn back where that fails.
-    Compute(Option<Lease>),
+    /// Compute it. Without a lease, store it whatever is there.
+    Compute(Option<Lease<V>>),
+    /// [`Recaching::bound`] the old value of the item with this cas unique, which else would be there
+    /// for as long as nobody replaces it; then look again.
+    Bound(u64),
     /// Wait for this long, then look again.
     Wait(Duration),
 }
@@ -55,12 +63,23 @@ pub enum Found<V> {
 
 /// The right to make a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The cas unique of the item that it is about.
+pub struct Lease<V> {
+    /// The cas unique of the item that it is about. Store the value only if the item still has it.
     pub cas: u64,
-    /// Whether the item is but the place for a value, so that it is to be deleted where none can be
-    /// made; else others go on with its old value.
-    pub is_place: bool,
+    /// What to do where no value can be made.
+    pub otherwise: Otherwise<V>,
+}
+
+/// What to do with the item of a [`Lease`] where no value can be made. Only if it still has its cas
+/// unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise<V> {
+    /// Delete it: it is but the place for a value. Then the next one looks and has the lease.
+    Delete,
+    /// Invalidate it: its value is old, or of no use. Then the next one looks and has the lease.
+    Invalidate,
+    /// Leave it: this value of it is good until it expires, and nobody tries again before.
+    Keep(V),
 }
 
 /// One call's part in it: look with [`look`](Self::look), and do what [`turn`](Self::turn) says.
@@ -69,6 +88,7 @@ pub struct Recaching {
     recache: Recache,
     waited: Duration,
     pause: Duration,
+    has_bounded: bool,
 }
 
 impl Recaching {
@@ -76,44 +96,71 @@ impl Recaching {
     #[must_use]
     pub fn new(mut recache: Recache) -> Self {
         recache.pause = recache.pause.max(Duration::from_millis(1));
-        Recaching { recache, waited: Duration::ZERO, pause: recache.pause }
+        recache.lease = recache.lease.max(Duration::from_secs(1));
+        Recaching { recache, waited: Duration::ZERO, pause: recache.pause, has_bounded: false }
     }
 
     /// Looks for the value, and takes the lease where nobody has it.
     pub fn look<V: FromValue, K: ToKey>(
         &self,
         key: K,
-    ) -> MetaCall<K, AskItem, Option<MetaItem<V>>> {
-        let call = meta_get(key).vivify(self.recache.lease.max(Duration::from_secs(1)));
+    ) -> MetaCall<K, AskItem, Option<MetaItem<Result<V, ValueError>>>> {
+        let call = meta_get(key).vivify(self.recache.lease);
         match self.recache.early.as_secs() {
             0 => call,
             _ => call.recache(self.recache.early),
         }
     }
 
+    /// Has an old value expire with the lease, and gives that back: it is anybody's.
+    pub fn bound<K: ToKey>(&self, key: K, cas: u64) -> MetaCall<K, AskDelete, Changed> {
+        invalidate(key, Some(self.recache.lease.into())).compare_cas(cas)
+    }
+
     /// What to do about what was found.
-    pub fn turn<V>(&mut self, item: Option<MetaItem<V>>) -> Turn<V> {
-        match item {
-            // From a server that was to make a place for it, and has not.
-            None => Turn::Compute(None),
-            Some(MetaItem { won: true, value, cas, .. }) => {
-                Turn::Compute(cas.map(|cas| Lease { cas, is_place: value.is_none() }))
-            }
-            Some(MetaItem { value: Some(value), stale, won_by_another, .. }) => {
-                Turn::Have(match stale || won_by_another {
-                    true => Found::Stale(value),
-                    false => Found::Fresh(value),
-                })
-            }
-            Some(_) if self.waited >= self.recache.wait => Turn::Compute(None),
-            Some(_) => {
+    ///
+    /// # Errors
+    ///
+    /// Why what was found cannot be read as a `V`, where it is for another to replace it.
+    pub fn turn<V>(
+        &mut self,
+        item: Option<MetaItem<Result<V, ValueError>>>,
+    ) -> Result<Turn<V>, ValueError> {
+        // From a server that was to make a place for it, and has not.
+        let Some(item) = item else { return Ok(Turn::Compute(None)) };
+        if item.won {
+            return Ok(self.won(item));
+        }
+        Ok(match item.value {
+            Some(value) => Turn::Have(match item.stale || item.won_by_another {
+                true => Found::Stale(value?),
+                false => Found::Fresh(value?),
+            }),
+            None if self.waited >= self.recache.wait => Turn::Compute(None),
+            None => {
                 let pause = self.pause.min(self.recache.wait - self.waited);
                 self.waited += pause;
                 self.pause =
                     self.pause.saturating_mul(2).min(self.recache.pause.saturating_mul(16));
                 Turn::Wait(pause)
             }
+        })
+    }
+
+    fn won<V>(&mut self, item: MetaItem<Result<V, ValueError>>) -> Turn<V> {
+        let Some(cas) = item.cas else { return Turn::Compute(None) };
+        let outlives = item.expires_in.is_none_or(|left| left > self.recache.lease);
+        // Once: a server that has not done it will not the next time.
+        if item.stale && outlives && !self.has_bounded {
+            self.has_bounded = true;
+            return Turn::Bound(cas);
         }
+        let otherwise = match item.value {
+            None => Otherwise::Delete,
+            Some(Ok(value)) if !item.stale => Otherwise::Keep(value),
+            Some(_) => Otherwise::Invalidate,
+        };
+        Turn::Compute(Some(Lease { cas, otherwise }))
     }
 }
 
@@ -129,28 +176,69 @@ impl<V> From<Found<V>> for Fetched<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::ValueKind;
 
-    fn item(value: Option<u8>, won: bool, stale: bool, won_by_another: bool) -> MetaItem<u8> {
-        MetaItem { value, cas: Some(7), expires_in: None, won, stale, won_by_another }
+    type Item = MetaItem<Result<u8, ValueError>>;
+
+    /// `W`, `X` and `Z` as the server gives them, in how many seconds it expires, and the value.
+    fn item(flags: &str, ttl: Option<u64>, value: Option<Result<u8, ValueError>>) -> Item {
+        MetaItem {
+            value,
+            cas: Some(7),
+            expires_in: ttl.map(Duration::from_secs),
+            won: flags.contains('W'),
+            stale: flags.contains('X'),
+            won_by_another: flags.contains('Z'),
+        }
+    }
+
+    fn unreadable() -> Result<u8, ValueError> {
+        Err(ValueError::Mismatch { found: ValueKind::Text, wanted: "u8" })
     }
 
     #[test]
     fn who_has_the_lease_computes_and_the_others_take_what_there_is_or_wait() {
-        let lease = |is_place| Turn::Compute(Some(Lease { cas: 7, is_place }));
+        let lease = |otherwise| Ok(Turn::Compute(Some(Lease { cas: 7, otherwise })));
+        let delete = || lease(Otherwise::Delete);
+        let invalidate = || lease(Otherwise::Invalidate);
+        let wait = || Ok(Turn::Wait(Duration::from_millis(10)));
+        let one = || Some(Ok(1));
+        let bad = || Some(unreadable());
         let cases = [
-            (None, Turn::Compute(None)),
-            (Some(item(None, true, false, false)), lease(true)),
-            (Some(item(Some(1), true, true, false)), lease(false)),
-            (Some(item(Some(1), true, false, false)), lease(false)),
-            (Some(item(Some(1), false, false, false)), Turn::Have(Found::Fresh(1))),
-            (Some(item(Some(1), false, true, true)), Turn::Have(Found::Stale(1))),
-            (Some(item(Some(1), false, false, true)), Turn::Have(Found::Stale(1))),
-            (Some(item(None, false, false, true)), Turn::Wait(Duration::from_millis(10))),
+            (item("W", Some(30), None), delete()),
+            (item("Z", Some(30), None), wait()),
+            // A place that was invalidated.
+            (item("WX", Some(30), None), delete()),
+            (item("WX", None, None), Ok(Turn::Bound(7))),
+            (item("XZ", Some(30), None), wait()),
+            // An old value.
+            (item("WX", Some(30), one()), invalidate()),
+            (item("WX", Some(31), one()), Ok(Turn::Bound(7))),
+            (item("WX", None, one()), Ok(Turn::Bound(7))),
+            (item("XZ", None, one()), Ok(Turn::Have(Found::Stale(1)))),
+            // One that is to expire soon.
+            (item("W", Some(40), one()), lease(Otherwise::Keep(1))),
+            (item("Z", Some(40), one()), Ok(Turn::Have(Found::Stale(1)))),
+            (item("", None, one()), Ok(Turn::Have(Found::Fresh(1)))),
+            // One that is something else.
+            (item("W", Some(30), bad()), invalidate()),
+            (item("WX", Some(30), bad()), invalidate()),
+            (item("", None, bad()), unreadable().map(|_| Turn::Compute(None))),
+            (item("XZ", None, bad()), unreadable().map(|_| Turn::Compute(None))),
         ];
         for (item, expected) in cases {
             let mut part = Recaching::new(Recache::default());
-            assert_eq!(part.turn(item.clone()), expected, "{item:?}");
+            assert_eq!(part.turn(Some(item.clone())), expected, "{item:?}");
         }
+        assert_eq!(Recaching::new(Recache::default()).turn::<u8>(None), Ok(Turn::Compute(None)));
+    }
+
+    #[test]
+    fn an_old_value_is_bounded_once() {
+        let mut part = Recaching::new(Recache::default());
+        let forever = || Some(item("WX", None, Some(Ok(1))));
+        assert_eq!(part.turn(forever()), Ok(Turn::Bound(7)));
+        assert!(matches!(part.turn(forever()), Ok(Turn::Compute(Some(_)))));
     }
 
     #[test]
@@ -164,7 +252,7 @@ mod tests {
             let wait = Duration::from_millis(50);
             let mut part = Recaching::new(Recache { wait, pause, ..Recache::default() });
             let mut steps = alloc::vec::Vec::new();
-            while let Turn::Wait(step) = part.turn(Some(item(None, false, false, true))) {
+            while let Ok(Turn::Wait(step)) = part.turn(Some(item("Z", Some(30), None))) {
                 steps.push(step.as_millis());
                 assert!(steps.len() < 100, "{pause:?}: {steps:?}");
             }
@@ -178,9 +266,9 @@ mod tests {
         let mut part = Recaching::new(Recache { wait, ..Recache::default() });
         let mut steps = alloc::vec::Vec::new();
         loop {
-            match part.turn(Some(item(None, false, false, true))) {
-                Turn::Wait(step) => steps.push(step.as_millis()),
-                turn => break assert_eq!(turn, Turn::Compute(None)),
+            match part.turn(Some(item("Z", Some(30), None))) {
+                Ok(Turn::Wait(step)) => steps.push(step.as_millis()),
+                turn => break assert_eq!(turn, Ok(Turn::Compute(None))),
             }
         }
         assert_eq!(steps, [10, 20, 40, 80, 160, 160, 30]);

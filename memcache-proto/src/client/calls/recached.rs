@@ -19,9 +19,13 @@ macro_rules! __recached {
         /// stored by one caller of all that share the cache. The others get the old value, or wait for
         /// the first. [`Recache`](crate::Recache) has the times, which the builder sets.
         ///
-        /// Where the one that computes fails, another may at once; where it dies, when its lease has
-        /// run out. What `compute` fails with is returned. A value that could not be stored is returned
-        /// all the same.
+        /// Where the one that computes fails, another may at once, and what `compute` fails with is
+        /// returned; but where it was to replace a value before that expires, the value is returned as
+        /// [`Stale`](crate::Fetched::Stale), and nobody tries again before. Where it dies, panics or is
+        /// dropped, another may when the [lease](crate::Recache::lease) has run out.
+        ///
+        /// A value that could not be stored is returned all the same. One that is there and cannot be
+        /// read as a `V` is replaced where it is stale or soon to expire, and an error where it is not.
         ///
         /// It takes the meta commands, which memcached has had since 1.6;
         /// [`get_or_add`](Self::get_or_add) does without.
@@ -40,41 +44,43 @@ macro_rules! __recached {
             E: From<$crate::client::calls::Error>,
             $($bound)*
         {
-            use $crate::client::calls::{self, Turn};
+            use $crate::client::calls::{self, Fetched, Otherwise, Turn};
 
             let mut part = calls::Recaching::new($self.calls().recache());
             let lease = loop {
                 let call = part.look::<V, _>(&key);
-                match part.turn($crate::__calls!(@run [$($async)?] $self.run(call))?) {
+                let item = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                match part.turn(item).map_err(calls::Error::from)? {
                     Turn::Have(found) => return Ok(found.into()),
                     Turn::Compute(lease) => break lease,
+                    Turn::Bound(cas) => {
+                        let call = part.bound(&key, cas);
+                        let _ = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                    }
                     Turn::Wait(pause) => {
                         $crate::__calls!(@run [$($async)?] $self.pause(pause));
                     }
                 }
             };
-            let value = match ($crate::__calls!(@computed [$($async)?] compute), lease) {
-                (Ok(value), _) => value,
-                (Err(error), lease) => {
+            let cas = lease.as_ref().map(|lease| lease.cas);
+            let value = match $crate::__calls!(@computed [$($async)?] compute) {
+                Ok(value) => value,
+                Err(error) => {
+                    let Some(lease) = lease else { return Err(error) };
+                    let call = match lease.otherwise {
+                        Otherwise::Keep(value) => return Ok(Fetched::Stale(value)),
+                        Otherwise::Delete => calls::meta_delete(&key),
+                        Otherwise::Invalidate => calls::invalidate(&key, None),
+                    };
                     // Where this fails too, the lease runs out in its time.
-                    if let Some(lease) = lease {
-                        let _ = match lease.is_place {
-                            true => {
-                                let call = calls::meta_delete(&key).compare_cas(lease.cas);
-                                $crate::__calls!(@run [$($async)?] $self.run(call))
-                            }
-                            false => {
-                                let call = calls::invalidate(&key, None).compare_cas(lease.cas);
-                                $crate::__calls!(@run [$($async)?] $self.run(call))
-                            }
-                        };
-                    }
+                    let call = call.compare_cas(lease.cas);
+                    let _ = $crate::__calls!(@run [$($async)?] $self.run(call));
                     return Err(error);
                 }
             };
             let call = calls::meta_set(&key, &value, expiry);
-            let call = match lease {
-                Some(lease) => call.compare_cas(lease.cas),
+            let call = match cas {
+                Some(cas) => call.compare_cas(cas),
                 None => call,
             };
             let stored = match $crate::__calls!(@run [$($async)?] $self.run(call)) {
@@ -82,7 +88,7 @@ macro_rules! __recached {
                 Ok(declined) => Err(calls::Error::NotStored(declined)),
                 Err(error) => Err(error),
             };
-            Ok(calls::Fetched::Computed { value, stored })
+            Ok(Fetched::Computed { value, stored })
         }
     };
 }
