@@ -27,16 +27,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod error;
+mod event;
 mod expect;
 mod keys;
 mod queue;
 
 use core::fmt;
 
-use crate::codec::{Command, Decoder, LargeValue, MetaFlags, Response, Token};
-use crate::value::Flags;
-use crate::{ErrorLine, Key, Limits, ProtocolError};
+use crate::codec::{Command, Decoder, Token};
+use crate::{Key, Limits, ProtocolError};
 
+pub use error::{CloseReason, SubmitError};
+pub use event::{Delivery, Event, Reply, ValueBytes};
 use expect::Expect;
 use queue::Queue;
 pub use queue::RequestId;
@@ -65,163 +68,8 @@ pub struct Connection {
     closed: Option<CloseReason>,
 }
 
-/// Something that happened to a request.
-#[derive(Debug)]
-pub struct Event<'a> {
-    /// The request, as [`Connection::submit`] returned it.
-    pub request: RequestId,
-    /// What happened.
-    pub reply: Reply<'a>,
-}
-
-/// What happened to a request.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Reply<'a> {
-    /// A value that a get found. More events follow.
-    Value {
-        /// Which of the request's keys it is, counted from 0.
-        index: usize,
-        /// The flags stored with it.
-        flags: Flags,
-        /// The cas unique, if it was asked for.
-        cas: Option<u64>,
-        /// The value.
-        value: ValueBytes<'a>,
-    },
-    /// A line of a longer reply, a `STAT` for instance. More events follow.
-    Line(Response<'a>),
-    /// The reply, or the end of it. The request is done. Quiet requests before it that have had no event
-    /// are done, too: all went as expected, a [`MetaGet`](crate::codec::MetaGet) was a miss; or, after
-    /// [`Reply::Doubt`], nobody knows.
-    Last(Response<'a>),
-    /// The value that answers a meta request. That is done, as with [`Reply::Last`].
-    MetaValue {
-        /// What came with it.
-        flags: MetaFlags<'a>,
-        /// The value.
-        value: ValueBytes<'a>,
-    },
-    /// An error of the server's that does not say which of several quiet requests it is for, one or
-    /// more: of none of them from this one to the next that has an event can be said what came of it.
-    Doubt(ErrorLine),
-    /// A reply to nobody: to a request that was cancelled, or the connection's own. It is told because
-    /// quiet requests before it are done with it, as with [`Reply::Last`].
-    Cancelled,
-    /// A command with noreply has been written whole. The request is done.
-    Sent,
-    /// The server closed the connection, which is how it answers quit and shutdown. The request is
-    /// done.
-    Closed,
-    /// The connection closed before the reply was whole; [`Connection::close_reason`] says why. The
-    /// request is done.
-    Failed {
-        /// How far the request had come.
-        delivery: Delivery,
-        /// The request as it was or would have been sent, for sending it elsewhere.
-        text: &'a [u8],
-    },
-}
-
-/// A value that was just received: borrowed, or in a buffer of its own if it is large.
-pub enum ValueBytes<'a> {
-    /// In the buffer that all responses share.
-    Shared(&'a [u8]),
-    /// In a buffer of its own, which can be taken without a copy.
-    Large(LargeValue<'a>),
-}
-
-impl ValueBytes<'_> {
-    /// The value.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        match self {
-            ValueBytes::Shared(bytes) => bytes,
-            ValueBytes::Large(value) => value.as_slice(),
-        }
-    }
-}
-
-impl fmt::Debug for ValueBytes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ValueBytes({} bytes)", self.as_slice().len())
-    }
-}
-
-/// How far a failed request had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// No byte of it was sent; the server knows nothing of it.
-    NotSent,
-    /// Some or all of it was sent and its reply did not come; it may have been applied.
-    Unanswered,
-    /// The server answered it.
-    Answered,
-}
-
-/// Why a connection is closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// The server closed it.
-    Eof,
-    /// The adapter lost or closed it.
-    Disconnected,
-    /// The server broke the protocol.
-    Protocol(ProtocolError),
-    /// The server found fault with the form of a request, after which versions differ in what they
-    /// send and read.
-    Form,
-    /// The server has too many connections and said so.
-    Refused,
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CloseReason::Eof => write!(f, "the server closed the connection"),
-            CloseReason::Disconnected => write!(f, "the connection was lost"),
-            CloseReason::Protocol(error) => write!(f, "the server sent {error}"),
-            CloseReason::Form => write!(f, "the server found fault with the form of a request"),
-            CloseReason::Refused => write!(f, "the server has too many open connections"),
-        }
-    }
-}
-
-/// Why a command was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubmitError {
-    /// The connection is closed, or a quit or shutdown was submitted.
-    Closed,
-    /// [`Limits::max_queued_bytes`] of requests wait already.
-    Full,
-    /// The line would be longer than the 2,048 bytes that servers accept of any command but get and
-    /// gets: a gat of too many keys.
-    LineTooLong,
-    /// A get without keys.
-    NoKeys,
-    /// The value has more bytes than a server can count (2^31 - 3), so that it would take the line for
-    /// none and run the value as commands.
-    ValueTooLong,
-}
-
 /// The longest value that the server's 32 bits can count, with its CR LF.
 pub(crate) const MAX_VALUE_LEN: usize = (i32::MAX - 2).unsigned_abs() as usize;
-
-impl fmt::Display for SubmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SubmitError::Closed => "the connection is closed",
-            SubmitError::Full => "too many bytes of requests wait for their replies",
-            SubmitError::LineTooLong => "the command line is longer than servers accept",
-            SubmitError::NoKeys => "a get of no keys",
-            SubmitError::ValueTooLong => "the value is longer than any server can count",
-        })
-    }
-}
-
-impl core::error::Error for SubmitError {}
 
 impl Connection {
     /// A connection over a stream that is open, or about to be.
