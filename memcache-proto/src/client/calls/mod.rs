@@ -46,10 +46,10 @@ mod lookup;
 mod many;
 mod meta;
 mod meta_results;
+mod meta_store;
 mod names;
 mod profile;
 mod recache;
-mod recached;
 mod results;
 mod servers;
 mod settings;
@@ -77,11 +77,11 @@ pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
 pub use many::{Counted, DeleteMany, Found, GetMany, SetMany, delete_many, get_many, set_many};
 pub use meta::{
-    AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, MetaStore, append_or_create,
-    invalidate, item_info, meta_debug, meta_decr, meta_delete, meta_get, meta_incr, meta_set,
-    prepend_or_create,
+    AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, invalidate, item_info, meta_debug,
+    meta_decr, meta_delete, meta_get, meta_incr,
 };
 pub use meta_results::{Changed, ItemInfo, MetaItem};
+pub use meta_store::{MetaStore, append_or_create, meta_set, prepend_or_create};
 pub use profile::Profile;
 pub use recache::{Found as FoundValue, Lease, Otherwise, Recache, Recaching, Turn};
 pub use results::{Many, PerServer};

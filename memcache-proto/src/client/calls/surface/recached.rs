@@ -63,7 +63,7 @@ macro_rules! __recached {
                 }
             };
             let cas = lease.as_ref().map(|lease| lease.cas);
-            let value = match $crate::__calls!(@computed [$($async)?] compute) {
+            let value = match $crate::__steps!(@computed [$($async)?] compute) {
                 Ok(value) => value,
                 Err(error) => {
                     let Some(lease) = lease else { return Err(error) };
