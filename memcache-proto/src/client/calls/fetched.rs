@@ -1,12 +1,12 @@
 use super::Error;
 
-/// What [`get_or_set`](super#calls-of-several-steps) returned.
+/// What [`get_or_set`](super#calls-of-several-steps) and its like returned.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Fetched<V> {
     /// The value was there.
     Hit(V),
-    /// The value was there, and somebody else is making a newer one.
+    /// The value was there, and somebody is making a newer one, or has tried in vain.
     Stale(V),
     /// The value was not there and has been computed.
     Computed {

@@ -1,0 +1,192 @@
+//! The meta protocol as bytes: what clients say.
+
+use memcache_proto::Exptime;
+use memcache_proto::codec::{
+    Command, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token,
+};
+use memcache_proto::value::Flags;
+
+#[test]
+fn every_request_is_these_bytes() {
+    for (command, wire) in requests() {
+        let mut out = b"before".to_vec();
+        command.encode(&mut out);
+        let written = out.strip_prefix(b"before").expect("what was there stays");
+        assert_eq!(written.escape_ascii().to_string(), wire.as_bytes().escape_ascii().to_string());
+    }
+}
+
+fn requests() -> Vec<(Command<'static>, String)> {
+    let key = |key: &'static str| MetaKey::new(key).expect("a key");
+    let plain = key("foo");
+    let token = |token| Token::new(token).expect("a token");
+    let (minute, never) = (Exptime::from_wire(60), Exptime::NEVER);
+    let max = u64::MAX;
+    let get = MetaGet::new(plain);
+    let set = MetaSet::set(plain, b"bar");
+    let delete = MetaDelete::new(plain);
+    let long_key: &'static str = "k".repeat(250).leak();
+    let odd_key: &'static str = " ".repeat(186).leak();
+    let rows: Vec<(Command<'static>, &str)> = vec![
+        (Command::MetaNoop, "mn\r\n"),
+        (Command::MetaDebug(plain), "me foo\r\n"),
+        (Command::MetaDebug(key("a b")), "me YSBi b\r\n"),
+        // mg
+        (Command::MetaGet(get), "mg foo\r\n"),
+        (Command::MetaGet(get.value()), "mg foo v\r\n"),
+        (Command::MetaGet(get.client_flags()), "mg foo f\r\n"),
+        (Command::MetaGet(get.cas()), "mg foo c\r\n"),
+        (Command::MetaGet(get.size()), "mg foo s\r\n"),
+        (Command::MetaGet(get.ttl()), "mg foo t\r\n"),
+        (Command::MetaGet(get.hit()), "mg foo h\r\n"),
+        (Command::MetaGet(get.last_access()), "mg foo l\r\n"),
+        (Command::MetaGet(get.key()), "mg foo k\r\n"),
+        (Command::MetaGet(get.quiet()), "mg foo q\r\n"),
+        (Command::MetaGet(get.unaccessed()), "mg foo u\r\n"),
+        (Command::MetaGet(get.opaque(Token::number(max))), "mg foo O18446744073709551615\r\n"),
+        (Command::MetaGet(get.proxy_token(token("p1"))), "mg foo Pp1\r\n"),
+        (Command::MetaGet(get.lane_token(token("l2"))), "mg foo Ll2\r\n"),
+        (Command::MetaGet(get.touch(minute)), "mg foo T60\r\n"),
+        (Command::MetaGet(get.touch(Exptime::IMMEDIATELY)), "mg foo T-1\r\n"),
+        (Command::MetaGet(get.vivify(minute)), "mg foo N60\r\n"),
+        (Command::MetaGet(get.vivify_with_cas(never, max)), "mg foo N0 E18446744073709551615\r\n"),
+        (Command::MetaGet(get.recache(30)), "mg foo R30\r\n"),
+        (
+            Command::MetaGet(
+                MetaGet::new(key("a b"))
+                    .value()
+                    .client_flags()
+                    .cas()
+                    .size()
+                    .ttl()
+                    .hit()
+                    .last_access()
+                    .key()
+                    .quiet()
+                    .opaque(token("o"))
+                    .proxy_token(token("p"))
+                    .lane_token(token("l"))
+                    .unaccessed()
+                    .vivify_with_cas(minute, 7)
+                    .recache(30)
+                    .touch(never),
+            ),
+            "mg YSBi b v f c s t h l k q Oo Pp Ll u N60 E7 R30 T0\r\n",
+        ),
+        // ms
+        (Command::MetaSet(set), "ms foo 3\r\nbar\r\n"),
+        (Command::MetaSet(MetaSet::set(plain, b"")), "ms foo 0\r\n\r\n"),
+        (Command::MetaSet(MetaSet::set(plain, b"\r\nmn\r\n")), "ms foo 6\r\n\r\nmn\r\n\r\n"),
+        (Command::MetaSet(MetaSet::add(plain, b"bar")), "ms foo 3 ME\r\nbar\r\n"),
+        (Command::MetaSet(MetaSet::replace(plain, b"bar")), "ms foo 3 MR\r\nbar\r\n"),
+        (Command::MetaSet(MetaSet::append(plain, b"bar")), "ms foo 3 MA\r\nbar\r\n"),
+        (Command::MetaSet(MetaSet::prepend(plain, b"bar")), "ms foo 3 MP\r\nbar\r\n"),
+        (
+            Command::MetaSet(MetaSet::append_or_create(plain, b"bar", minute)),
+            "ms foo 3 MA N60\r\nbar\r\n",
+        ),
+        (
+            Command::MetaSet(MetaSet::prepend_or_create(plain, b"bar", never)),
+            "ms foo 3 MP N0\r\nbar\r\n",
+        ),
+        (Command::MetaSet(set.cas()), "ms foo 3 c\r\nbar\r\n"),
+        (Command::MetaSet(set.size()), "ms foo 3 s\r\nbar\r\n"),
+        (Command::MetaSet(set.key()), "ms foo 3 k\r\nbar\r\n"),
+        (Command::MetaSet(set.quiet()), "ms foo 3 q\r\nbar\r\n"),
+        (Command::MetaSet(set.opaque(token("o"))), "ms foo 3 Oo\r\nbar\r\n"),
+        (Command::MetaSet(set.client_flags(Flags::new(5))), "ms foo 3 F5\r\nbar\r\n"),
+        (Command::MetaSet(set.client_flags(Flags::new(0))), "ms foo 3\r\nbar\r\n"),
+        (Command::MetaSet(set.exptime(minute)), "ms foo 3 T60\r\nbar\r\n"),
+        (Command::MetaSet(set.compare_cas(7)), "ms foo 3 C7\r\nbar\r\n"),
+        (
+            Command::MetaSet(MetaSet::set_or_invalidate(plain, b"bar", 7)),
+            "ms foo 3 C7 I\r\nbar\r\n",
+        ),
+        (Command::MetaSet(set.explicit_cas(8)), "ms foo 3 E8\r\nbar\r\n"),
+        (
+            Command::MetaSet(
+                MetaSet::append_or_create(key("a\nb"), b"bar", minute)
+                    .cas()
+                    .size()
+                    .key()
+                    .quiet()
+                    .opaque(token("1234567890123456789012345678901"))
+                    .proxy_token(token("p"))
+                    .lane_token(token("l"))
+                    .client_flags(Flags::from_wire(max))
+                    .exptime(Exptime::from_wire(i32::MIN))
+                    .compare_cas(max)
+                    .explicit_cas(9),
+            ),
+            "ms YQpi 3 b c s k q O1234567890123456789012345678901 Pp Ll F18446744073709551615 \
+             T-2147483648 C18446744073709551615 E9 MA N60\r\nbar\r\n",
+        ),
+        // md
+        (Command::MetaDelete(delete), "md foo\r\n"),
+        (Command::MetaDelete(MetaDelete::invalidate(plain, None)), "md foo I\r\n"),
+        (Command::MetaDelete(MetaDelete::invalidate(plain, Some(minute))), "md foo I T60\r\n"),
+        (Command::MetaDelete(delete.key()), "md foo k\r\n"),
+        (Command::MetaDelete(delete.quiet()), "md foo q\r\n"),
+        (Command::MetaDelete(delete.opaque(token("o"))), "md foo Oo\r\n"),
+        (Command::MetaDelete(delete.compare_cas(7)), "md foo C7\r\n"),
+        (Command::MetaDelete(delete.explicit_cas(8)), "md foo E8\r\n"),
+        (Command::MetaDelete(delete.remove_value()), "md foo x\r\n"),
+        (
+            Command::MetaDelete(
+                MetaDelete::invalidate(key("\u{1}"), Some(never))
+                    .key()
+                    .quiet()
+                    .opaque(token("o"))
+                    .proxy_token(token("p"))
+                    .lane_token(token("l"))
+                    .compare_cas(7)
+                    .explicit_cas(8)
+                    .remove_value(),
+            ),
+            "md AQ== b k q Oo Pp Ll C7 E8 I T0 x\r\n",
+        ),
+        // ma
+        (Command::MetaArithmetic(MetaArithmetic::incr(plain, 1)), "ma foo D1\r\n"),
+        (Command::MetaArithmetic(MetaArithmetic::decr(plain, 0)), "ma foo MD D0\r\n"),
+        (
+            Command::MetaArithmetic(MetaArithmetic::incr(plain, max).value()),
+            "ma foo v D18446744073709551615\r\n",
+        ),
+        (
+            Command::MetaArithmetic(MetaArithmetic::incr(plain, 2).create(10, minute)),
+            "ma foo N60 J10 D2\r\n",
+        ),
+        (
+            Command::MetaArithmetic(
+                MetaArithmetic::decr(key("a b"), 2)
+                    .value()
+                    .cas()
+                    .ttl()
+                    .key()
+                    .quiet()
+                    .opaque(token("o"))
+                    .proxy_token(token("p"))
+                    .lane_token(token("l"))
+                    .create(max, never)
+                    .touch(minute)
+                    .compare_cas(7)
+                    .explicit_cas(8),
+            ),
+            "ma YSBi b v c t k q Oo Pp Ll MD N0 J18446744073709551615 D2 T60 C7 E8\r\n",
+        ),
+    ];
+    let mut rows: Vec<_> = rows.into_iter().map(|(row, wire)| (row, wire.to_owned())).collect();
+    rows.push((Command::MetaGet(MetaGet::new(key(long_key))), format!("mg {long_key}\r\n")));
+    let odd = format!("mg {} b\r\n", "ICAg".repeat(62));
+    rows.push((Command::MetaGet(MetaGet::new(key(odd_key))), odd));
+    for len in 1..=40 {
+        let word: &'static str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH"[..len].into();
+        let get = MetaGet::new(key(word)).value();
+        rows.push((Command::MetaGet(get), format!("mg {word} v\r\n")));
+        if len <= Token::MAX_LEN {
+            let get = MetaGet::new(plain).opaque(token(word));
+            rows.push((Command::MetaGet(get), format!("mg foo O{word}\r\n")));
+        }
+    }
+    rows
+}
