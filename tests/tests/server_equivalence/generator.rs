@@ -57,6 +57,10 @@ const ODD: &[&str] = &[
     "set a 0 0 3\r\n1\r\n", "set a 0 0 3 noreply\r\n12345\r\n", "SET a 0 0 1\r\n1\r\n",
 ];
 
+/// A number that is counted: even with some digits before or behind it one that is below 2^63, or above
+/// what 64 bits hold. See the mask.
+pub(crate) const LARGE: &str = "200000000000000000";
+
 /// Makes sequences, the same for the same seed.
 pub(crate) struct Generator {
     state: u64,
@@ -186,7 +190,7 @@ impl Generator {
                 let bytes = bytes.map(|byte| if byte == b'-' { b'+' } else { byte });
                 std::iter::once(b'~').chain(bytes).collect()
             }
-            4 => b"18446744073709551615".to_vec(),
+            4 => LARGE.into(),
             5 => b"18446744073709551616".to_vec(),
             6 => b"+5".to_vec(),
             7 => b"12 ".to_vec(),
@@ -234,7 +238,7 @@ impl Generator {
     }
 
     fn delta(&mut self) -> &'static str {
-        self.pick(&["0", "1", "1", "9", "10", "1000", "18446744073709551615"])
+        self.pick(&["0", "1", "1", "9", "10", "1000", LARGE])
     }
 
     fn noreply(&mut self) -> &'static str {

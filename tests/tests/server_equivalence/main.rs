@@ -24,7 +24,8 @@
 //! | commands that tune a server | the in-memory server does not know them |
 //! | `flush_all` with a delay, but at the end of a sequence | memcached brings back items that an earlier flush made invalid, unless they were reclaimed meanwhile |
 //! | exptimes and delays that pass during the test | they depend on when a second begins; [`time_passes_alike`] and [`time_passes_alike_for_meta_commands`] wait for them |
-//! | values that are white space only, or have a `-` | where one is a counter, and of 2^63 or more, memcached reads on behind it, into whatever an earlier item left there |
+//! | counters of 2^63 and more | memcached looks for a `-` in them, and reads on behind them until a NUL: what an earlier item left there (so no value has a `-`), and pointers of the next one; [`large_counters_count_alike`] has them where nothing was before |
+//! | values that are white space only | where one is counted, memcached reads on behind it in the same way |
 //! | keys in base64 with an LF in them | some answers give them back as they are, and the mask goes by lines |
 //! | memcached's own threads, which are switched off | while one of them holds a counter that becomes shorter, memcached stores it anew and it loses its width |
 //! | a line of more than 2,048 bytes that does end | memcached closes or not, depending on how the bytes arrive |
@@ -179,6 +180,24 @@ fn time_passes_alike_for_meta_commands() {
     pair.compare(b"mg h l u h\r\nmg u l u h\r\nme p\r\ntouch q 100\r\n").unwrap();
     thread::sleep(Duration::from_millis(1_500));
     pair.compare(b"mg h l h\r\nmg u l h\r\nmg q l t h\r\nme q\r\n").unwrap();
+}
+
+#[test]
+fn large_counters_count_alike() {
+    let mut pair = Pair::new();
+    let classic: &[u8] =
+        b"set a 0 0 20\r\n18446744073709551615\r\nincr a 0\r\ndecr a 1\r\nincr a 3\r\n\
+        incr a 18446744073709551615\r\nincr a 1\r\ndecr a 18446744073709551615\r\ndecr a 1\r\n\
+        set b 0 0 19\r\n9223372036854775807\r\nincr b 1\r\nincr b 1\r\ndecr b 2\r\n\
+        set c 0 0 20\r\n18446744073709551616\r\nincr c 1\r\nincr a 18446744073709551616\r\n";
+    pair.compare(classic).unwrap();
+    let meta: &[u8] = b"ma d N0 J18446744073709551615 v\r\nma d v\r\nma d D18446744073709551615 v\r\n\
+        ma d v\r\nma d MD D18446744073709551615 v\r\nma d MD v\r\nma e N0 J9223372036854775807 v\r\n\
+        ma e v\r\nma e v\r\nma e MD D2 v\r\nma e D18446744073709551616 v\r\n\
+        ma f N0 J18446744073709551616 v\r\n";
+    if !pair.portable() {
+        pair.compare(meta).unwrap();
+    }
 }
 
 #[test]

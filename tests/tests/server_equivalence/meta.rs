@@ -1,6 +1,6 @@
 //! Meta commands with flags of all kinds, most of them valid.
 
-use super::generator::{Generator, Step, UNIQUE};
+use super::generator::{Generator, LARGE, Step, UNIQUE};
 
 /// Keys that only base64 can name. None holds an LF: some answers give the bytes back as they are, and
 /// the mask would take what is behind it for another line.
@@ -214,7 +214,7 @@ impl Generator {
                 ]),
                 "M" if name == "ms" => self.pick(&["S", "E", "A", "P", "R"]),
                 "M" => self.pick(&["I", "D", "+", "-"]),
-                "J" | "D" => self.pick(&["0", "1", "13", "18446744073709551615"]),
+                "J" | "D" => self.pick(&["0", "1", "13", LARGE]),
                 _ => "",
             };
             flags.push(format!("{letter}{token}"));
