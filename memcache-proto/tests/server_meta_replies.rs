@@ -203,6 +203,17 @@ const SCRIPTS: &[Script] = &[
             "ms b 1 O12345678901234567890123456789012 q\r\nx\r\nmd b O12345678901234567890123456789012\r\nmg b v\r\n",
             "CLIENT_ERROR opaque token too long\r\nCLIENT_ERROR opaque token too long\r\nVA 1\r\n1\r\n",
         ),
+        // So is that it was read, where no flag needs the item locked.
+        (
+            0,
+            "ms c 1\r\nx\r\nmg c l O12345678901234567890123456789012\r\nmg c u O12345678901234567890123456789012\r\nmg c u h\r\n",
+            "HD\r\nCLIENT_ERROR opaque token too long\r\nCLIENT_ERROR opaque token too long\r\nHD h0\r\n",
+        ),
+        (
+            0,
+            "mg c v O12345678901234567890123456789012\r\nmg c u h\r\n",
+            "CLIENT_ERROR opaque token too long\r\nHD h1\r\n",
+        ),
     ],
 ];
 

@@ -100,7 +100,12 @@ impl Store {
                 Some(b'O') if is_long_opaque(word) => {
                     // What the flags before it did to the item stays.
                     out.truncate(start);
-                    return Refusal::OpaqueTooLong.response().encode(out);
+                    Refusal::OpaqueTooLong.response().encode(out);
+                    if is_read_at_once(line) {
+                        item.read(clock.tick);
+                        self.table.bump(key);
+                    }
+                    return;
                 }
                 Some(b'O') => put_word(out, word),
                 Some(b'k') => put_key(out, &item.key, item.marks.base64),
@@ -356,6 +361,13 @@ impl Store {
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Whether memcached marks the item as read before it comes to the flags: it does where none of them
+/// needs the item locked.
+fn is_read_at_once(line: &MetaLine<'_>) -> bool {
+    let locks = |word: &[u8]| matches!(word.first(), Some(b'N' | b'R' | b'T' | b'h' | b'l'));
+    !line.unaccessed && !line.words().any(locks)
 }
 
 /// A reply with nothing of an item: the opaque and the key are given back.

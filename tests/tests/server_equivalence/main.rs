@@ -215,6 +215,7 @@ fn counters_are_memcacheds() {
     let meta: &[&[u8]] = &[
         b"mg a\r\nmg a v T0\r\nmg a q\r\nmg n\r\nmg n q\r\nmg n T0\r\nmg v N0\r\nmg v N0 T0\r\nmg a z\r\n",
         b"mg a O12345678901234567890123456789012 T0\r\nmg n O12345678901234567890123456789012\r\n",
+        b"mg a O12345678901234567890123456789012\r\nmg a O12345678901234567890123456789012 v s q\r\n",
         b"ms a 1\r\n1\r\nms a 1 q\r\n1\r\nms a 1 C1\r\n1\r\nms a 1 C1 I\r\n1\r\nms n 1 C1\r\n1\r\n",
         b"ms n 1 MR\r\n1\r\nms a 1 ME\r\n1\r\nms a 1 MA\r\n1\r\nms n 1 MP\r\n1\r\nms a 1 MA C1\r\n1\r\n",
         b"ms a 1 z\r\n1\r\nms a 3\r\n1\r\n  ms a 1 T-1\r\n1\r\nms a 1\r\n1\r\nms b 1\r\n1\r\n",
