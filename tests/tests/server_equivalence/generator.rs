@@ -155,7 +155,9 @@ impl Generator {
         let has_value = command.iter().filter(|&&byte| byte == b'\n').count() > 1;
         let takes = !broken.contains(&b'\n') && (has_value || has(&broken, b"ms "));
         let passes = delays_flush(&broken) || expires_soon(&broken);
-        if lacking(&broken) > MAX_LACKING || passes || marks || takes {
+        // The value may be white space now.
+        let blank = broken.windows(2).any(|two| two == b"\n " || two == b"\n\t");
+        if lacking(&broken) > MAX_LACKING || passes || marks || takes || blank {
             return Step::Send(command);
         }
         if lacking(&broken) > 0 {
