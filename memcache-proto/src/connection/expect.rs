@@ -31,10 +31,8 @@ pub(super) enum Expect {
         /// Whether there is no reply where all goes as expected.
         quiet: bool,
     },
-    /// `MN`, asked for by the caller.
+    /// `MN`.
     Noop,
-    /// `MN`, asked for by the connection itself.
-    OwnNoop,
     /// EOF.
     Eof,
     /// Nothing at all: noreply.
@@ -104,9 +102,9 @@ impl Expect {
         }
     }
 
-    /// Whether it is the connection's own, which is sent whether anybody waits for it or not.
-    pub(super) fn is_own(self) -> bool {
-        matches!(self, Expect::Barrier | Expect::OwnNoop)
+    /// Whether it is sent whether anybody waits for it or not, as others depend on its reply.
+    pub(super) fn is_always_sent(self) -> bool {
+        matches!(self, Expect::Barrier | Expect::Noop)
     }
 
     /// Whether something comes that is about it, or, where it is quiet, may come.
@@ -174,7 +172,7 @@ impl Expect {
                 Response::Ok | Response::MemlimitTooSmall(_) | Response::MemlimitAdjustFailed(_),
             )
             | (Expect::Version | Expect::Barrier, Response::Version(_))
-            | (Expect::Noop | Expect::OwnNoop, Response::Mn)
+            | (Expect::Noop, Response::Mn)
             | (Expect::Stats, Response::End | Response::Reset | Response::Ok)
             | (Expect::Metadump, Response::End | Response::Busy(_) | Response::BadClass(_)) => {
                 Fit::Last

@@ -156,7 +156,7 @@ impl Connection {
     /// Asks for a reply that says how far the server has read.
     fn push_barrier(&mut self) {
         let (command, expect) = match self.queue.ends_quietly() {
-            true => (Command::MetaNoop, Expect::OwnNoop),
+            true => (Command::MetaNoop, Expect::Noop),
             false => (Command::Version, Expect::Barrier),
         };
         let barrier = self.queue.push(&command, expect);

@@ -31,8 +31,10 @@ pub(super) struct Queue {
     sent: u64,
     /// What may be written: the end of the last released request.
     released: u64,
-    /// What the server is known to have read.
-    answered: u64,
+    /// How many bytes have been handed out that the server is not known to have read.
+    unanswered: u64,
+    /// Those of them whose requests are done nevertheless: they have no reply.
+    silent: u64,
     requests: VecDeque<Request>,
     /// The number of the first of `requests`.
     first: u64,
@@ -191,13 +193,15 @@ impl Queue {
             let number = RequestId(self.first + self.in_flight as u64);
             let Some(request) = self.requests.get_mut(self.in_flight) else { return };
             request.cancelled |= !wanted(number);
-            if request.cancelled && !request.expect.is_own() {
+            if request.cancelled && !request.expect.is_always_sent() {
                 // It is passed over, which needs everything before it to be written.
                 if self.sent < self.released {
                     break;
                 }
                 request.expect = Expect::Unsent;
                 self.sent = request.end();
+            } else {
+                self.unanswered += request.len as u64;
             }
             self.released = request.end();
             self.in_flight += 1;
@@ -214,7 +218,7 @@ impl Queue {
 
     fn may_release(&self, window: usize, merge: bool) -> bool {
         let Some(request) = self.requests.get(self.in_flight) else { return false };
-        if self.awaited == 0 || request.cancelled && !request.expect.is_own() {
+        if self.awaited == 0 || request.cancelled && !request.expect.is_always_sent() {
             return true;
         }
         let is_last = self.in_flight + 1 == self.requests.len();
@@ -224,11 +228,13 @@ impl Queue {
         let alone = |request: &Request| request.expect == Expect::Metadump;
         let last = self.in_flight.checked_sub(1).and_then(|last| self.requests.get(last));
         let alone = alone(request) || last.is_some_and(alone);
-        let unanswered = self.released - self.answered;
-        let room = unanswered + request.len as u64 <= window as u64;
-        // What a quiet request waits for.
-        let closes = matches!(request.expect, Expect::Noop | Expect::OwnNoop)
-            && last.is_some_and(|last| last.expect.is_quiet());
+        let room = self.unanswered + request.len as u64 <= window as u64;
+        // What quiet requests wait for.
+        let closes = request.expect == Expect::Noop && {
+            let mut before = self.requests.iter().take(self.in_flight).rev();
+            let sent = before.find(|before| before.expect != Expect::Unsent);
+            sent.is_some_and(|sent| sent.expect.is_quiet())
+        };
         (room || closes) && !held && !alone
     }
 
@@ -294,7 +300,7 @@ impl Queue {
             Some(request) if self.in_flight > 0 => request,
             _ => return Err(unsolicited(&item)),
         };
-        if matches!(request.expect, Expect::Meta { .. } | Expect::Noop | Expect::OwnNoop) {
+        if matches!(request.expect, Expect::Meta { .. } | Expect::Noop) {
             return self.pair_meta(item);
         }
         let number = RequestId(self.first);
@@ -329,8 +335,7 @@ impl Queue {
                 Ok((event(Reply::Line(response)), None))
             }
             Fit::Last => {
-                self.answered = request.end().min(self.sent);
-                self.pop();
+                self.pop_answered();
                 Ok((event(Reply::Last(response)), None))
             }
             Fit::LastAndClose => {
@@ -381,6 +386,17 @@ impl Queue {
         Some(Event { request, reply })
     }
 
+    /// Takes the first request off, which the server has answered, and so read all before it.
+    fn pop_answered(&mut self) -> RequestId {
+        let end = self.requests.front().map_or(self.sent, Request::end);
+        let request = self.pop();
+        // A hostile one may answer what has still to be written.
+        let unread = end.saturating_sub(self.sent).min(self.silent);
+        self.unanswered -= self.silent - unread;
+        self.silent = unread;
+        request
+    }
+
     fn pop(&mut self) -> RequestId {
         let request = self.pop_keeping_text();
         self.free();
@@ -391,13 +407,12 @@ impl Queue {
         let number = RequestId(self.first);
         if let Some(request) = self.requests.pop_front() {
             self.first += 1;
-            // The server has none of it to read.
-            if request.expect == Expect::Unsent && self.answered == request.start {
-                self.answered = request.end();
-            }
             if self.in_flight > 0 {
                 self.in_flight -= 1;
                 self.awaited -= usize::from(request.expect.has_reply());
+                if request.expect != Expect::Unsent {
+                    self.silent += request.len as u64;
+                }
             }
         }
         number

@@ -309,3 +309,39 @@ fn one_that_was_not_sent_is_passed_over_wherever_it_stands() {
         }
     }
 }
+
+/// What closes a run is sent even if nobody waits for it.
+#[test]
+fn a_cancelled_mn_closes_its_run() {
+    let mut bench = Bench::new();
+    bench.submit(quiet_mg("a"));
+    let noop = bench.submit(Command::MetaNoop);
+    bench.cancel(noop);
+    bench.submit(Command::Version);
+    assert_eq!(bench.write(), "mg a v q O0\r\nmn\r\nversion\r\n");
+    assert_eq!(bench.read(b"MN\r\nVERSION 1\r\n"), ["cancelled", "2 last"]);
+    assert!(bench.connection.is_idle());
+}
+
+/// A run whose last request was cancelled is closed however little room there is.
+#[test]
+fn a_run_that_lost_its_end_is_closed() {
+    let limits = Limits { window: 200, ..Limits::default() };
+    let long = "k".repeat(250);
+    for len in 150..=174 {
+        let mut bench = Bench::with(limits);
+        let first = vec![b'x'; 150];
+        bench.submit(Command::MetaSet(MetaSet::set(name("g"), &first)));
+        bench.write();
+        bench.submit(quiet_mg("a"));
+        let lost = bench.submit(quiet_mg(&long[..len]));
+        bench.write();
+        bench.cancel(lost);
+        let before = bench.write();
+        assert_eq!(bench.read(b"HD O0\r\n"), ["0 last"], "{len}");
+        let written = before + &bench.write();
+        assert_eq!(written, "mn\r\n", "{len}");
+        assert_eq!(bench.read(b"MN\r\n").len(), 1, "{len}");
+        assert!(bench.connection.is_idle(), "{len}");
+    }
+}

@@ -96,10 +96,7 @@ impl Queue {
             self.pop_keeping_text();
         }
         let cancelled = self.requests.front().is_some_and(|request| request.cancelled);
-        if let Some(request) = self.requests.front() {
-            self.answered = request.end().min(self.sent);
-        }
-        let request = self.pop();
+        let request = self.pop_answered();
         let reply = if cancelled { Reply::Cancelled } else { reply };
         Event { request, reply }
     }
