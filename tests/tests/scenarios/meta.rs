@@ -288,17 +288,22 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
     assert_eq!(client.invalidate("dead", None).expect("asked"), Changed::Done);
     let dies = || client.get_or_set_with("dead", NEVER, || -> Result<u8, Error> { panic!("dead") });
     assert!(std::panic::catch_unwind(AssertUnwindSafe(dies)).is_err());
-    let (step, mut stale) = (Duration::from_millis(20), 0);
-    loop {
-        match client.get_or_set_with("dead", NEVER, || Ok(6)) {
-            Ok(Fetched::Stale(1)) => stale += 1,
-            Ok(Fetched::Computed { value: 6, stored: Ok(()) }) => break,
-            made => panic!("{made:?}"),
-        }
-        assert!(step * stale < lease + Duration::from_secs(3), "it is there for ever");
-        client.pause(step);
-    }
-    assert!(stale > 0);
+    until_computed(&client, "dead", lease);
+
+    // Also where who won only looked.
+    client.set("dead", 1, NEVER).expect("stored");
+    assert_eq!(client.invalidate("dead", None).expect("asked"), Changed::Done);
+    assert!(client.item_info("dead").expect("asked").expect("there").won);
+    until_computed(&client, "dead", lease);
+
+    // And where who won did so as the value was soon to expire, but then it was touched.
+    let early = Duration::from_secs(30);
+    let careful: A = context.builder().recache(Recache { early, ..recache }).build().expect("ok");
+    client.set("dead", 1, early / 2).expect("stored");
+    let won = client.run(calls::meta_get::<u8, _>("dead").recache(early));
+    assert!(won.expect("asked").expect("there").won);
+    assert!(client.touch("dead", NEVER).expect("asked"));
+    until_computed(&careful, "dead", lease);
 
     // Who does not want to wait for so long computes for himself.
     let hasty = Recache { wait: Duration::from_millis(50), ..recache };
@@ -308,4 +313,21 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
     let made = client.get_or_set_with("dead2", NEVER, || Ok(6)).expect("computed");
     assert!(matches!(made, Fetched::Computed { value: 6, stored: Ok(()) }), "{made:?}");
     assert_eq!(get(&client, "dead2"), Some(6));
+}
+
+/// Others have the old value 1 until the lease of who was to replace it has run out, and one then
+/// computes a new one.
+fn until_computed(client: &impl Api, key: &str, lease: Duration) {
+    let step = Duration::from_millis(20);
+    for stale in 0.. {
+        match client.get_or_set_with(key, NEVER, || Ok(6)) {
+            Ok(Fetched::Stale(1)) => {}
+            Ok(Fetched::Computed { value: 6, stored: Ok(()) }) => {
+                return;
+            }
+            made => panic!("{made:?}"),
+        }
+        assert!(step * stale < lease + Duration::from_secs(3), "it is there for ever");
+        client.pause(step);
+    }
 }

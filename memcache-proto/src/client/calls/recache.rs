@@ -8,17 +8,20 @@ use crate::value::{FromValue, ValueError};
 /// How those who look for the same value at the same time share the work of making it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recache {
-    /// How long the one that computes has for it; after that another may, and an old value is gone.
-    /// Whole seconds, at least one; 30 s.
+    /// How long the one that computes has for it; after that another may, and a value that was
+    /// invalidated is gone. Whole seconds, at least one; 30 s. One that was only soon to expire is there
+    /// until then.
     ///
     /// It is to be longer than the work ever takes. What comes later is not stored: the item may have
     /// been changed or deleted meanwhile, which what was computed before would undo.
     ///
     /// A lookup that is sent again, as its connection was closed, may find a lease of its own that the
-    /// server gave it before; it waits for that as for another's.
+    /// server gave it before; that is as another's then.
     pub lease: Duration,
     /// A value that expires in less than this is computed anew by one, while the others get the old one.
-    /// Whole seconds; 0, the default, for never before it has expired.
+    /// Whole seconds; 0, the default, for never before it has expired. All who share the cache are to
+    /// have the same: a value that somebody is to compute anew and that expires later is taken for one
+    /// that was touched since, by which nobody computes.
     pub early: Duration,
     /// How long the others wait for the first value; after that they compute for themselves. 60 s.
     pub wait: Duration,
@@ -46,7 +49,7 @@ pub enum Turn<V> {
     /// Compute it. Without a lease, store it whatever is there.
     Compute(Option<Lease<V>>),
     /// [`Recaching::bound`] the old value of the item with this cas unique, which else would be there
-    /// for as long as nobody replaces it; then look again.
+    /// for as long as nobody replaces it, and who was to may be gone; then look again.
     Bound(u64),
     /// Wait for this long, then look again.
     Wait(Duration),
@@ -88,16 +91,21 @@ pub struct Recaching {
     recache: Recache,
     waited: Duration,
     pause: Duration,
-    has_bounded: bool,
+    /// How often it may have an old value bounded yet: not for ever, if a server does not.
+    bounds: u8,
 }
+
+/// How often one part may have an old value bounded. Once does; again where others change it meanwhile.
+const BOUNDS: u8 = 3;
 
 impl Recaching {
     /// A part that begins now.
     #[must_use]
     pub fn new(mut recache: Recache) -> Self {
         recache.pause = recache.pause.max(Duration::from_millis(1));
-        recache.lease = recache.lease.max(Duration::from_secs(1));
-        Recaching { recache, waited: Duration::ZERO, pause: recache.pause, has_bounded: false }
+        let part = u64::from(recache.lease.subsec_nanos() > 0);
+        recache.lease = Duration::from_secs(recache.lease.as_secs().saturating_add(part).max(1));
+        Recaching { recache, waited: Duration::ZERO, pause: recache.pause, bounds: BOUNDS }
     }
 
     /// Looks for the value, and takes the lease where nobody has it.
@@ -121,23 +129,27 @@ impl Recaching {
     ///
     /// # Errors
     ///
-    /// Why what was found cannot be read as a `V`, where it is for another to replace it.
+    /// Why what was found cannot be read as a `V`, where nobody is to replace it.
     pub fn turn<V>(
         &mut self,
         item: Option<MetaItem<Result<V, ValueError>>>,
     ) -> Result<Turn<V>, ValueError> {
         // From a server that was to make a place for it, and has not.
         let Some(item) = item else { return Ok(Turn::Compute(None)) };
-        if item.won {
-            return Ok(self.won(item));
+        if let Some(cas) = item.cas.filter(|_| self.bounds > 0 && self.outlives(&item)) {
+            self.bounds -= 1;
+            return Ok(Turn::Bound(cas));
         }
+        if item.won {
+            return Ok(won(item));
+        }
+        let in_the_making = item.stale || item.won_by_another;
         Ok(match item.value {
-            Some(value) => Turn::Have(match item.stale || item.won_by_another {
-                true => Found::Stale(value?),
-                false => Found::Fresh(value?),
-            }),
-            None if self.waited >= self.recache.wait => Turn::Compute(None),
-            None => {
+            Some(Ok(value)) if in_the_making => Turn::Have(Found::Stale(value)),
+            Some(value) if !in_the_making => Turn::Have(Found::Fresh(value?)),
+            // A place, or of no use.
+            _ if self.waited >= self.recache.wait => Turn::Compute(None),
+            _ => {
                 let pause = self.pause.min(self.recache.wait - self.waited);
                 self.waited += pause;
                 self.pause =
@@ -147,21 +159,31 @@ impl Recaching {
         })
     }
 
-    fn won<V>(&mut self, item: MetaItem<Result<V, ValueError>>) -> Turn<V> {
-        let Some(cas) = item.cas else { return Turn::Compute(None) };
-        let outlives = item.expires_in.is_none_or(|left| left > self.recache.lease);
-        // Once: a server that has not done it will not the next time.
-        if item.stale && outlives && !self.has_bounded {
-            self.has_bounded = true;
-            return Turn::Bound(cas);
+    /// Whether what somebody is to replace would be there for longer than they have for it, so that it
+    /// is for ever if they do not.
+    fn outlives<V>(&self, item: &MetaItem<V>) -> bool {
+        let after = |time| item.expires_in.is_none_or(|left| left > time);
+        match (item.stale, item.won_by_another) {
+            (true, _) => after(self.recache.lease),
+            // Who won it did so as it was soon to expire, but then it was touched.
+            (false, true) if item.value.is_some() => match self.recache.early {
+                Duration::ZERO => item.expires_in.is_none(),
+                early => after(early),
+            },
+            (false, _) => false,
         }
-        let otherwise = match item.value {
-            None => Otherwise::Delete,
-            Some(Ok(value)) if !item.stale => Otherwise::Keep(value),
-            Some(_) => Otherwise::Invalidate,
-        };
-        Turn::Compute(Some(Lease { cas, otherwise }))
     }
+}
+
+/// The part of the one that is to make the value.
+fn won<V>(item: MetaItem<Result<V, ValueError>>) -> Turn<V> {
+    let Some(cas) = item.cas else { return Turn::Compute(None) };
+    let otherwise = match item.value {
+        None => Otherwise::Delete,
+        Some(Ok(value)) if !item.stale => Otherwise::Keep(value),
+        Some(_) => Otherwise::Invalidate,
+    };
+    Turn::Compute(Some(Lease { cas, otherwise }))
 }
 
 impl<V> From<Found<V>> for Fetched<V> {
@@ -215,7 +237,12 @@ mod tests {
             (item("WX", Some(30), one()), invalidate()),
             (item("WX", Some(31), one()), Ok(Turn::Bound(7))),
             (item("WX", None, one()), Ok(Turn::Bound(7))),
-            (item("XZ", None, one()), Ok(Turn::Have(Found::Stale(1)))),
+            (item("XZ", Some(30), one()), Ok(Turn::Have(Found::Stale(1)))),
+            // Whose winner may be gone.
+            (item("XZ", Some(31), one()), Ok(Turn::Bound(7))),
+            (item("XZ", None, one()), Ok(Turn::Bound(7))),
+            (item("XZ", None, None), Ok(Turn::Bound(7))),
+            (item("Z", None, one()), Ok(Turn::Bound(7))),
             // One that is to expire soon.
             (item("W", Some(40), one()), lease(Otherwise::Keep(1))),
             (item("Z", Some(40), one()), Ok(Turn::Have(Found::Stale(1)))),
@@ -224,7 +251,8 @@ mod tests {
             (item("W", Some(30), bad()), invalidate()),
             (item("WX", Some(30), bad()), invalidate()),
             (item("", None, bad()), unreadable().map(|_| Turn::Compute(None))),
-            (item("XZ", None, bad()), unreadable().map(|_| Turn::Compute(None))),
+            (item("XZ", Some(30), bad()), wait()),
+            (item("Z", Some(30), bad()), wait()),
         ];
         for (item, expected) in cases {
             let mut part = Recaching::new(Recache::default());
@@ -234,11 +262,44 @@ mod tests {
     }
 
     #[test]
-    fn an_old_value_is_bounded_once() {
-        let mut part = Recaching::new(Recache::default());
-        let forever = || Some(item("WX", None, Some(Ok(1))));
-        assert_eq!(part.turn(forever()), Ok(Turn::Bound(7)));
-        assert!(matches!(part.turn(forever()), Ok(Turn::Compute(Some(_)))));
+    fn who_was_to_make_a_value_anew_is_gone_if_it_was_touched_since() {
+        let cases = [
+            (10, Some(10), Turn::Have(Found::Stale(1))),
+            (10, Some(11), Turn::Bound(7)),
+            (10, None, Turn::Bound(7)),
+            (0, Some(11), Turn::Have(Found::Stale(1))),
+        ];
+        for (early, ttl, expected) in cases {
+            let early = Duration::from_secs(early);
+            let mut part = Recaching::new(Recache { early, ..Recache::default() });
+            assert_eq!(part.turn(Some(item("Z", ttl, Some(Ok(1))))), Ok(expected), "{ttl:?}");
+        }
+    }
+
+    #[test]
+    fn an_old_value_is_not_bounded_for_ever() {
+        for (flags, goes_on) in [("WX", true), ("XZ", false)] {
+            let mut part = Recaching::new(Recache::default());
+            let forever = || Some(item(flags, None, Some(Ok(1))));
+            for _ in 0..BOUNDS {
+                assert_eq!(part.turn(forever()), Ok(Turn::Bound(7)));
+            }
+            let computes = matches!(part.turn(forever()), Ok(Turn::Compute(Some(_))));
+            assert_eq!(computes, goes_on, "{flags}");
+        }
+    }
+
+    /// A server's seconds are whole: one that has rounded up is not behind.
+    #[test]
+    fn a_lease_is_of_whole_seconds() {
+        for (lease, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (1_500, 2)] {
+            let lease = Duration::from_millis(lease);
+            let mut part = Recaching::new(Recache { lease, ..Recache::default() });
+            let found = part.turn(Some(item("XZ", Some(seconds), Some(Ok(1)))));
+            assert_eq!(found, Ok(Turn::Have(Found::Stale(1))), "{lease:?}");
+            let found = part.turn(Some(item("XZ", Some(seconds + 1), Some(Ok(1)))));
+            assert_eq!(found, Ok(Turn::Bound(7)), "{lease:?}");
+        }
     }
 
     #[test]

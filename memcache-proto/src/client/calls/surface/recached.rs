@@ -22,10 +22,14 @@ macro_rules! __recached {
         /// Where the one that computes fails, another may at once, and what `compute` fails with is
         /// returned; but where it was to replace a value before that expires, the value is returned as
         /// [`Stale`](crate::Fetched::Stale), and nobody tries again before. Where it dies, panics or is
-        /// dropped, another may when the [lease](crate::Recache::lease) has run out.
+        /// dropped, another may when the [lease](crate::Recache::lease) has run out, or when a value that
+        /// it was to replace early has expired.
         ///
         /// A value that could not be stored is returned all the same. One that is there and cannot be
-        /// read as a `V` is replaced where it is stale or soon to expire, and an error where it is not.
+        /// read as a `V` is as none where it is stale or soon to expire, and an error where it is not.
+        ///
+        /// While the first value is made there is an empty item under the key: to [`get`](Self::get) it
+        /// is a hit, and for [`add`](Self::add) it is there. Keep to this call for such keys.
         ///
         /// It takes the meta commands, which memcached has had since 1.6;
         /// [`get_or_add`](Self::get_or_add) does without.
