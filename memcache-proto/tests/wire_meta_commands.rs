@@ -71,7 +71,7 @@ fn requests() -> Vec<(Command<'static>, String)> {
                     .recache(30)
                     .touch(never),
             ),
-            "mg YSBi b v f c s t h l k q Oo Pp Ll u N60 E7 R30 T0\r\n",
+            "mg YSBi b R30 T0 N60 E7 u v f c s t h l k q Oo Pp Ll\r\n",
         ),
         // ms
         (Command::MetaSet(set), "ms foo 3\r\nbar\r\n"),
@@ -118,8 +118,8 @@ fn requests() -> Vec<(Command<'static>, String)> {
                     .compare_cas(max)
                     .explicit_cas(9),
             ),
-            "ms YQpi 3 b c s k q O1234567890123456789012345678901 Pp Ll F18446744073709551615 \
-             T-2147483648 C18446744073709551615 E9 MA N60\r\nbar\r\n",
+            "ms YQpi 3 b F18446744073709551615 T-2147483648 C18446744073709551615 E9 MA N60 \
+             c s k q O1234567890123456789012345678901 Pp Ll\r\nbar\r\n",
         ),
         // md
         (Command::MetaDelete(delete), "md foo\r\n"),
@@ -143,14 +143,14 @@ fn requests() -> Vec<(Command<'static>, String)> {
                     .explicit_cas(8)
                     .remove_value(),
             ),
-            "md AQ== b k q Oo Pp Ll C7 E8 I T0 x\r\n",
+            "md AQ== b C7 E8 I T0 x k q Oo Pp Ll\r\n",
         ),
         // ma
         (Command::MetaArithmetic(MetaArithmetic::incr(plain, 1)), "ma foo D1\r\n"),
         (Command::MetaArithmetic(MetaArithmetic::decr(plain, 0)), "ma foo MD D0\r\n"),
         (
             Command::MetaArithmetic(MetaArithmetic::incr(plain, max).value()),
-            "ma foo v D18446744073709551615\r\n",
+            "ma foo D18446744073709551615 v\r\n",
         ),
         (
             Command::MetaArithmetic(MetaArithmetic::incr(plain, 2).create(10, minute)),
@@ -172,7 +172,7 @@ fn requests() -> Vec<(Command<'static>, String)> {
                     .compare_cas(7)
                     .explicit_cas(8),
             ),
-            "ma YSBi b v c t k q Oo Pp Ll MD N0 J18446744073709551615 D2 T60 C7 E8\r\n",
+            "ma YSBi b MD N0 J18446744073709551615 D2 T60 C7 E8 v c t k q Oo Pp Ll\r\n",
         ),
     ];
     let mut rows: Vec<_> = rows.into_iter().map(|(row, wire)| (row, wire.to_owned())).collect();

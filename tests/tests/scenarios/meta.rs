@@ -50,9 +50,23 @@ pub(crate) fn lookups<A: Api>(context: &Context<A>) {
 
     // Touch and get.
     let call = calls::meta_get::<u8, _>("meta2").touch(MINUTE);
-    client.run(call).expect("asked").expect("there");
+    let item = client.run(call).expect("asked").expect("there");
     let info = client.item_info("meta2").expect("asked").expect("there");
-    assert!(info.expires_in.is_some_and(|left| left > MINUTE / 2), "{info:?}");
+    for expires_in in [item.expires_in, info.expires_in] {
+        assert!(expires_in.is_some_and(|left| left > MINUTE / 2), "{expires_in:?}");
+    }
+
+    // A place is told of as it is, and expires when it is to, whatever else is asked.
+    for touch in [None, Some(100 * MINUTE)] {
+        let mut call = calls::meta_get::<u8, _>("place2").vivify(MINUTE);
+        if let Some(expiry) = touch {
+            call = call.touch(expiry);
+        }
+        let place = client.run(call).expect("asked").expect("made");
+        let left = place.expires_in.expect("it expires");
+        assert!(place.won && left > MINUTE / 2 && left <= MINUTE, "{place:?}");
+        client.delete("place2").expect("asked");
+    }
     let said = client.meta_debug("meta2").expect("asked").expect("there");
     assert!(said.contains("cls=") && said.contains("fetch=yes"), "{said}");
 }

@@ -12,8 +12,7 @@ pub struct MetaItem<V> {
     pub value: Option<V>,
     /// Its cas unique.
     pub cas: Option<u64>,
-    /// In how long it expires, in whole seconds; `None` where it does not. memcached also says that it
-    /// does not of a place that this very call has made.
+    /// In how long it expires, in whole seconds; `None` where it does not.
     pub expires_in: Option<Duration>,
     /// Whether whoever made this call is to store a new value, and nobody else is.
     pub won: bool,

@@ -83,7 +83,7 @@ impl<'a> MetaDelete<'a> {
 /// let count = MetaArithmetic::incr(visits, 2).create(10, Exptime::NEVER).value();
 /// let mut out = Vec::new();
 /// Command::MetaArithmetic(count).encode(&mut out);
-/// assert_eq!(out, b"ma visits v N0 J10 D2\r\n");
+/// assert_eq!(out, b"ma visits N0 J10 D2 v\r\n");
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,20 +10,22 @@ use crate::codec::command::put_word;
 impl MetaGet<'_> {
     #[inline(always)]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        begin(out, b"mg ", self.key, None, &self.common);
-        flag(out, self.unaccessed, b" u");
-        number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
-        number(out, b" E", self.new_cas);
+        begin(out, b"mg ", self.key, None);
+        // Servers go by the order: an item that is soon to expire is before it has a new exptime, one
+        // that is made has that of `N`, and `t` then tells it.
         number(out, b" R", self.recache);
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
-        out.extend_from_slice(b"\r\n");
+        number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        number(out, b" E", self.new_cas);
+        flag(out, self.unaccessed, b" u");
+        end(out, &self.common);
     }
 }
 
 impl MetaSet<'_> {
     #[inline(always)]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        begin(out, b"ms ", self.key, Some(self.value.len()), &self.common);
+        begin(out, b"ms ", self.key, Some(self.value.len()));
         number(out, b" F", Some(self.client_flags.bits()).filter(|&bits| bits != 0));
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" C", self.compare);
@@ -34,7 +36,7 @@ impl MetaSet<'_> {
             out.push(self.mode.letter());
         }
         number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
-        out.extend_from_slice(b"\r\n");
+        end(out, &self.common);
         out.extend_from_slice(self.value);
         out.extend_from_slice(b"\r\n");
     }
@@ -42,19 +44,19 @@ impl MetaSet<'_> {
 
 impl MetaDelete<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        begin(out, b"md ", self.key, None, &self.common);
+        begin(out, b"md ", self.key, None);
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
         flag(out, self.invalidate, b" I");
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         flag(out, self.remove_value, b" x");
-        out.extend_from_slice(b"\r\n");
+        end(out, &self.common);
     }
 }
 
 impl MetaArithmetic<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        begin(out, b"ma ", self.key, None, &self.common);
+        begin(out, b"ma ", self.key, None);
         flag(out, self.decrement, b" MD");
         number(out, b" N", self.create.map(|(_, exptime)| exptime.to_wire()));
         number(out, b" J", self.create.map(|(initial, _)| initial));
@@ -62,7 +64,7 @@ impl MetaArithmetic<'_> {
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
-        out.extend_from_slice(b"\r\n");
+        end(out, &self.common);
     }
 }
 
@@ -72,17 +74,23 @@ pub(crate) fn encode_debug(key: MetaKey<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The command, its key and what every command may carry.
+/// The command and its key.
 #[inline(always)]
-fn begin(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>, len: Option<usize>, common: &Common) {
+fn begin(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>, len: Option<usize>) {
     put_key(out, word, key);
     number(out, b" ", len);
     flag(out, key.is_base64(), b" b");
+}
+
+/// What every command may carry: behind what it does to the item, so that it is told of that.
+#[inline(always)]
+fn end(out: &mut Vec<u8>, common: &Common) {
     common.returns.encode(out);
     flag(out, common.quiet, b" q");
     token(out, common.opaque.as_ref(), b" O");
     token(out, common.proxy.as_ref(), b" P");
     token(out, common.lane.as_ref(), b" L");
+    out.extend_from_slice(b"\r\n");
 }
 
 #[inline(always)]

@@ -40,7 +40,7 @@ impl SetMode {
 /// let set = MetaSet::set(MetaKey::new(b"foo")?, b"bar").exptime(Exptime::from_wire(60)).cas();
 /// let mut out = Vec::new();
 /// Command::MetaSet(set).encode(&mut out);
-/// assert_eq!(out, b"ms foo 3 c T60\r\nbar\r\n");
+/// assert_eq!(out, b"ms foo 3 T60 c\r\nbar\r\n");
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
