@@ -30,7 +30,7 @@ fn requests() -> Vec<(Command<'static>, String)> {
     let rows: Vec<(Command<'static>, &str)> = vec![
         (Command::MetaNoop, "mn\r\n"),
         (Command::MetaDebug(plain), "me foo\r\n"),
-        (Command::MetaDebug(key("a b")), "me YSBi b\r\n"),
+        (Command::MetaDebug(key("a b")), "me YSBi b b\r\n"),
         // mg
         (Command::MetaGet(get), "mg foo\r\n"),
         (Command::MetaGet(get.value()), "mg foo v\r\n"),

@@ -55,7 +55,8 @@ impl<K, T> MetaCall<K, AskItem, T> {
     }
 
     /// Where the key is not there: makes an empty item that expires so, and has this call win. The
-    /// winner is to store a value; for others it is [won by another](MetaItem::won_by_another).
+    /// winner is to store a value; for others it is [won by another](MetaItem::won_by_another). To
+    /// classic calls it is an item as any.
     #[must_use]
     pub fn vivify(mut self, expiry: impl Into<Expiry>) -> Self {
         self.ask.vivify = Some(expiry.into());

@@ -70,7 +70,8 @@ impl MetaArithmetic<'_> {
 
 pub(crate) fn encode_debug(key: MetaKey<'_>, out: &mut Vec<u8>) {
     put_key(out, b"me ", key);
-    flag(out, key.is_base64(), b" b");
+    // Twice, as memcached 1.6.45 overlooks one that stands last.
+    flag(out, key.is_base64(), b" b b");
     out.extend_from_slice(b"\r\n");
 }
 
