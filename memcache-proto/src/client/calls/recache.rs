@@ -103,8 +103,10 @@ impl Recaching {
     #[must_use]
     pub fn new(mut recache: Recache) -> Self {
         recache.pause = recache.pause.max(Duration::from_millis(1));
+        // As the server will have them.
         let part = u64::from(recache.lease.subsec_nanos() > 0);
         recache.lease = Duration::from_secs(recache.lease.as_secs().saturating_add(part).max(1));
+        recache.early = Duration::from_secs(recache.early.as_secs());
         Recaching { recache, waited: Duration::ZERO, pause: recache.pause, bounds: BOUNDS }
     }
 
@@ -114,9 +116,9 @@ impl Recaching {
         key: K,
     ) -> MetaCall<K, AskItem, Option<MetaItem<Result<V, ValueError>>>> {
         let call = meta_get(key).vivify(self.recache.lease);
-        match self.recache.early.as_secs() {
-            0 => call,
-            _ => call.recache(self.recache.early),
+        match self.recache.early {
+            Duration::ZERO => call,
+            early => call.recache(early),
         }
     }
 
@@ -270,7 +272,7 @@ mod tests {
             (0, Some(11), Turn::Have(Found::Stale(1))),
         ];
         for (early, ttl, expected) in cases {
-            let early = Duration::from_secs(early);
+            let early = Duration::from_millis(early * 1000 + 999);
             let mut part = Recaching::new(Recache { early, ..Recache::default() });
             assert_eq!(part.turn(Some(item("Z", ttl, Some(Ok(1))))), Ok(expected), "{ttl:?}");
         }
