@@ -266,21 +266,20 @@ impl<K: ToKey, A, T> Call for MetaCall<K, A, T> {
         let MetaCall { key, name, ask, request, answer } = self;
         calls.count(name);
         let mut space = [0; MAX_KEY_LEN];
-        let bytes = calls.meta_key(&key, &mut space)?;
-        let request = request(&ask, MetaKey::new(bytes)?, calls)?;
+        let request = request(&ask, calls.meta_key(&key, &mut space)?, calls)?;
         let meta = RoutedMeta { request, hash: key.route() };
         Ok((submit(Operation::Meta(&meta))?, answer))
     }
 }
 
 impl Calls {
-    /// The bytes of the key of a meta call, which may be any.
+    /// The key of a meta call, which may be of any bytes.
     pub(super) fn meta_key<'a, K: ToKey + ?Sized>(
         &self,
         key: &K,
         space: &'a mut [u8; MAX_KEY_LEN],
-    ) -> Result<&'a [u8], KeyError> {
-        self.keys.copy(key, space)
+    ) -> Result<MetaKey<'a>, KeyError> {
+        MetaKey::new(self.keys.copy(key, space)?)
     }
 
     /// What a lookup found.

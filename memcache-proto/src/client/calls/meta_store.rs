@@ -162,8 +162,7 @@ impl<K: ToKey, V: ToValue, T> Call for MetaStore<K, V, T> {
         let exptime = calls.exptime(expiry)?;
         let encoded = calls.transcoder.encode_for(verb, value.to_value()?, how.min_compress_len)?;
         let mut space = [0; MAX_KEY_LEN];
-        let bytes = calls.meta_key(&key, &mut space)?;
-        let set = how.request(MetaKey::new(bytes)?, &encoded.bytes, exptime);
+        let set = how.request(calls.meta_key(&key, &mut space)?, &encoded.bytes, exptime);
         let request = MetaRequest::Set(set.client_flags(encoded.flags));
         let meta = RoutedMeta { request, hash: key.route() };
         Ok((submit(Operation::Meta(&meta))?, answer))
