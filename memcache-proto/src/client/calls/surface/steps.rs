@@ -6,17 +6,14 @@ macro_rules! __steps {
     (@computed [] $compute:expr) => { $compute() };
     // The same but for what `compute` returns, which is a future or is not.
     (@computing [async] [$($mut:tt)?] $self:ident) => {
-        $crate::__steps!(@get_or_set_of [async] [$($mut)?] $self
-            [V, E, F] [F] [F: std::future::Future<Output = Result<V, E>>]);
-        $crate::__steps!(@get_or_add_of [async] [$($mut)?] $self
+        $crate::__steps!(@computing_of [async] [$($mut)?] $self
             [V, E, F] [F] [F: std::future::Future<Output = Result<V, E>>]);
     };
     (@computing [] [$($mut:tt)?] $self:ident) => {
-        $crate::__steps!(@get_or_set_of [] [$($mut)?] $self [V, E] [Result<V, E>] []);
-        $crate::__steps!(@get_or_add_of [] [$($mut)?] $self [V, E] [Result<V, E>] []);
+        $crate::__steps!(@computing_of [] [$($mut)?] $self [V, E] [Result<V, E>] []);
     };
     (
-        @get_or_set_of [$($async:tt)?] [$($mut:tt)?] $self:ident
+        @computing_of [$($async:tt)?] [$($mut:tt)?] $self:ident
         [$($generic:ident),*] [$computed:ty] [$($bound:tt)*]
     ) => {
         /// The value of `key`; where there is none it is computed and stored, as every tutorial does by
@@ -48,11 +45,7 @@ macro_rules! __steps {
             let stored = $crate::__calls!(@run [$($async)?] $self.run(call));
             Ok($crate::client::calls::Fetched::Computed { value, stored })
         }
-    };
-    (
-        @get_or_add_of [$($async:tt)?] [$($mut:tt)?] $self:ident
-        [$($generic:ident),*] [$computed:ty] [$($bound:tt)*]
-    ) => {
+
         /// The value of `key`; where there is none it is computed and added: get, else compute, then
         /// add. Of those who miss at the same time each computes, and all but one return what that one
         /// has stored.
