@@ -83,6 +83,12 @@ impl Memcached {
         &self.version
     }
 
+    /// Whether it is the version whose answers the in-memory server gives, byte for byte: 1.6.18.
+    #[must_use]
+    pub fn is_reference(&self) -> bool {
+        self.version == "1.6.18"
+    }
+
     /// A new connection to it, without delay and with a timeout of ten seconds.
     ///
     /// # Panics

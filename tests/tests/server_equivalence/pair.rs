@@ -10,8 +10,6 @@ use memcache_tests::Memcached;
 use crate::generator::{Step, UNIQUE};
 use crate::mask::Masked;
 
-/// The version whose replies to invalid input the in-memory server gives.
-const REFERENCE: &str = "1.6.18";
 /// Sent behind whatever is sent: a line long enough to end any value that is still awaited, and a
 /// command whose answer nothing else gives.
 const BARRIER: &str = concat!(
@@ -85,7 +83,7 @@ impl Pair {
 
     /// Whether only what all versions answer alike can be compared.
     pub(crate) fn portable(&self) -> bool {
-        self.memcached.version() != REFERENCE
+        !self.memcached.is_reference()
     }
 
     /// Runs sequences, each on empty servers; returns where the answers differ first.
