@@ -63,6 +63,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic as the test may")]
 
 mod generator;
+mod left_out;
 mod mask;
 mod meta;
 mod pair;
