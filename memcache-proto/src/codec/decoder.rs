@@ -2,9 +2,10 @@ use alloc::vec::Vec;
 use core::{fmt, mem};
 
 use super::Response;
+use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
 use super::meta::MetaFlags;
-use super::response::{Found, Header, block, check_line, find_response, va_header};
+use super::response::{Found, Header, block, check_line, find_any, va_header};
 use crate::value::Flags;
 use crate::{Key, Limits, ProtocolError};
 
@@ -203,6 +204,47 @@ impl fmt::Debug for LargeValue<'_> {
     }
 }
 
+/// What [`Decoder::next`] makes of what stands at `start`.
+struct Next<'a, 'd> {
+    input: &'a [u8],
+    limits: &'d Limits,
+    start: &'d mut usize,
+    state: &'d mut State,
+}
+
+impl<'a> Deliver<'a> for Next<'a, '_> {
+    type Made = Result<Option<Item<'a>>, ProtocolError>;
+
+    #[inline(always)]
+    fn whole(self, response: Response<'a>, len: usize) -> Self::Made {
+        *self.start += len;
+        Ok(Some(Item::Response(response)))
+    }
+
+    #[inline(always)]
+    fn header(self, header: Header<'a>, header_len: usize, value_len: usize) -> Self::Made {
+        let line = Line::of(&header);
+        let pending = Pending { line, header_len, value_len, large: None, step: FIRST_STEP };
+        *self.state = State::Value(pending);
+        Ok(None)
+    }
+
+    #[inline(always)]
+    fn other(self) -> Self::Made {
+        match find_any(self.input, self.limits) {
+            Ok(Found::Whole(response, len)) => self.whole(response, len),
+            Ok(Found::Header { header, header_len, value_len }) => {
+                self.header(header, header_len, value_len)
+            }
+            Ok(Found::Nothing) => {
+                *self.state = State::Line { searched: self.input.len() };
+                Ok(None)
+            }
+            Err(error) => Err(fail(self.state, error)),
+        }
+    }
+}
+
 impl Decoder {
     /// A decoder that has seen nothing yet. It allocates at the first call of
     /// [`space`](Decoder::space).
@@ -275,27 +317,7 @@ impl Decoder {
             None | Some([]) => return Ok(None),
             Some(input) => input,
         };
-        match find_response(input, limits) {
-            Ok(Found::Whole(response, len)) => {
-                *start += len;
-                Ok(Some(Item::Response(response)))
-            }
-            Ok(Found::Header { header, header_len, value_len }) => {
-                *state = State::Value(Pending {
-                    line: Line::of(&header),
-                    header_len,
-                    value_len,
-                    large: None,
-                    step: FIRST_STEP,
-                });
-                Ok(None)
-            }
-            Ok(Found::Nothing) => {
-                *state = State::Line { searched: input.len() };
-                Ok(None)
-            }
-            Err(error) => Err(fail(state, error)),
-        }
+        frequent::deliver(input, limits, Next { input, limits, start, state })
     }
 
     /// Whether nothing has been received but whole responses that were handed out.

@@ -62,19 +62,19 @@ pub(crate) fn crlf(input: &[u8]) -> Parsed<'_, ()> {
     literal(b"\r\n")(input)
 }
 
-/// A key and the space behind it.
+/// A key of printable bytes, and the space behind it and seven more bytes.
 #[inline(always)]
-pub(crate) fn key_and_space(input: &[u8]) -> Parsed<'_, Key<'_>> {
+pub(crate) fn plain_key(input: &[u8]) -> Option<(&[u8], Key<'_>)> {
     let within = input.get(..=MAX_KEY_LEN).unwrap_or(input);
-    match find_small(within).map(|at| input.split_at_checked(at)) {
-        Some(Some((key @ [_, ..], [b' ', rest @ ..]))) => Ok((rest, Key::parsed(key))),
-        _ => odd_key_and_space(input, within),
+    match input.split_at_checked(find_small(within)?)? {
+        (key @ [_, ..], [b' ', rest @ ..]) => Some((rest, Key::parsed(key))),
+        _ => None,
     }
 }
 
-/// A key that holds control characters, or is none, looked at byte by byte.
-#[inline(never)]
-fn odd_key_and_space<'a>(input: &'a [u8], within: &[u8]) -> Parsed<'a, Key<'a>> {
+/// A key and the space behind it.
+pub(crate) fn key_and_space(input: &[u8]) -> Parsed<'_, Key<'_>> {
+    let within = input.get(..=MAX_KEY_LEN).unwrap_or(input);
     match within.iter().position(|&byte| matches!(byte, b' ' | b'\n' | 0)) {
         Some(end) => match input.split_at_checked(end) {
             Some((key @ [_, ..], [b' ', rest @ ..])) => Ok((rest, Key::parsed(key))),
@@ -115,34 +115,37 @@ pub(crate) fn word(input: &[u8]) -> Parsed<'_, &[u8]> {
     }
 }
 
-/// A decimal number that fits 64 bits. At least one digit, and something behind it.
-#[inline]
-pub(crate) fn number(input: &[u8]) -> Parsed<'_, u64> {
+/// A decimal number of so few digits that it fits 64 bits for sure, and what has to follow it.
+#[inline(always)]
+pub(crate) fn short_number(input: &[u8]) -> Option<(&[u8], u64)> {
     let (mut value, mut rest) = (0_u64, input);
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
-        value = value.wrapping_mul(10).wrapping_add(u64::from(*digit - b'0'));
+    while let [byte, behind @ ..] = rest {
+        let digit = u64::from(*byte).wrapping_sub(u64::from(b'0'));
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(digit);
         rest = behind;
     }
-    match input.len() - rest.len() {
-        _ if rest.is_empty() => long_number(input, rest),
-        0 => Err(MALFORMED),
-        // Nineteen digits always fit.
-        1..=19 => Ok((rest, value)),
-        _ => long_number(input, rest),
-    }
+    let is_short = (1..=19).contains(&(input.len() - rest.len()));
+    (is_short && !rest.is_empty()).then_some((rest, value))
 }
 
-/// A number of so many digits that it may not fit, or that the input ends with it.
-#[cold]
-fn long_number<'a>(input: &'a [u8], rest: &'a [u8]) -> Parsed<'a, u64> {
-    let mut digits = input.iter().take(input.len() - rest.len());
-    let value = digits.try_fold(0_u64, |value, digit| {
+/// A decimal number that fits 64 bits. At least one digit, and something behind it.
+pub(crate) fn number(input: &[u8]) -> Parsed<'_, u64> {
+    if let Some(found) = short_number(input) {
+        return Ok(found);
+    }
+    let len = input.iter().position(|byte| !byte.is_ascii_digit());
+    let (digits, rest) = input.split_at(len.unwrap_or(input.len()));
+    let value = digits.iter().try_fold(0_u64, |value, digit| {
         value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
     });
     match value {
-        Some(_) if rest.is_empty() => Err(INCOMPLETE),
-        Some(value) => Ok((rest, value)),
         None => Err(Err::Error(Fault(ProtocolError::NumberOutOfRange))),
+        Some(_) if rest.is_empty() => Err(INCOMPLETE),
+        Some(_) if digits.is_empty() => Err(MALFORMED),
+        Some(value) => Ok((rest, value)),
     }
 }
 

@@ -22,6 +22,7 @@ mod chunks;
 mod command;
 mod decoder;
 mod encode;
+mod frequent;
 pub(crate) mod grammar;
 pub(crate) mod meta;
 pub(crate) mod parse_command;

@@ -3,9 +3,10 @@ use nom::combinator::{map, value};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{Err, Parser};
 
+use super::frequent::{self, Deliver};
 use super::grammar::{
-    Fault, INCOMPLETE, MALFORMED, Parsed, byte, crlf, find, find_small, key_and_space, literal,
-    narrow, number, signed, text_line, word,
+    Fault, INCOMPLETE, MALFORMED, Parsed, byte, crlf, find, key_and_space, literal, narrow, number,
+    signed, text_line, word,
 };
 use super::meta::MetaFlags;
 use crate::value::Flags;
@@ -32,6 +33,8 @@ use crate::{ErrorLine, Key, Limits, ProtocolError};
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+// The tag is a word, so that nothing is put beside it: then a response is copied word by word.
+#[repr(u64)]
 pub enum Response<'a> {
     /// `VALUE <key> <flags> <bytes> [<cas unique>]` and the value.
     Value {
@@ -183,10 +186,7 @@ impl<'a> Response<'a> {
     /// A [`ProtocolError`] where the input can be no response, or passes one of `limits`.
     #[inline(always)]
     pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, ProtocolError> {
-        match find_response(input, limits)? {
-            Found::Whole(response, len) => Ok(Some((response, len))),
-            Found::Header { .. } | Found::Nothing => Ok(None),
-        }
+        frequent::deliver(input, limits, Parse { input, limits })
     }
 
     /// The server's own words, where this is one of the three error lines.
@@ -198,6 +198,37 @@ impl<'a> Response<'a> {
             Response::ClientError(words) => Some(ErrorLine::Client(text(words))),
             Response::ServerError(words) => Some(ErrorLine::Server(text(words))),
             _ => None,
+        }
+    }
+}
+
+/// What [`Response::parse`] makes of its input.
+struct Parse<'a, 'l> {
+    input: &'a [u8],
+    limits: &'l Limits,
+}
+
+impl<'a> Deliver<'a> for Parse<'a, '_> {
+    type Made = Result<Option<(Response<'a>, usize)>, ProtocolError>;
+
+    #[inline(always)]
+    fn whole(self, response: Response<'a>, len: usize) -> Self::Made {
+        Ok(Some((response, len)))
+    }
+
+    #[inline(always)]
+    fn header(self, _: Header<'a>, _: usize, _: usize) -> Self::Made {
+        Ok(None)
+    }
+
+    #[inline(always)]
+    fn other(self) -> Self::Made {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        match find_any(self.input, self.limits)? {
+            Found::Whole(response, len) => Ok(Some((response, len))),
+            Found::Header { .. } | Found::Nothing => Ok(None),
         }
     }
 }
@@ -239,79 +270,25 @@ impl<'a> Header<'a> {
 }
 
 /// No value is longer, in bytes, whatever the limits.
-const MAX_LEN: usize = usize::MAX / 4;
+pub(super) const MAX_LEN: usize = usize::MAX / 4;
 
 /// A value, and what follows its CR LF.
 pub(super) type Block<'a> = (&'a [u8], &'a [u8]);
 
 /// The value of `len` bytes at the start of `input`, and what follows its CR LF.
-#[inline]
+#[inline(always)]
 pub(super) fn block(input: &[u8], len: usize) -> Result<Option<Block<'_>>, ProtocolError> {
-    match input.split_at_checked(len) {
-        Some((value, [b'\r', b'\n', rest @ ..])) => Ok(Some((value, rest))),
-        Some((_, [] | [b'\r'])) | None => Ok(None),
-        Some(_) => Err(ProtocolError::UnterminatedValue),
+    let Some((value, rest)) = input.split_at_checked(len) else { return Ok(None) };
+    match crlf(rest) {
+        Ok((rest, ())) => Ok(Some((value, rest))),
+        Err(Err::Incomplete(_)) => Ok(None),
+        Err(_) => Err(ProtocolError::UnterminatedValue),
     }
-}
-
-/// The response at the start of `input`.
-#[inline(always)]
-pub(super) fn find_response<'a>(
-    input: &'a [u8],
-    limits: &Limits,
-) -> Result<Found<'a>, ProtocolError> {
-    match find_frequent(input, limits) {
-        Some(found) => Ok(found),
-        None if input.is_empty() => Ok(Found::Nothing),
-        None => match find_other(input, limits)? {
-            Found::Whole(response, len) => Ok(Found::Whole(response, len)),
-            Found::Header { header, header_len, value_len } => {
-                Ok(Found::Header { header, header_len, value_len })
-            }
-            Found::Nothing => Ok(Found::Nothing),
-        },
-    }
-}
-
-/// The response at the start of `input`, if it is one of the frequent ones and nothing is wrong or
-/// missing in its line.
-///
-/// Each is followed to its end by itself, in line with the caller, and no call that is not in line
-/// returns what this returns: then what is found stays in registers, and a line without a value costs
-/// next to nothing.
-#[inline(always)]
-fn find_frequent<'a>(input: &'a [u8], limits: &Limits) -> Option<Found<'a>> {
-    if let Ok((rest, ())) = literal(b"STORED\r\n")(input) {
-        return whole(Response::Stored, input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"VALUE ")(input) {
-        let (rest, (header, len)) = value_header(rest).ok()?;
-        return header_and_block(header, len, input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"STAT ")(input) {
-        let (name, value, rest) = plain_stat(rest)?;
-        return whole(Response::Stat { name, value }, input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"END\r\n")(input) {
-        return whole(Response::End, input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"HD\r\n")(input) {
-        return whole(Response::Hd(MetaFlags::NONE), input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"HD")(input) {
-        let (rest, flags) = MetaFlags::parse(rest).ok()?;
-        return whole(Response::Hd(flags), input, rest, limits).ok();
-    }
-    if let Ok((rest, ())) = literal(b"VA ")(input) {
-        let (rest, (header, len)) = va_header(rest).ok()?;
-        return header_and_block(header, len, input, rest, limits).ok();
-    }
-    None
 }
 
 /// The response at the start of `input`, whatever it is.
 #[inline(never)]
-fn find_other<'a>(input: &'a [u8], limits: &Limits) -> Result<Found<'a>, ProtocolError> {
+pub(super) fn find_any<'a>(input: &'a [u8], limits: &Limits) -> Result<Found<'a>, ProtocolError> {
     let header = match input {
         [b'V', b'A', b'L', ..] => preceded(literal(b"VALUE "), value_header).parse(input),
         [b'V', b'A', b' ', ..] => preceded(literal(b"VA "), va_header).parse(input),
@@ -343,7 +320,7 @@ fn incomplete_or<'a>(
         Err::Incomplete(_) => Err(ProtocolError::LineTooLong { max: limits.max_line_len }),
         Err::Error(Fault(error)) | Err::Failure(Fault(error)) => match input.get(..longest) {
             // What is wrong further on is not seen when the bytes come one by one, so not here.
-            Some(line) if line.len() < input.len() => find_other(line, limits),
+            Some(line) if line.len() < input.len() => find_any(line, limits),
             _ => Err(*error),
         },
     }
@@ -395,45 +372,21 @@ pub(super) fn check_line(len: usize, limits: &Limits) -> Result<(), ProtocolErro
 }
 
 /// A `VALUE` line, from the key on, and the length that it announces.
-#[inline(always)]
 fn value_header(input: &[u8]) -> Parsed<'_, (Header<'_>, u64)> {
     let (input, key) = key_and_space(input)?;
     let (input, (flags, len)) = (terminated(number, byte(b' ')), number).parse(input)?;
-    let flags = Flags::from_wire(flags);
-    // The plain form is by far the commonest, so it comes first.
-    if let Some((b"\r\n", rest)) = input.split_first_chunk() {
-        return Ok((rest, (Header::Value { key, flags, cas: None }, len)));
-    }
-    let (input, cas) = cas_and_crlf(input)?;
-    Ok((input, (Header::Value { key, flags, cas }, len)))
+    let (input, cas) = match input {
+        [b' ', ..] => delimited(byte(b' '), map(number, Some), crlf).parse(input)?,
+        _ => value(None, crlf).parse(input)?,
+    };
+    Ok((input, (Header::Value { key, flags: Flags::from_wire(flags), cas }, len)))
 }
 
 /// A `VA` line, from the length on, and that length.
-#[inline(always)]
 pub(super) fn va_header(input: &[u8]) -> Parsed<'_, (Header<'_>, u64)> {
     let (input, len) = number(input)?;
     let (input, flags) = MetaFlags::parse(input)?;
     Ok((input, (Header::Va { flags }, len)))
-}
-
-/// The end of a `VALUE` line that is not CR LF alone.
-#[inline]
-fn cas_and_crlf(input: &[u8]) -> Parsed<'_, Option<u64>> {
-    match input {
-        [b' ', ..] => delimited(byte(b' '), map(number, Some), crlf).parse(input),
-        _ => value(None, crlf).parse(input),
-    }
-}
-
-/// The name and the value of a `STAT` line that has both, and what follows the line.
-#[inline(always)]
-fn plain_stat(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (name, value) = input.split_at_checked(find_small(input)?)?;
-    let [b' ', value @ ..] = value else { return None };
-    match value.split_at_checked(find(b'\n', value)?)? {
-        ([value @ .., b'\r'], [_, rest @ ..]) if !name.is_empty() => Some((name, value, rest)),
-        _ => None,
-    }
 }
 
 /// Any `STAT` line. A name without a value at all is what some proxies send for an empty one.

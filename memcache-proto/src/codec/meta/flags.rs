@@ -4,14 +4,13 @@ use core::fmt;
 use nom::Err;
 
 use crate::ProtocolError;
-use crate::codec::grammar::{Fault, INCOMPLETE, MALFORMED, Parsed, number, signed};
+use crate::codec::grammar::{Fault, INCOMPLETE, MALFORMED, Parsed, number, short_number, signed};
 use crate::value::Flags;
 
 /// The flags that came back with a meta reply, in whatever order. Which there are depends on what was
 /// asked for, and on the server; those that nobody here knows are passed over.
 ///
-/// They are checked once, and each is read from the line when it is asked for. Two are equal if they say
-/// the same.
+/// They are checked once, and the commonest are read then; the others when they are asked for. Two are equal if they say the same.
 ///
 /// ```
 /// use memcache_proto::Limits;
@@ -27,47 +26,31 @@ use crate::value::Flags;
 pub struct MetaFlags<'a> {
     /// The flags, a space before each.
     line: &'a [u8],
-    /// A bit for each letter that is there, and [`HIT`].
+    /// A bit for each letter that is there.
     present: u64,
-    /// Where in the line the texts of flags begin, a byte each; 0 where one is not there. The highest
-    /// byte is the length of the opaque.
-    places: u64,
+    /// These say nothing where their letter is not there.
+    client_flags: u64,
+    cas: u64,
+    ttl: i64,
+    opaque: &'a [u8],
 }
 
-/// The bit of a letter. No two letters share one, and none has the lowest.
+// The commonest flags and the end, as two bytes that are compared at once.
+const CLIENT_FLAGS: u16 = u16::from_ne_bytes(*b" f");
+const CAS: u16 = u16::from_ne_bytes(*b" c");
+const TTL: u16 = u16::from_ne_bytes(*b" t");
+const OPAQUE: u16 = u16::from_ne_bytes(*b" O");
+const CR_LF: u16 = u16::from_ne_bytes(*b"\r\n");
+
+/// The bit of a letter. No two letters share one.
 const fn bit(letter: u8) -> u64 {
-    1 << (letter & 63)
-}
-
-/// What `h` says.
-const HIT: u64 = 1;
-
-/// The flags that have a text to be read later, in the order of their [`MetaFlags::places`].
-const TEXTS: [u8; 7] = *b"fctOslk";
-
-/// How far up the length of the opaque is, above the places.
-const OPAQUE_LEN: u32 = 56;
-
-/// No place in a line of this many bytes is kept, and no length of a word in it.
-const FAR: usize = u8::MAX as usize;
-
-/// The places of such a line.
-const LOST: u64 = u64::MAX;
-
-/// How far up the place of a text is. Folded to a number where the letter is known.
-#[inline(always)]
-const fn shift(letter: u8) -> u32 {
-    let (mut at, mut shift) = (0, 0);
-    while at < TEXTS.len() && TEXTS[at] != letter {
-        at += 1;
-        shift += 8;
-    }
-    shift
+    1 << (letter.wrapping_sub(b'c') & 63)
 }
 
 impl<'a> MetaFlags<'a> {
     /// No flags.
-    pub const NONE: Self = MetaFlags { line: &[], present: 0, places: 0 };
+    pub const NONE: Self =
+        MetaFlags { line: &[], present: 0, client_flags: 0, cas: 0, ttl: 0, opaque: &[] };
 
     /// What stands behind the first word of a line: flags, a space before each, and CR LF. This is how
     /// a server makes them; a client has them from a [`Response`](crate::codec::Response).
@@ -84,75 +67,91 @@ impl<'a> MetaFlags<'a> {
     }
 
     /// The same at the start of `input`.
-    #[inline(always)]
     pub(crate) fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
-        let (mut present, mut places, mut rest) = (0, 0, input);
+        let (mut found, mut rest) = (Self::NONE, input);
         loop {
             rest = match rest {
-                [b'\r', b'\n', behind @ ..] => {
-                    let line = input.get(..input.len() - rest.len()).unwrap_or_default();
-                    if line.len() >= FAR {
-                        places = LOST;
-                    }
-                    return Ok((behind, MetaFlags { line, present, places }));
-                }
-                [b' ', letter, text @ ..] if *letter > b' ' => {
-                    if present & bit(*letter) != 0 {
+                [b' ', letter @ (b'A'..=b'Z' | b'a'..=b'z'), text @ ..] => {
+                    if found.has(*letter) {
                         return Err(MALFORMED);
                     }
-                    present |= bit(*letter);
-                    // In a line so long that this does not fit a byte no place is kept.
-                    let place = (input.len() - text.len()) as u64;
-                    let place = |letter| place << shift(letter);
-                    match letter {
-                        b'f' => {
-                            places |= place(b'f');
-                            behind_number(text)?
-                        }
-                        b'c' => {
-                            places |= place(b'c');
-                            behind_number(text)?
-                        }
-                        b't' => {
-                            places |= place(b't');
-                            behind_signed(text)?
-                        }
-                        b'O' => {
-                            let (behind, opaque) = some_token(text)?;
-                            places |= place(b'O') | (opaque.len() as u64) << OPAQUE_LEN;
-                            behind
-                        }
-                        b's' => {
-                            places |= place(b's');
-                            behind_number(text)?
-                        }
-                        b'l' => {
-                            places |= place(b'l');
-                            behind_number(text)?
-                        }
-                        b'k' => {
-                            places |= place(b'k');
-                            some_token(text)?.0
-                        }
-                        b'h' => match text {
-                            [hit @ (b'0' | b'1'), behind @ ..] => {
-                                present |= HIT * u64::from(*hit == b'1');
-                                behind
-                            }
-                            [] => return Err(INCOMPLETE),
-                            _ => return Err(MALFORMED),
-                        },
-                        b'b' | b'W' | b'X' | b'Z' => text,
-                        b'A'..=b'Z' | b'a'..=b'z' => token(text)?.0,
-                        _ => return Err(MALFORMED),
-                    }
+                    found.present |= bit(*letter);
+                    found.take(*letter, text)?
                 }
                 // A space too many.
                 [b' ', behind @ ..] if matches!(behind, [b' ' | b'\r', ..]) => behind,
+                [b'\r', b'\n', behind @ ..] => {
+                    found.line = input.get(..input.len() - rest.len()).unwrap_or_default();
+                    return Ok((behind, found));
+                }
                 [] | [b' ' | b'\r'] => return Err(INCOMPLETE),
                 _ => return Err(MALFORMED),
             };
         }
+    }
+
+    /// Takes the text of a flag; returns what follows it.
+    fn take(&mut self, letter: u8, text: &'a [u8]) -> Result<&'a [u8], Err<Fault>> {
+        let rest;
+        match letter {
+            b'f' => (rest, self.client_flags) = number(text)?,
+            b'c' => (rest, self.cas) = number(text)?,
+            b't' => (rest, self.ttl) = signed(text)?,
+            b'O' => (rest, self.opaque) = some_token(text)?,
+            b's' | b'l' => (rest, _) = number(text)?,
+            b'k' => (rest, _) = some_token(text)?,
+            b'h' => match text {
+                [b'0' | b'1', behind @ ..] => rest = behind,
+                [] => return Err(INCOMPLETE),
+                _ => return Err(MALFORMED),
+            },
+            b'b' | b'W' | b'X' | b'Z' => rest = text,
+            _ => (rest, _) = token(text)?,
+        }
+        Ok(rest)
+    }
+
+    /// The same, if they are none but the commonest and plain. It calls nothing, so that what it finds
+    /// stays in registers.
+    #[inline(always)]
+    pub(crate) fn plain(input: &'a [u8]) -> Option<(&'a [u8], Self)> {
+        let (mut found, mut rest) = (Self::NONE, input);
+        while let Some((head, text)) = rest.split_first_chunk() {
+            match u16::from_ne_bytes(*head) {
+                CLIENT_FLAGS if !found.has(b'f') => {
+                    (rest, found.client_flags) = short_number(text)?;
+                    found.present |= bit(b'f');
+                }
+                CAS if !found.has(b'c') => {
+                    (rest, found.cas) = short_number(text)?;
+                    found.present |= bit(b'c');
+                }
+                TTL if !found.has(b't') => {
+                    let (behind, ttl) = match text {
+                        [b'-', text @ ..] => {
+                            let (behind, magnitude) = short_number(text)?;
+                            (behind, i64::try_from(magnitude).ok()?.wrapping_neg())
+                        }
+                        _ => {
+                            let (behind, ttl) = short_number(text)?;
+                            (behind, i64::try_from(ttl).ok()?)
+                        }
+                    };
+                    (rest, found.ttl) = (behind, ttl);
+                    found.present |= bit(b't');
+                }
+                OPAQUE if !found.has(b'O') => {
+                    (rest, found.opaque) = some_token(text).ok()?;
+                    found.present |= bit(b'O');
+                }
+                CR_LF => {
+                    found.line = input.get(..input.len() - rest.len())?;
+                    return Some((text, found));
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// Appends the flags, a space before each.
@@ -160,54 +159,41 @@ impl<'a> MetaFlags<'a> {
         out.extend_from_slice(self.line);
     }
 
-    #[inline]
+    #[inline(always)]
     const fn has(&self, letter: u8) -> bool {
         self.present & bit(letter) != 0
     }
 
-    /// From the text of a flag to the end of the line, if there is such a flag.
-    #[inline(always)]
+    /// The text of a flag that is not one of the commonest.
     fn text(&self, letter: u8) -> Option<&'a [u8]> {
-        match self.places >> shift(letter) & 0xff {
-            0 => None,
-            place => match self.line.get(usize::try_from(place).ok()?..) {
-                Some(text) if self.places != LOST => Some(text),
-                _ => self.lost_text(letter),
-            },
+        if !self.has(letter) {
+            return None;
         }
+        let mut words = self.line.split(|&byte| byte == b' ');
+        words.find_map(|word| word.strip_prefix(&[letter]))
     }
 
-    /// The same where no places are kept.
-    #[cold]
-    #[inline(never)]
-    fn lost_text(&self, letter: u8) -> Option<&'a [u8]> {
-        let at = self.line.windows(2).position(|window| window == [b' ', letter])?;
-        self.line.get(at + 2..)
-    }
-
-    /// The number of a flag. It has been seen to be one that fits.
-    #[inline(always)]
+    /// The number of such a flag. It has been seen to be one that fits.
     fn number(&self, letter: u8) -> Option<u64> {
-        self.text(letter).map(digits)
+        core::str::from_utf8(self.text(letter)?).ok()?.parse().ok()
     }
 
     /// `f`: the flags that were stored with the value.
     #[must_use]
     #[inline]
     pub fn client_flags(&self) -> Option<Flags> {
-        self.number(b'f').map(Flags::from_wire)
+        self.has(b'f').then_some(Flags::from_wire(self.client_flags))
     }
 
     /// `c`: the cas unique.
     #[must_use]
     #[inline]
     pub fn cas(&self) -> Option<u64> {
-        self.number(b'c')
+        self.has(b'c').then_some(self.cas)
     }
 
     /// `s`: the length of the value in bytes.
     #[must_use]
-    #[inline]
     pub fn size(&self) -> Option<u64> {
         self.number(b's')
     }
@@ -216,42 +202,32 @@ impl<'a> MetaFlags<'a> {
     #[must_use]
     #[inline]
     pub fn ttl(&self) -> Option<i64> {
-        match self.text(b't')? {
-            [b'-', text @ ..] => Some(0_i64.wrapping_sub_unsigned(digits(text))),
-            text => Some(i64::try_from(digits(text)).unwrap_or(i64::MAX)),
-        }
+        self.has(b't').then_some(self.ttl)
     }
 
     /// `l`: how many seconds ago it was last read or written.
     #[must_use]
-    #[inline]
     pub fn last_access(&self) -> Option<u64> {
         self.number(b'l')
     }
 
     /// `h`: whether it has been read before.
     #[must_use]
-    #[inline]
     pub fn was_hit(&self) -> Option<bool> {
-        self.has(b'h').then_some(self.present & HIT != 0)
+        self.text(b'h').map(|text| text == b"1")
     }
 
     /// `O`: the opaque of the request.
     #[must_use]
     #[inline]
     pub fn opaque(&self) -> Option<&'a [u8]> {
-        let text = self.text(b'O')?;
-        match usize::try_from(self.places >> OPAQUE_LEN) {
-            Ok(len) if self.places != LOST => text.get(..len),
-            _ => Some(word(text)),
-        }
+        self.has(b'O').then_some(self.opaque)
     }
 
     /// `k`: the key, in base64 where [`is_base64`](Self::is_base64) says so.
     #[must_use]
-    #[inline]
     pub fn key(&self) -> Option<&'a [u8]> {
-        self.text(b'k').map(word)
+        self.text(b'k')
     }
 
     /// `b`: whether the key is in base64.
@@ -283,82 +259,15 @@ impl<'a> MetaFlags<'a> {
     }
 }
 
-/// The word at the start of a text.
-fn word(text: &[u8]) -> &[u8] {
-    token_len(text).and_then(|len| text.get(..len)).unwrap_or(text)
-}
-
-/// What follows the number at the start of a text; it has to be one that fits 64 bits.
-#[inline(always)]
-fn behind_number(text: &[u8]) -> Result<&[u8], Err<Fault>> {
-    // Nineteen digits always fit.
-    match behind_digits(text, 19) {
-        Some(behind) => Ok(behind),
-        None => odd_number(text),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn odd_number(text: &[u8]) -> Result<&[u8], Err<Fault>> {
-    Ok(number(text)?.0)
-}
-
-/// The same of a number that may have a sign.
-#[inline(always)]
-fn behind_signed(text: &[u8]) -> Result<&[u8], Err<Fault>> {
-    let magnitude = match text {
-        [b'-', magnitude @ ..] => magnitude,
-        _ => text,
-    };
-    match behind_digits(magnitude, 18) {
-        Some(behind) => Ok(behind),
-        None => odd_signed(text),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn odd_signed(text: &[u8]) -> Result<&[u8], Err<Fault>> {
-    Ok(signed(text)?.0)
-}
-
-/// What follows the digits at the start of a text, if they are 1 to `max` and something does.
-#[inline(always)]
-fn behind_digits(text: &[u8], max: usize) -> Option<&[u8]> {
-    let mut rest = text;
-    while let [b'0'..=b'9', behind @ ..] = rest {
-        rest = behind;
-    }
-    let count = text.len() - rest.len();
-    (!rest.is_empty() && (1..=max).contains(&count)).then_some(rest)
-}
-
-/// The number at the start of a text that is known to begin with one that fits.
-#[inline(always)]
-fn digits(text: &[u8]) -> u64 {
-    let (mut value, mut rest) = (0_u64, text);
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
-        value = value.wrapping_mul(10).wrapping_add(u64::from(*digit - b'0'));
-        rest = behind;
-    }
-    value
-}
-
 /// Up to the next space or control character, which stays. It may be empty.
 #[inline(always)]
 fn token(input: &[u8]) -> Parsed<'_, &[u8]> {
-    match token_len(input).and_then(|len| input.split_at_checked(len)) {
+    // Most are so short that it costs less to go on from a guess than to wait for what a search finds.
+    let len = input.iter().position(|&byte| byte <= b' ');
+    match len.and_then(|len| input.split_at_checked(len)) {
         Some((token, rest)) => Ok((rest, token)),
         None => Err(INCOMPLETE),
     }
-}
-
-/// How long the token is that `input` begins with, if something follows it.
-#[inline(always)]
-fn token_len(input: &[u8]) -> Option<usize> {
-    // Most are so short that it costs less to go on from a guess than to wait for what a search finds.
-    input.iter().position(|&byte| byte <= b' ')
 }
 
 /// The same, of at least one byte.
@@ -373,9 +282,9 @@ fn some_token(input: &[u8]) -> Parsed<'_, &[u8]> {
 impl PartialEq for MetaFlags<'_> {
     fn eq(&self, other: &Self) -> bool {
         let said = |flags: &Self| {
-            let numbers = [b'f', b'c', b's', b'l'].map(|letter| flags.number(letter));
+            let values = (flags.client_flags(), flags.cas(), flags.size(), flags.last_access());
             let others = (flags.ttl(), flags.was_hit(), flags.opaque(), flags.key());
-            (numbers, others, [b'b', b'W', b'X', b'Z'].map(|letter| flags.has(letter)))
+            (values, others, [b'b', b'W', b'X', b'Z'].map(|letter| flags.has(letter)))
         };
         said(self) == said(other)
     }
