@@ -327,7 +327,6 @@ fn incomplete_or<'a>(
 }
 
 /// A response that is all there, if its line is not too long.
-#[inline(always)]
 fn whole<'a>(
     response: Response<'a>,
     input: &[u8],
@@ -340,7 +339,6 @@ fn whole<'a>(
 }
 
 /// A line that announces a value of `len` bytes, and the value in what follows it.
-#[inline(always)]
 fn header_and_block<'a>(
     header: Header<'a>,
     len: u64,
