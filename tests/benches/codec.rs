@@ -402,7 +402,7 @@ fn borrow(item: Item<'_>) {
         Item::LargeValue { key, flags, cas, value } => {
             black_box((key, flags, cas, value.as_slice()));
         }
-        Item::LargeVa { .. } => panic!("a VALUE, STAT or END"),
+        Item::LargeVa { .. } => panic!("a VALUE, STAT or END was expected"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The responses that a client sees most of, in their plainest form, in line with whoever asks for them.
 //!
 //! Each takes a few nanoseconds, and twice that if what is found goes through memory. So nothing here
-//! calls what is not in line, as registers do not outlive a call; and each response is handed on from a
-//! place of its own, as [`Deliver`] says, as what is returned from several places is put together in
-//! memory. Whatever is unusual, wrong or not all there is left to
-//! [`find_any`](super::response::find_any), which knows the whole grammar.
+//! calls what is not in line, as registers do not outlive a call; and each response is handed to a
+//! [`Deliver`] in a place of its own, as what is returned from several places is put together in memory.
+//! Whatever is unusual, wrong or not all there is left to [`find_any`](super::response::find_any), which
+//! knows the whole grammar.
 
 use super::Response;
 use super::grammar::{byte, crlf, find_small, literal, plain_key, short_number};
@@ -13,7 +13,8 @@ use super::response::{Header, MAX_LEN, block};
 use crate::Limits;
 use crate::value::Flags;
 
-/// What becomes of what stands at the start of some input.
+/// What becomes of what stands at the start of some input. One of its methods is called, once, and in
+/// line; what they make is returned as it is.
 pub(super) trait Deliver<'a> {
     /// What is made of it.
     type Made;
@@ -24,7 +25,7 @@ pub(super) trait Deliver<'a> {
     /// A line that is all there, and takes `header_len` bytes, before a value of `value_len` that is not.
     fn header(self, header: Header<'a>, header_len: usize, value_len: usize) -> Self::Made;
 
-    /// None of the frequent ones, or not all of its line, or something is wrong with it.
+    /// None of the frequent ones in its plain form, or not all of its line, or something is wrong with it.
     fn other(self) -> Self::Made;
 }
 
@@ -34,7 +35,7 @@ pub(super) fn deliver<'a, D: Deliver<'a>>(input: &'a [u8], limits: &Limits, to: 
     'frequent: {
         // Four letters are one comparison.
         let Some((head, rest)) = input.split_first_chunk() else { break 'frequent };
-        // No word that stands alone is longer.
+        // With a lower limit nothing is frequent. With this no word that stands alone is too long.
         if limits.max_line_len < b"STORED".len() {
             break 'frequent;
         }
@@ -96,6 +97,7 @@ fn line_and_value<'a, D: Deliver<'a>>(
 ) -> D::Made {
     let header_len = input.len() - rest.len();
     let value_len = match usize::try_from(len) {
+        // What comes with a value is added to its length, which must not overflow whatever the limit.
         Ok(len) if fits(header_len, limits) && len <= limits.max_value_len.min(MAX_LEN) => len,
         _ => return to.other(),
     };
@@ -147,6 +149,8 @@ fn plain_stat(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
     use crate::codec::response::{Found, find_any};
 
@@ -230,6 +234,9 @@ mod tests {
             b"VA 3 W\r\nbar\r\n",
             b"VA 3 f0\r\nbarx\r\n",
             b"VA 18446744073709551615\r\n",
+            b"VA 1048577\r\n",
+            b"VALUE foo 0 1048577\r\n",
+            b"VALUE foo 0 9999999999999999999\r\n",
             b"EN\r\n",
             b"STOREDX\r\n",
             b"STAT\r\n",
@@ -251,23 +258,28 @@ mod tests {
         ];
         let rows = plain.iter().map(|wire| (wire, true));
         for (wire, is_plain) in rows.chain(others.iter().map(|wire| (wire, false))) {
-            for (behind, max_line_len) in [("", 2048), ("HD\r\nEND\r\n", 2048), ("HD\r\n", 5)] {
-                let limits = Limits { max_line_len, max_value_len: 1 << 20, ..Limits::default() };
-                let input = [wire, behind.as_bytes()].concat();
+            let input = [wire, &b"HD\r\nEND\r\n"[..]].concat();
+            // The end of a key is looked for eight bytes at a time, so some have to follow.
+            let found = deliver(&input, &limits(2048), Record);
+            assert_eq!(matches!(found, Made::Whole(..)), is_plain, "{}", input.escape_ascii());
+
+            for max_line_len in (0..40).chain([2048, usize::MAX]) {
+                let limits = limits(max_line_len);
                 for len in 0..=input.len() {
                     let input = &input[..len];
-                    let shown = input.escape_ascii();
                     let found = deliver(input, &limits, Record);
                     if found != Made::Other {
-                        assert_eq!(found, known(input, &limits), "{shown}, {max_line_len}");
-                    }
-                    // The end of a key is looked for eight bytes at a time, so some have to follow.
-                    if max_line_len == 2048 && len > wire.len() + 8 {
-                        let is_found = matches!(found, Made::Whole(..));
-                        assert_eq!(is_found, is_plain, "{shown}");
+                        let known = known(input, &limits);
+                        // Flags are equal if they say the same; their text is to be there, too.
+                        assert_eq!(format!("{found:?}"), format!("{known:?}"));
+                        assert_eq!(found, known, "{}, {max_line_len}", input.escape_ascii());
                     }
                 }
             }
         }
+    }
+
+    fn limits(max_line_len: usize) -> Limits {
+        Limits { max_line_len, max_value_len: 1 << 20, ..Limits::default() }
     }
 }

@@ -62,7 +62,8 @@ pub(crate) fn crlf(input: &[u8]) -> Parsed<'_, ()> {
     literal(b"\r\n")(input)
 }
 
-/// A key of printable bytes, and the space behind it and seven more bytes.
+/// A key without control characters, and the space behind it. It may overlook one that is longer than
+/// 247 bytes, or with fewer than seven bytes behind its space.
 #[inline(always)]
 pub(crate) fn plain_key(input: &[u8]) -> Option<(&[u8], Key<'_>)> {
     let within = input.get(..=MAX_KEY_LEN).unwrap_or(input);
@@ -85,7 +86,8 @@ pub(crate) fn key_and_space(input: &[u8]) -> Parsed<'_, Key<'_>> {
     }
 }
 
-/// Where the first space or control character stands, unless it is among the last seven bytes.
+/// Where the first space or control character stands. It looks at eight bytes at a time, and not at what
+/// is left of them in the end.
 #[inline(always)]
 pub(crate) fn find_small(input: &[u8]) -> Option<usize> {
     let mut at = 0;

@@ -33,7 +33,8 @@ use crate::{ErrorLine, Key, Limits, ProtocolError};
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-// The tag is a word, so that nothing is put beside it: then a response is copied word by word.
+// Only for speed, nothing is promised: no field is put beside a tag of 64 bits, so that a response is
+// copied word by word.
 #[repr(u64)]
 pub enum Response<'a> {
     /// `VALUE <key> <flags> <bytes> [<cas unique>]` and the value.
@@ -223,6 +224,7 @@ impl<'a> Deliver<'a> for Parse<'a, '_> {
 
     #[inline(always)]
     fn other(self) -> Self::Made {
+        // Whoever takes all there is ends here, without a call.
         if self.input.is_empty() {
             return Ok(None);
         }

@@ -10,7 +10,8 @@ use crate::value::Flags;
 /// The flags that came back with a meta reply, in whatever order. Which there are depends on what was
 /// asked for, and on the server; those that nobody here knows are passed over.
 ///
-/// They are checked once, and the commonest are read then; the others when they are asked for. Two are equal if they say the same.
+/// They are checked once, and the commonest are read then; the others when they are asked for. Two are
+/// equal if they say the same.
 ///
 /// ```
 /// use memcache_proto::Limits;
@@ -42,7 +43,8 @@ const TTL: u16 = u16::from_ne_bytes(*b" t");
 const OPAQUE: u16 = u16::from_ne_bytes(*b" O");
 const CR_LF: u16 = u16::from_ne_bytes(*b"\r\n");
 
-/// The bit of a letter. No two letters share one.
+/// The bit of a letter. No two letters share one, and f, c and t have low ones, as masks for those are
+/// shorter.
 const fn bit(letter: u8) -> u64 {
     1 << (letter.wrapping_sub(b'c') & 63)
 }
@@ -111,8 +113,8 @@ impl<'a> MetaFlags<'a> {
         Ok(rest)
     }
 
-    /// The same, if they are none but the commonest and plain. It calls nothing, so that what it finds
-    /// stays in registers.
+    /// What [`parse`](Self::parse) finds, if it is none but the commonest flags in their plain form. All of
+    /// it is in line, so that what it finds stays in registers.
     #[inline(always)]
     pub(crate) fn plain(input: &'a [u8]) -> Option<(&'a [u8], Self)> {
         let (mut found, mut rest) = (Self::NONE, input);
