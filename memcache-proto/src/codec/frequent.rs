@@ -9,7 +9,7 @@
 use super::Response;
 use super::grammar::{byte, crlf, find_small, literal, plain_key, short_number};
 use super::meta::MetaFlags;
-use super::response::{Header, MAX_LEN, block};
+use super::response::{Header, block, check_line, check_value};
 use crate::Limits;
 use crate::value::Flags;
 
@@ -81,7 +81,7 @@ fn line<'a, D: Deliver<'a>>(
     to: D,
 ) -> D::Made {
     let len = input.len() - rest.len();
-    if fits(len, limits) { to.whole(response, len) } else { to.other() }
+    if check_line(len, limits).is_ok() { to.whole(response, len) } else { to.other() }
 }
 
 /// Hands on a line in `input` that announces a value of `len` bytes in `rest`, and the value if it is
@@ -96,22 +96,15 @@ fn line_and_value<'a, D: Deliver<'a>>(
     to: D,
 ) -> D::Made {
     let header_len = input.len() - rest.len();
-    let value_len = match usize::try_from(len) {
-        // What comes with a value is added to its length, which must not overflow whatever the limit.
-        Ok(len) if fits(header_len, limits) && len <= limits.max_value_len.min(MAX_LEN) => len,
-        _ => return to.other(),
-    };
+    let Ok(value_len) = check_value(len, limits) else { return to.other() };
+    if check_line(header_len, limits).is_err() {
+        return to.other();
+    }
     match block(rest, value_len) {
         Ok(Some((value, rest))) => to.whole(header.with(value), input.len() - rest.len()),
         Ok(None) => to.header(header, header_len, value_len),
         Err(_) => to.other(),
     }
-}
-
-/// Whether a line is not too long, of which `len` is the length with its CR LF.
-#[inline(always)]
-fn fits(len: usize, limits: &Limits) -> bool {
-    len.wrapping_sub(2) <= limits.max_line_len
 }
 
 /// A `VALUE` line, from the `E` on, and the length that it announces.

@@ -272,7 +272,7 @@ impl<'a> Header<'a> {
 }
 
 /// No value is longer, in bytes, whatever the limits.
-pub(super) const MAX_LEN: usize = usize::MAX / 4;
+const MAX_LEN: usize = usize::MAX / 4;
 
 /// A value, and what follows its CR LF.
 pub(super) type Block<'a> = (&'a [u8], &'a [u8]);
@@ -350,12 +350,7 @@ fn header_and_block<'a>(
 ) -> Result<Found<'a>, ProtocolError> {
     let header_len = input.len() - rest.len();
     check_line(header_len, limits)?;
-    // What comes with a value is added to its length, which must not overflow whatever the limit.
-    let max = limits.max_value_len.min(MAX_LEN);
-    let value_len = match usize::try_from(len) {
-        Ok(len) if len <= max => len,
-        _ => return Err(ProtocolError::ValueTooLong { len }),
-    };
+    let value_len = check_value(len, limits)?;
     match block(rest, value_len)? {
         Some((value, rest)) => Ok(Found::Whole(header.with(value), input.len() - rest.len())),
         None => Ok(Found::Header { header, header_len, value_len }),
@@ -365,10 +360,22 @@ fn header_and_block<'a>(
 /// Refuses a line of `len` bytes, CR LF included, that is longer than the limit.
 #[inline]
 pub(super) fn check_line(len: usize, limits: &Limits) -> Result<(), ProtocolError> {
-    if len.saturating_sub(2) <= limits.max_line_len {
+    // A line that is not all there may be shorter than its end. Said so, as it is the rarer case.
+    if len.wrapping_sub(2) <= limits.max_line_len || len < 2 {
         return Ok(());
     }
     Err(ProtocolError::LineTooLong { max: limits.max_line_len })
+}
+
+/// Refuses a value of `len` bytes that is longer than the limit.
+#[inline]
+pub(super) fn check_value(len: u64, limits: &Limits) -> Result<usize, ProtocolError> {
+    // What comes with a value is added to its length, which must not overflow whatever the limit.
+    let max = limits.max_value_len.min(MAX_LEN);
+    match usize::try_from(len) {
+        Ok(len) if len <= max => Ok(len),
+        _ => Err(ProtocolError::ValueTooLong { len }),
+    }
 }
 
 /// A `VALUE` line, from the key on, and the length that it announces.
