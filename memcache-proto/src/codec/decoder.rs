@@ -5,7 +5,7 @@ use super::Response;
 use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
 use super::meta::MetaFlags;
-use super::response::{Found, Header, block, check_line, find_any, va_header};
+use super::parse_response::{Found, Header, block, check_line, find_any, va_header};
 use crate::value::Flags;
 use crate::{Key, Limits, ProtocolError};
 

@@ -3,13 +3,13 @@
 //! Each takes a few nanoseconds, and twice that if what is found goes through memory. So nothing here
 //! calls what is not in line, as registers do not outlive a call; and each response is handed to a
 //! [`Deliver`] in a place of its own, as what is returned from several places is put together in memory.
-//! Whatever is unusual, wrong or not all there is left to [`find_any`](super::response::find_any), which
+//! Whatever is unusual, wrong or not all there is left to [`find_any`](super::parse_response::find_any), which
 //! knows the whole grammar.
 
 use super::Response;
 use super::grammar::{byte, crlf, find_small, literal, plain_key, short_number};
 use super::meta::MetaFlags;
-use super::response::{Header, block, check_line, check_value};
+use super::parse_response::{Header, block, check_line, check_value};
 use crate::Limits;
 use crate::value::Flags;
 
@@ -145,7 +145,7 @@ mod tests {
     use alloc::format;
 
     use super::*;
-    use crate::codec::response::{Found, find_any};
+    use crate::codec::parse_response::{Found, find_any};
 
     /// What was handed on, as far as it can be compared.
     #[derive(Debug, PartialEq)]

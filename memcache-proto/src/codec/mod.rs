@@ -26,6 +26,7 @@ mod frequent;
 pub(crate) mod grammar;
 pub(crate) mod meta;
 pub(crate) mod parse_command;
+mod parse_response;
 mod response;
 
 pub use chunks::Chunks;
