@@ -3,13 +3,15 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use memcache_proto::Time;
 use memcache_proto::client::calls::{Answer, Call, Calls, Config, Error, Source};
 use memcache_proto::client::{
-    Action, Client, ConnectionId, Delivery, Failure, FailureKind, OperationId, Outcome,
+    Action, Client, ConnectFailure, ConnectionId, Delivery, Failure, FailureKind, OperationId,
+    Outcome,
 };
+use memcache_proto::{Origin, Time};
 
 use crate::builder::{Builder, unix_now};
 use crate::exchange;
@@ -45,6 +47,9 @@ pub struct Connection<S> {
     state: State,
     unflushed: bool,
     error: Option<Source>,
+    origin: Origin,
+    /// When the last call was made: what has come long after it is not the reply to the next.
+    now: Time,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,9 +59,6 @@ enum State {
     Open(ConnectionId),
     Closed,
 }
-
-/// Nothing here depends on the time.
-const NOW: Time = Time::ZERO;
 
 impl Connection<()> {
     /// The settings of a connection to be; [`Builder::over`] makes it.
@@ -87,7 +89,9 @@ impl<S> Connection<S> {
         config.settings.connections_per_server = 1;
         let calls = config.build(unix_now)?;
         let client = Client::new(calls.cluster().clone());
-        Ok(Connection { stream, client, calls, state: State::New, unflushed: false, error: None })
+        let (state, unflushed, error) = (State::New, false, None);
+        let (origin, now) = (Origin::new(Instant::now()), Time::ZERO);
+        Ok(Connection { stream, client, calls, state, unflushed, error, origin, now })
     }
 
     /// The stream. Whether anything is still to come over it nobody knows.
@@ -115,8 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.is_closed() {
             return Err(self.closed());
         }
+        self.now = self.origin.time(Instant::now());
         let (id, answer) = call.submit(&self.calls, |operation| {
-            self.client.submit(operation, NOW).map_err(|rejected| rejected.reason.into())
+            self.client.submit(operation, self.now).map_err(|rejected| rejected.reason.into())
         })?;
         let mut answer = answer;
         let waiting = Waiting { connection: self, id };
@@ -133,16 +138,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(notice) = self.client.poll_notice() {
             self.calls.report(&notice);
         }
-        while let Some(action) = self.client.poll_action(NOW) {
+        while let Some(action) = self.client.poll_action(self.now) {
             match action {
                 Action::Connect { connection, .. } if self.state == State::New => {
                     self.state = State::Open(connection);
-                    self.client.connected(connection, NOW);
+                    self.client.connected(connection, self.now);
                 }
                 // There is but one stream.
-                Action::Connect { connection, .. } => self.client.connect_failed(connection, NOW),
+                Action::Connect { connection, .. } => {
+                    self.client.connect_failed(connection, ConnectFailure::Other, self.now);
+                }
                 Action::Close(_) => self.state = State::Closed,
-                Action::Transmit(_) | Action::Receive(_) => {}
+                Action::Transmit(_) | Action::Receive(_) | Action::Look(_) | Action::Await(_) => {}
             }
         }
     }
@@ -163,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(error) = ready!(self.poll_exchange(cx)) {
                 self.error = Some(Arc::new(error));
                 // Not as lost, because what was lost would be sent again on another connection.
-                self.client.disconnect_all(NOW);
+                self.client.disconnect_all(self.now);
             }
         }
     }
@@ -171,15 +178,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes what there is, and reads once.
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let State::Open(id) = self.state else { return Poll::Ready(Ok(())) };
-        let Connection { stream, client, unflushed, .. } = self;
+        let Connection { stream, client, unflushed, now, .. } = self;
+        if client.wants(id).look {
+            match exchange::receive(client, id, stream, cx)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(len) => {
+                    client.received(id, len, *now);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending => client.looked(id, *now),
+            }
+        }
         // Where it cannot write for now it may still have to read, or the peer will not either.
-        if let Poll::Ready(Err(error)) = exchange::send(client, id, stream, unflushed, NOW, cx) {
+        if let Poll::Ready(Err(error)) = exchange::send(client, id, stream, unflushed, *now, cx) {
             return Poll::Ready(Err(error));
         }
         match ready!(exchange::receive(client, id, stream, cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             len => {
-                client.received(id, len, NOW);
+                client.received(id, len, *now);
                 Poll::Ready(Ok(()))
             }
         }
@@ -188,8 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn closed(&self) -> Error {
         let server = self.calls.cluster().servers().first();
         let server = server.map(|server| server.stats_name().to_string());
-        let kind = FailureKind::Disconnected;
-        let failure = Failure { server: None, delivery: Delivery::NotSent, kind };
+        let (delivery, kind) = (Delivery::NotSent, FailureKind::Disconnected);
+        let failure = Failure { server: None, delivery, changes: false, kind };
         Error::Server { server, failure, source: self.error.clone() }
     }
 }

@@ -11,7 +11,7 @@ use memcache_proto::Time;
 use memcache_proto::client::ConnectionId;
 
 use crate::exchange;
-use crate::runtime::{BoxFuture, Stream};
+use crate::runtime::{BoxFuture, Stream, connect_failure};
 use crate::shared::{Effects, Shared};
 use crate::signal::Signal;
 use crate::state::{Reader, State};
@@ -20,13 +20,21 @@ use crate::state::{Reader, State};
 pub(crate) struct Driving {
     shared: Arc<Shared>,
     id: ConnectionId,
-    connect: Option<BoxFuture<io::Result<Box<dyn Stream>>>>,
+    connect: Connect,
     timer: Option<(Time, BoxFuture<()>)>,
     /// Whether the timer has gone off and nothing has been given up yet.
     late: bool,
     signal: Arc<Signal>,
     /// Wakes through the signal.
     socket: Waker,
+}
+
+/// How far a driver has come with connecting.
+enum Connect {
+    /// It is not to connect yet.
+    NotYet,
+    UnderWay(BoxFuture<io::Result<Box<dyn Stream>>>),
+    Done,
 }
 
 /// What a driver is to do after it has done all that it could.
@@ -39,23 +47,31 @@ enum Next {
 }
 
 impl Driving {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        id: ConnectionId,
-        deadline: Time,
-        signal: Arc<Signal>,
-    ) -> Self {
-        let server = shared.calls.cluster().server(id.server()).expect("it is of this cluster");
-        let until = shared.instant(deadline);
-        let connect = shared.runtime.clone().connect(server.address.clone(), until);
+    pub(crate) fn new(shared: Arc<Shared>, id: ConnectionId, signal: Arc<Signal>) -> Self {
         let socket = Waker::from(signal.clone());
-        Driving { shared, id, connect: Some(connect), timer: None, late: false, signal, socket }
+        let connect = Connect::NotYet;
+        Driving { shared, id, connect, timer: None, late: false, signal, socket }
+    }
+
+    /// Begins to connect, if it is time to.
+    fn begin(&mut self) {
+        let id = self.id;
+        let socket = |state: &mut State| state.socket(id).and_then(|(_, socket)| socket.deadline);
+        let Some(deadline) = self.shared.with(|state, _| socket(state)) else { return };
+        let server = self.shared.calls.cluster().server(id.server());
+        let address = server.expect("it is of this cluster").address.clone();
+        let until = self.shared.instant(deadline);
+        let connect = self.shared.runtime.clone().connect(address, until);
+        self.connect = Connect::UnderWay(connect);
     }
 
     fn poll_connect(&mut self, cx: &mut Context<'_>) {
-        let Some(connect) = &mut self.connect else { return };
+        if let Connect::NotYet = self.connect {
+            self.begin();
+        }
+        let Connect::UnderWay(connect) = &mut self.connect else { return };
         let Poll::Ready(result) = connect.as_mut().poll(cx) else { return };
-        self.connect = None;
+        self.connect = Connect::Done;
         let id = self.id;
         self.shared.with(|state, effects| {
             let Some((client, socket)) = state.socket(id) else {
@@ -69,8 +85,9 @@ impl Driving {
                     state.forget_error(id.server());
                 }
                 Err(error) => {
+                    let reason = connect_failure(&error);
                     state.note(id, error);
-                    state.client.connect_failed(id, effects.now);
+                    state.client.connect_failed(id, reason, effects.now);
                 }
             }
         });
@@ -151,7 +168,7 @@ impl Future for Driving {
 impl Drop for Driving {
     fn drop(&mut self) {
         // Nothing may come from a connect that nobody waits for any more.
-        self.connect = None;
+        self.connect = Connect::Done;
         self.shared.with(|state, effects| state.driver_ended(self.id, effects.now));
     }
 }
@@ -182,6 +199,8 @@ impl State {
             }
         }
         if !matches!(result, Poll::Ready(Err(_))) {
+            // What had come would have been read by now.
+            client.looked(id, now);
             result = exchange::send(client, id, stream, &mut socket.unflushed, now, cx);
         }
         match result {
@@ -226,7 +245,7 @@ impl State {
         }
         let Some((client, socket)) = self.socket(id) else { return Next::End };
         let wants = client.wants(id);
-        let busy = socket.stream.is_none() || wants.transmit || wants.receive;
+        let busy = socket.stream.is_none() || wants.look || wants.transmit || wants.receive;
         let due = self.client.poll_timeout().into_iter().chain(self.room.next_deadline()).min();
         let due = due.filter(|&due| busy && timer.is_none_or(|timer| due < timer));
         let Some((_, socket)) = self.socket(id) else { return Next::End };

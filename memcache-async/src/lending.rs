@@ -5,9 +5,7 @@
 //! somebody comes, because a future may be left unpolled for as long as its owner likes.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use memcache_proto::Time;
 use memcache_proto::client::{ConnectionId, OperationId};
 
 use crate::exchange;
@@ -17,24 +15,19 @@ use crate::state::{Reader, State};
 /// How many calls in a row must have met no other before a socket is lent.
 pub(crate) const ALONE: u8 = 16;
 
-/// How long a socket may have been left unwatched before a driver looks at it first: a server that
-/// was restarted has closed it, and a store sent on it would fail.
-const COLD: Duration = Duration::from_secs(1);
-
 impl State {
-    /// Lets the only call there is do its own reading and writing, where its connection is open, was
-    /// just in use, and has a timer to end it. Calls that wait for room count, too.
-    pub(crate) fn lend(&mut self, id: OperationId, connection: ConnectionId, now: Time) -> bool {
+    /// Lets the only call there is do its own reading and writing, if its connection is open and has a timer
+    /// to end it. Calls that wait for room count, too.
+    pub(crate) fn lend(&mut self, id: OperationId, connection: ConnectionId) -> bool {
         if !self.room.is_empty() {
             return false;
         }
         let due = self.client.poll_timeout();
         let Some((_, socket)) = self.socket(connection) else { return false };
         let timed = socket.timer.is_some_and(|timer| due.is_none_or(|due| timer <= due));
-        let warm = socket.reader == Reader::Driver || now - socket.used_at < COLD;
         // What has come by itself, the end most of all, comes before anything is sent.
         let quiet = socket.asleep && !socket.signal.is_ready();
-        if socket.stream.is_none() || !quiet || !timed || !warm {
+        if socket.stream.is_none() || !quiet || !timed {
             return false;
         }
         socket.reader = Reader::Caller;
@@ -48,7 +41,7 @@ impl State {
         let Some((client, socket)) = self.socket(connection) else { return };
         socket.reader = Reader::Nobody;
         let wants = client.wants(connection);
-        if wants.transmit || wants.receive || socket.unflushed {
+        if wants.look || wants.transmit || wants.receive || socket.unflushed {
             socket.wake(effects);
         }
     }
@@ -67,13 +60,22 @@ impl State {
         let Some((client, socket)) = self.socket(connection) else { return };
         let Some(stream) = &mut socket.stream else { return };
         let now = effects.now;
-        socket.used_at = now;
         let mut result = Poll::Ready(Ok(()));
         let mut reads = 0;
         while matches!(result, Poll::Ready(Ok(())))
             && client.is_open(connection)
             && !client.is_done(id)
         {
+            if client.wants(connection).look {
+                result = exchange::receive(client, connection, stream, cx)
+                    .map_ok(|len| client.received(connection, len, now));
+                if result.is_pending() {
+                    socket.signal.take_ready();
+                    client.looked(connection, now);
+                    result = Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             // Each reply may make room for more requests.
             result = exchange::send(client, connection, stream, &mut socket.unflushed, now, cx);
             match result {

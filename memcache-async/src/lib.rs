@@ -59,7 +59,7 @@ pub use builder::Builder;
 pub use client::Client;
 pub use connection::Connection;
 pub use driver::Driver;
-pub use runtime::{Runtime, Spawn, Stream, connect_any};
+pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
@@ -68,7 +68,8 @@ pub use memcache_proto::client::calls::{
     ToServer,
 };
 pub use memcache_proto::client::{
-    ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,
+    ClusterError, ConnectFailure, DeadServer, DeathCause, Delivery, Failure, FailureKind,
+    NoticeEvent, Rejection, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{

@@ -94,6 +94,8 @@ pub async fn connect_any<S, C: Future<Output = io::Result<S>>>(
     Err(last)
 }
 
+memcache_proto::__connect_failure!();
+
 /// What `future` gives, unless `end` comes first.
 async fn before<T>(future: impl Future<Output = T>, end: impl Future<Output = ()>) -> Option<T> {
     let (mut future, mut end) = (pin!(future), pin!(end));

@@ -37,7 +37,7 @@ pub(crate) struct Effects {
     /// Those that are only to be dropped, which may be the end of their tasks.
     pub(crate) unused: Vec<Waker>,
     pub(crate) drivers: Vec<Arc<Signal>>,
-    pub(crate) connects: Vec<(ConnectionId, Time, Arc<Signal>)>,
+    pub(crate) connects: Vec<(ConnectionId, Arc<Signal>)>,
     pub(crate) streams: Vec<Box<dyn Stream>>,
     pub(crate) notices: Vec<Notice>,
     /// Whether the client has been closed and no driver is left, whether or not anybody awaits that.
@@ -138,8 +138,8 @@ impl Effects {
         for driver in self.drivers {
             driver.wake_driver();
         }
-        for (connection, deadline, signal) in self.connects {
-            let driving = Driving::new(shared.clone(), connection, deadline, signal);
+        for (connection, signal) in self.connects {
+            let driving = Driving::new(shared.clone(), connection, signal);
             shared.runtime.spawn(Box::pin(driving));
         }
         if self.ended {

@@ -7,7 +7,7 @@ use memcache_proto::client::calls::{Error, Source};
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, RoutedKey,
 };
-use memcache_proto::routing::ServerIndex;
+use memcache_proto::routing::{ConnectFailure, ServerIndex};
 
 use crate::lending;
 use crate::room::{Room, Ticket};
@@ -72,9 +72,8 @@ pub(crate) struct Socket {
     /// Whether there was an error that tells why it fails.
     noted: bool,
     pub(crate) unflushed: bool,
-    pub(crate) used_at: Time,
-    /// When it is to be connected at the latest.
-    deadline: Time,
+    /// When it is to be connected at the latest; `None` while it is not to be.
+    pub(crate) deadline: Option<Time>,
 }
 
 /// Who is woken when the socket can be read.
@@ -205,7 +204,9 @@ impl State {
         } else if self.alone > lending::ALONE {
             if let Some(action) = self.client.poll_action(effects.now) {
                 match action {
-                    Action::Transmit(connection) if self.lend(id, connection, effects.now) => {
+                    Action::Transmit(connection) | Action::Look(connection)
+                        if self.lend(id, connection) =>
+                    {
                         self.exchange(id, cx, effects);
                     }
                     action => self.act(action, effects),
@@ -286,7 +287,7 @@ impl State {
         let connecting = socket.stream.is_none();
         self.note(id, io::Error::other("the driver of the connection was dropped"));
         if connecting {
-            self.client.connect_failed(id, now);
+            self.client.connect_failed(id, ConnectFailure::RuntimeGone, now);
         } else {
             self.client.disconnected(id, now);
         }
@@ -374,12 +375,27 @@ impl State {
 
     fn act(&mut self, action: Action, effects: &mut Effects) {
         match action {
-            Action::Connect { connection, deadline } => {
-                let signal = Arc::new(Signal::default());
-                effects.connects.push((connection, deadline, signal.clone()));
-                self.open(connection, signal, deadline, effects.now);
-            }
+            Action::Connect { connection, deadline } => match self.socket(connection) {
+                Some((_, socket)) => {
+                    socket.deadline = Some(deadline);
+                    socket.wake(effects);
+                }
+                None => self.open(connection, Some(deadline), effects),
+            },
+            // Nobody else has a connection to spare, but somebody has to see to it when the time is up.
+            Action::Await(connection) => self.open(connection, None, effects),
             Action::Close(connection) => self.close(connection, effects),
+            Action::Look(connection) => {
+                let Some((client, socket)) = self.socket(connection) else { return };
+                match socket.reader {
+                    // Nothing has come that the driver has not been told of.
+                    Reader::Driver if !socket.signal.is_ready() => {
+                        client.looked(connection, effects.now);
+                    }
+                    Reader::Caller => self.take_back(effects),
+                    Reader::Driver | Reader::Nobody => socket.wake(effects),
+                }
+            }
             Action::Transmit(connection) | Action::Receive(connection) => {
                 let Some((client, socket)) = self.socket(connection) else { return };
                 let wants = client.wants(connection);
@@ -406,7 +422,10 @@ impl State {
         }
     }
 
-    fn open(&mut self, id: ConnectionId, signal: Arc<Signal>, deadline: Time, now: Time) {
+    /// Has a driver see to a connection. It connects once there is a deadline.
+    fn open(&mut self, id: ConnectionId, deadline: Option<Time>, effects: &mut Effects) {
+        let signal = Arc::new(Signal::default());
+        effects.connects.push((id, signal.clone()));
         let at = id.index();
         if self.sockets.len() <= at {
             self.sockets.resize_with(at + 1, || None);
@@ -421,7 +440,6 @@ impl State {
             timer: None,
             noted: false,
             unflushed: false,
-            used_at: now,
             deadline,
         });
     }
@@ -431,7 +449,7 @@ impl State {
         let Some(mut socket) = place.take_if(|socket| socket.id == id) else { return };
         match socket.stream.take() {
             Some(stream) => effects.streams.push(stream),
-            None if !socket.noted && socket.deadline <= effects.now => {
+            None if !socket.noted && socket.deadline.is_some_and(|due| due <= effects.now) => {
                 self.note(id, io::ErrorKind::TimedOut.into());
             }
             None => {}

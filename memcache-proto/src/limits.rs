@@ -46,6 +46,10 @@ pub struct Limits {
     /// How often a change of an item begins again because others changed it meanwhile; 100. Each time
     /// somebody gets ahead.
     pub max_cas_attempts: usize,
+    /// How often what has not been sent moves on to another connection to the same server, because the one
+    /// that it waited for ended; 100. A server that ends a connection after each reply is so asked a
+    /// hundred times, and not once for each request.
+    pub max_moves: u32,
     /// The largest value that a compressed one may inflate to, in bytes; 128 MiB.
     pub max_inflated_len: usize,
 }
@@ -64,6 +68,7 @@ impl Default for Limits {
             max_lines: 10_000_000,
             max_stats_bytes: 64 << 20,
             max_cas_attempts: 100,
+            max_moves: 100,
             max_inflated_len: 128 << 20,
         }
     }

@@ -89,6 +89,8 @@ fn connect_any(
     Err(last)
 }
 
+memcache_proto::__connect_failure!();
+
 macro_rules! stream {
     ($($socket:ty),*) => {$(
         impl Stream for $socket {

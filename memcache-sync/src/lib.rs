@@ -33,7 +33,7 @@ mod session;
 
 pub use builder::Builder;
 pub use client::Client;
-pub use connector::{Connector, Sockets, Stream};
+pub use connector::{Connector, Sockets, Stream, connect_failure};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
@@ -42,7 +42,8 @@ pub use memcache_proto::client::calls::{
     ToServer,
 };
 pub use memcache_proto::client::{
-    ClusterError, Delivery, Failure, FailureKind, NoticeEvent, Rejection, Stored,
+    ClusterError, ConnectFailure, DeadServer, DeathCause, Delivery, Failure, FailureKind,
+    NoticeEvent, Rejection, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{

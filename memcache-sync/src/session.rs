@@ -12,19 +12,15 @@ use memcache_proto::client::calls::{Calls, Source};
 use memcache_proto::client::{
     Action, Client, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };
-use memcache_proto::routing::{Endpoint, ServerAddress, ServerIndex};
+use memcache_proto::routing::{ConnectFailure, Endpoint, ServerAddress, ServerIndex};
 use memcache_proto::{Origin, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::connector::{Connector, Stream};
+use crate::connector::{Connector, Stream, connect_failure};
 
 /// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
 /// it may block; a longer one might wait for a server that itself waits to be read.
 const BLOCKING_WRITE: usize = 32 << 10;
-
-/// How long a session may have been idle before its connections are looked at first: a server that
-/// was restarted has closed them, and a store sent on one of them would fail.
-const COLD: Duration = Duration::from_secs(1);
 
 /// As good as never, in what the system and [`Instant`] can hold: a longer timeout is cut to this.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
@@ -124,11 +120,7 @@ impl Session {
         &mut self,
         operation: Operation<'a>,
     ) -> Result<OperationId, Rejected<'a>> {
-        let used_at = self.now;
         self.read_clock();
-        if self.now - used_at >= COLD {
-            self.look();
-        }
         self.client.submit(operation, self.now)
     }
 
@@ -165,6 +157,22 @@ impl Session {
         self.take_actions();
     }
 
+    /// Reads what has come on a connection that has rested, if anything has.
+    fn look_at(&mut self, connection: ConnectionId) {
+        let at = connection.index();
+        let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+        if socket.id != connection {
+            return;
+        }
+        let mut wait = [PollFd::from_borrowed_fd(socket.stream.as_fd(), PollFlags::IN)];
+        let none = poll(&mut wait, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0);
+        // What is not known is tried.
+        let nothing = none && !socket.stream.has_buffered();
+        if nothing || !self.read(at, true) {
+            self.client.looked(connection, self.now);
+        }
+    }
+
     /// Leaves only what may serve somebody else: idle connections.
     pub(crate) fn settle(&mut self) {
         if !self.client.is_idle() {
@@ -197,6 +205,8 @@ impl Session {
         while let Some(action) = self.client.poll_action(self.now) {
             match action {
                 Action::Connect { connection, deadline } => connects.push((connection, deadline)),
+                Action::Await(_) => {}
+                Action::Look(connection) => self.look_at(connection),
                 Action::Close(connection) => {
                     connects.retain(|&(asked, _)| asked != connection);
                     self.close(connection);
@@ -252,7 +262,7 @@ impl Session {
         let Some(address) =
             self.client.cluster().server(server).map(|server| server.address.clone())
         else {
-            return self.client.connect_failed(connection, self.now);
+            return self.client.connect_failed(connection, ConnectFailure::Other, self.now);
         };
         if let Some(error) = self.errors.get_mut(server.index()) {
             *error = None;
@@ -317,8 +327,9 @@ impl Session {
                 self.client.connected(connection, self.now);
             }
             Err(error) => {
+                let reason = connect_failure(&error);
                 self.note(connection.server(), error);
-                self.client.connect_failed(connection, self.now);
+                self.client.connect_failed(connection, reason, self.now);
             }
         }
     }

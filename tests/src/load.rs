@@ -121,8 +121,8 @@ impl<C: Caller> Worker<C> {
         let kind = match &failure.kind {
             FailureKind::Eof => "closed",
             FailureKind::Disconnected => "lost",
-            FailureKind::Connect => "not connected",
-            FailureKind::AllDead | FailureKind::Dead => "dead",
+            FailureKind::Connect(_) => "not connected",
+            FailureKind::AllDead(_) | FailureKind::Dead(_) => "dead",
             FailureKind::SocketTimeout => "timeout",
             _ => panic!("{error:?}"),
         };

@@ -132,7 +132,7 @@ fn nothing_is_left_of_a_thousand_clients() {
     calls_that_are_dropped(census, &first.address());
 
     census.take("refused", async |_| {
-        assert_eq!(kind(get(&census.client_of(&nobody)).await), FailureKind::Connect);
+        assert!(matches!(kind(get(&census.client_of(&nobody)).await), FailureKind::Connect(_)));
     });
     census.take("refused, with another server beside it", async |_| {
         let client = census.client().servers([&nobody, &first.address()]).build();
@@ -142,14 +142,17 @@ fn nothing_is_left_of_a_thousand_clients() {
     });
     census.take("a socket that is not there", async |_| {
         let client = census.client_of("unix:/no/such/socket");
-        assert_eq!(kind(get(&client).await), FailureKind::Connect);
+        assert!(matches!(kind(get(&client).await), FailureKind::Connect(_)));
     });
     census.take("a connect that hangs and is dropped", async |number| {
         let client = census.client_of(&full.address());
         poll_and_drop(get(&client), 1 + number % 4).await;
     });
     census.take_at_once("a connect that hangs", async |_| {
-        assert_eq!(kind(get(&census.hasty_client_of(&full.address())).await), FailureKind::Connect);
+        assert!(matches!(
+            kind(get(&census.hasty_client_of(&full.address())).await),
+            FailureKind::Connect(_)
+        ));
     });
     census.take_at_once("a server that closes", async |number| {
         let client = census.client_of(&closing.address());

@@ -196,7 +196,7 @@ fn calls_fail_where_the_executor_of_their_drivers_is_dropped() {
                 let kind = &failure.kind;
                 let lost = matches!(
                     kind,
-                    FailureKind::Disconnected | FailureKind::Connect | FailureKind::AllDead
+                    FailureKind::Disconnected | FailureKind::Connect(_) | FailureKind::AllDead(_)
                 );
                 assert!(lost, "{name}: {error:?}");
             }

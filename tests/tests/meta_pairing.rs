@@ -244,6 +244,9 @@ fn run(wire: &mut dyn Wire, batches: &[Vec<Request>], give_ups: &[Option<GiveUp>
                     }
                 }
                 Some(Action::Receive(connection)) => open = Some(connection),
+                // A server that says something unasked is found out when its bytes are paired.
+                Some(Action::Look(connection)) => client.looked(connection, now()),
+                Some(Action::Await(_)) => {}
                 // All is written that can be: now what is there is read.
                 None => {
                     let connection = open.filter(|&open| client.wants(open).receive);

@@ -94,7 +94,7 @@ fn a_server_that_says_nothing_is_found_out() {
                 assert_eq!(net.now() - began, timeout);
                 assert_eq!(net.streams(), 0);
                 let error = net.block_on(get(&client, "a")).expect_err("the server is dead");
-                assert!(matches!(failure(&error), FailureKind::AllDead), "{error}");
+                assert!(matches!(failure(&error), FailureKind::AllDead(_)), "{error}");
             }
         }
     }
@@ -138,12 +138,12 @@ fn a_server_that_closes_while_it_is_asked_is_asked_again() {
     }
 }
 
-/// The server closes an idle connection. Reads are made again. A store is not sent where the end can be
-/// seen: where a driver watches, which then has been woken if not more, and where nobody has looked for a
-/// second.
+/// The server closes an idle connection. Reads are made again. A store goes out on a new connection once
+/// the old one has rested, whether a driver watches it or not; right behind the call before it, it may be
+/// lost.
 #[test]
 fn a_connection_that_was_closed_meanwhile_is_replaced() {
-    for idle in [Duration::ZERO, SECOND / 2, SECOND, 60 * SECOND] {
+    for idle in [Duration::ZERO, Duration::from_millis(1), SECOND / 2, 60 * SECOND] {
         for (watched, seen) in [(false, false), (false, true), (true, false), (true, true)] {
             for store in [false, true] {
                 let case = format!("after {idle:?}, watched: {watched}, seen: {seen}");
@@ -177,7 +177,7 @@ fn a_connection_that_was_closed_meanwhile_is_replaced() {
                 match result {
                     Ok(()) => assert_eq!(net.accepted(0), 2, "{case}"),
                     Err(error) => {
-                        assert!(!watched && idle < SECOND, "{case}: {error}");
+                        assert!(idle.is_zero(), "{case}: {error}");
                         assert!(error.may_have_been_applied(), "{case}: {error}");
                     }
                 }

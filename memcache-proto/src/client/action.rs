@@ -38,6 +38,15 @@ pub enum Action {
         /// When [`Client::handle_timeout`] will give up waiting for it.
         deadline: Time,
     },
+    /// The server has lately refused a connection, and other clients of the cluster have some. If one of
+    /// them has an idle connection to the server, you may take its socket over: call [`Client::release`]
+    /// on that client, then [`Client::connected`] on this one. Else do nothing: an [`Action::Connect`] of
+    /// this connection follows, or its [`Action::Close`].
+    Await(ConnectionId),
+    /// The connection has rested and is to be used again: see whether anything has come meanwhile, without
+    /// waiting. Read into [`Client::receive_buffer`] and report with [`Client::received`] (0 is EOF), or
+    /// report with [`Client::looked`] that there is nothing to be read. Nothing is written before.
+    Look(ConnectionId),
     /// Close the socket, if there is one. It is given once for each connection, whatever ended it: also
     /// after [`Client::connect_failed`], [`Client::disconnected`] and EOF. So this is the one place to
     /// drop a socket. Nothing is to be reported.
@@ -54,6 +63,8 @@ pub enum Action {
 /// What a connection has to do at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
+    /// It is to be looked at before anything is written: see [`Action::Look`].
+    pub look: bool,
     /// There is something to write.
     pub transmit: bool,
     /// A reply is awaited.

@@ -1,28 +1,62 @@
 //! What becomes of a connection's requests when it closes: they are sent again, where that is allowed, or
-//! fail.
+//! fail. And what its end says of the server.
 
 use alloc::vec::Vec;
 
+use super::nature::is_read;
 use super::stream::{Stream, Unanswered};
-use super::{Action, Client, Failure, FailureKind, NoticeEvent, State};
+use super::{Action, Client, FailureKind, NoticeEvent, State};
 use crate::codec::{Command, Keys};
-use crate::connection::{CloseReason, Delivery};
-use crate::routing::ServerIndex;
+use crate::connection::{CloseReason, Delivery, RequestId};
+use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
 use crate::{Key, Limits, MAX_KEY_LEN, Time};
 
 /// How often in a row a connection may end without a reply before its server is dead.
 pub(super) const STRIKES: u8 = 2;
 
 /// Why a connection ends.
+#[derive(Clone)]
 pub(super) enum Cause {
     /// It could not be made.
-    Connect,
+    Connect(ConnectFailure),
     /// It showed no progress.
     Timeout,
     /// What became of the stream.
     Stream(CloseReason),
     /// The owner of the client asked for it.
     Asked,
+}
+
+/// What the end of a connection says of its server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is dead.
+    Dead,
+    /// Somebody else has found it dead meanwhile.
+    FoundDead,
+    /// Nothing.
+    Alive,
+    /// Nothing yet: what waits goes on waiting for a connection, until the deadline.
+    Wait { until: Time, deadline: Time },
+}
+
+impl Verdict {
+    fn is_dead(self) -> bool {
+        matches!(self, Verdict::Dead | Verdict::FoundDead)
+    }
+}
+
+/// How a connection ended, for what may be done about its requests.
+struct End {
+    server: ServerIndex,
+    cause: Cause,
+    verdict: Verdict,
+    /// It had been idle, and ended before any byte of a reply.
+    stale: bool,
+    /// The request that it ended at, if that is not a command which every server and proxy knows.
+    uncommon: Option<RequestId>,
+    /// It never had a reply, and others had some while it waited for one.
+    unproven: bool,
 }
 
 impl Client {
@@ -36,8 +70,14 @@ impl Client {
         }
     }
 
-    pub(super) fn mark_dead(&mut self, server: ServerIndex, reason: FailureKind, now: Time) {
-        self.cluster.health().mark_dead(server, now, self.cluster.settings().dead_retry);
+    pub(super) fn mark_dead(
+        &mut self,
+        server: ServerIndex,
+        reason: FailureKind,
+        cause: DeathCause,
+        now: Time,
+    ) {
+        self.cluster.health().mark_dead(server, now, self.cluster.settings().dead_retry, cause);
         self.note(server, NoticeEvent::MarkedDead { reason });
         for at in self.slots_of(server) {
             self.slots[at].probe = None;
@@ -48,7 +88,18 @@ impl Client {
 
     /// Closes a connection and finds another for what it has not answered.
     pub(super) fn close(&mut self, at: usize, cause: Cause, now: Time) {
-        self.close_with(at, cause, Vec::new(), now);
+        self.close_with(at, cause, Vec::new(), None, now);
+    }
+
+    /// As [`close`](Self::close), where it is known already what that says of the server.
+    pub(super) fn close_as(
+        &mut self,
+        at: usize,
+        cause: Cause,
+        verdict: Option<Verdict>,
+        now: Time,
+    ) {
+        self.close_with(at, cause, Vec::new(), verdict, now);
     }
 
     /// As [`close`](Self::close); `unanswered` has been collected already and comes first.
@@ -57,68 +108,172 @@ impl Client {
         at: usize,
         cause: Cause,
         mut unanswered: Vec<Unanswered>,
+        verdict: Option<Verdict>,
         now: Time,
     ) {
         let slot = &mut self.slots[at];
-        if slot.state == State::Closed {
-            return;
+        let server = slot.id.server;
+        match slot.state {
+            State::Closed => return,
+            State::Open => self.cluster.health().closed(server),
+            State::Connecting { .. } | State::Waiting { .. } => {}
         }
-        let settings = self.cluster.settings();
-        let mut stream =
-            core::mem::replace(&mut slot.stream, Stream::new(settings.limits, settings.merge_gets));
         slot.state = State::Closed;
         (slot.transmitting, slot.receiving) = (false, false);
-        let server = slot.id.server;
+        let was_looking = core::mem::take(&mut slot.look);
         self.actions.push_back(Action::Close(slot.id));
-        if stream.unflushed {
-            self.cluster.health().put_flush(server);
-        }
 
-        let in_use = !unanswered.is_empty() || !stream.is_unused();
-        let was_idle = !stream.connection.is_answering();
-        stream.connection.disconnect();
-        let limits = &settings.limits;
-        let Client { operations, chunks, .. } = self;
-        stream.deliver(server, limits, operations, chunks, &mut unanswered);
+        let in_use = !unanswered.is_empty() || !slot.stream.is_unused();
+        let was_idle = !slot.stream.connection.is_answering();
+        slot.stream.connection.disconnect();
+        self.collect(at, &mut unanswered);
 
         let slot = &mut self.slots[at];
-        let dead = match &cause {
-            Cause::Connect | Cause::Timeout | Cause::Stream(CloseReason::Refused) => true,
-            Cause::Asked | Cause::Stream(CloseReason::Form) => false,
-            Cause::Stream(_) => {
-                slot.strikes += u8::from(in_use);
-                slot.strikes >= STRIKES
-            }
+        let head = slot.stream.connection.ended_at();
+        let lost = matches!(cause, Cause::Stream(CloseReason::Eof | CloseReason::Disconnected));
+        let stale = was_idle && in_use && lost;
+        let silent = verdict == Some(Verdict::Alive) && matches!(cause, Cause::Timeout);
+        let unproven = silent && !slot.proven;
+        // The client's own flush is not given up because a proxy does not know it.
+        let flush = unanswered.first().is_some_and(|first| first.flush);
+        let uncommon = head.filter(|head| lost && !head.is_common && !flush);
+        let verdict = verdict.unwrap_or_else(|| {
+            let first = unanswered.first().into_iter().flat_map(|first| &first.waiters);
+            let again = first.into_iter().any(|waiter| waiter.resent);
+            let common = flush || head.is_some_and(|head| head.is_common);
+            let tells = in_use && common && !again && !was_looking;
+            self.judge(at, &cause, tells, now)
+        });
+        let end = End {
+            server,
+            cause,
+            verdict,
+            stale,
+            uncommon: uncommon.map(|head| head.request),
+            unproven,
         };
-        let stale = was_idle
-            && in_use
-            && matches!(cause, Cause::Stream(CloseReason::Eof | CloseReason::Disconnected));
-        match &cause {
-            Cause::Stream(CloseReason::Protocol(error)) => {
-                self.note(server, NoticeEvent::UnexpectedReply { error: *error });
-            }
-            Cause::Stream(_) => {
-                self.note(server, NoticeEvent::Disconnected { reason: cause.failure() });
-            }
-            Cause::Connect | Cause::Timeout | Cause::Asked => {}
-        }
-        if dead {
-            self.mark_dead(server, cause.failure(), now);
+        self.note_end(&end);
+        if verdict == Verdict::Dead {
+            self.mark_dead(server, end.cause.failure(), end.cause.death(), now);
         } else if stale {
             // The server may have closed the others too, and nothing is sent again twice.
             self.close_idle(server, now);
         }
-        let mut requests = 0;
+        let requests = self.keep_unsent(at, &end, &mut unanswered, now);
+        let mut again = 0;
         for request in unanswered {
-            requests += usize::from(self.send_again(server, &cause, dead, stale, &request, now));
+            again += usize::from(self.send_again(&end, &request, now));
             if let Some(operation) = request.held {
                 self.operations.release(operation);
             }
         }
-        if requests > 0 {
-            self.note(server, NoticeEvent::Retry { reason: cause.failure(), requests });
+        if requests + again > 0 {
+            let (reason, requests) = (end.cause.failure(), requests + again);
+            self.note(server, NoticeEvent::Retry { reason, requests });
         }
         self.end_idle_probe(at);
+    }
+
+    /// Collects what the connection of a slot will not answer any more.
+    fn collect(&mut self, at: usize, unanswered: &mut Vec<Unanswered>) {
+        let Client { cluster, slots, operations, chunks, .. } = self;
+        let slot = &mut slots[at];
+        let limits = &cluster.settings().limits;
+        let news = slot.stream.deliver(slot.id.server, limits, operations, chunks, unanswered);
+        slot.proven |= news.replied;
+    }
+
+    /// What the end of a connection says of its server. `tells` says whether it can say anything.
+    fn judge(&mut self, at: usize, cause: &Cause, tells: bool, now: Time) -> Verdict {
+        match cause {
+            Cause::Connect(_) | Cause::Stream(CloseReason::Refused) => {
+                self.judge_connect(at, cause, now)
+            }
+            Cause::Timeout => Verdict::Dead,
+            Cause::Asked | Cause::Stream(CloseReason::Form) => Verdict::Alive,
+            Cause::Stream(_) => {
+                let health = self.cluster.health();
+                let slot = &mut self.slots[at];
+                let tells = tells && !health.has_replied_since(slot.id.server, slot.active_at);
+                slot.strikes += u8::from(tells);
+                if slot.strikes >= STRIKES { Verdict::Dead } else { Verdict::Alive }
+            }
+        }
+    }
+
+    fn note_end(&mut self, end: &End) {
+        match &end.cause {
+            Cause::Stream(CloseReason::Protocol(error)) => {
+                self.note(end.server, NoticeEvent::UnexpectedReply { error: *error });
+            }
+            Cause::Stream(_) => {
+                let reason = end.cause.failure();
+                self.note(end.server, NoticeEvent::Disconnected { reason });
+            }
+            Cause::Connect(_) | Cause::Timeout | Cause::Asked => {}
+        }
+    }
+
+    /// Has what a slot has not sent wait for its next connection, as it is, where that may do; else puts it
+    /// to the others. Returns how many requests go on.
+    fn keep_unsent(
+        &mut self,
+        at: usize,
+        end: &End,
+        unanswered: &mut Vec<Unanswered>,
+        now: Time,
+    ) -> usize {
+        let settings = self.cluster.settings();
+        let (limits, merge_gets) = (settings.limits, settings.merge_gets);
+        let slot = &mut self.slots[at];
+        let replied = slot.proven;
+        let connected = match &end.cause {
+            Cause::Connect(_) | Cause::Asked | Cause::Stream(CloseReason::Refused) => false,
+            Cause::Timeout | Cause::Stream(_) => true,
+        };
+        match end.verdict {
+            Verdict::Wait { until, deadline } => {
+                slot.stream.restart();
+                if !slot.stream.is_awaited(&self.operations) {
+                    slot.stream = Stream::new(limits, merge_gets);
+                    return 0;
+                }
+                self.wait(at, end.cause.clone(), until, deadline);
+                self.slots[at].stream.requests()
+            }
+            // What is to be flushed first is queued anew, behind the flush.
+            Verdict::Alive if connected && !slot.stream.unflushed => {
+                let Client { operations, slots, .. } = self;
+                let slot = &mut slots[at];
+                slot.stream.move_on(replied, limits.max_moves, |waiters, held| {
+                    for waiter in waiters.iter().filter(|waiter| !waiter.done) {
+                        let (server, kind) = (Some(end.server), end.cause.failure());
+                        let failure = waiter.failure(server, Delivery::NotSent, kind);
+                        operations.deliver(waiter.operation, waiter.number, Err(failure));
+                    }
+                    if let Some(operation) = held {
+                        operations.release(operation);
+                    }
+                });
+                if !slot.stream.is_awaited(operations) {
+                    slot.stream = Stream::new(limits, merge_gets);
+                    return 0;
+                }
+                self.connect(at, now);
+                self.note(end.server, NoticeEvent::Reconnect);
+                self.slots[at].stream.requests()
+            }
+            _ => {
+                slot.stream.connection.set_keeps_unsent(false);
+                self.collect(at, unanswered);
+                let slot = &mut self.slots[at];
+                if core::mem::take(&mut slot.stream.unflushed) {
+                    self.cluster.health().put_flush(end.server);
+                }
+                slot.stream = Stream::new(limits, merge_gets);
+                0
+            }
+        }
     }
 
     /// Lets another operation probe, where one was to go through this slot and nothing does.
@@ -131,15 +286,7 @@ impl Client {
 
     /// Sends what a closed connection has not answered once more, where that is allowed; the rest
     /// fails. Whether anything was sent.
-    fn send_again(
-        &mut self,
-        server: ServerIndex,
-        cause: &Cause,
-        dead: bool,
-        stale: bool,
-        request: &Unanswered,
-        now: Time,
-    ) -> bool {
+    fn send_again(&mut self, end: &End, request: &Unanswered, now: Time) -> bool {
         let settings = self.cluster.settings();
         let resend_stores = settings.resend_stores;
         // The limits are for what a server sends.
@@ -149,30 +296,28 @@ impl Client {
             max_queued_bytes: usize::MAX,
             ..settings.limits
         };
+        let is_head = end.uncommon == Some(request.request);
+        let server = Some(end.server);
+        let kind = match request.delivery {
+            Delivery::Unanswered if is_head => FailureKind::ClosedAtCommand,
+            _ => end.cause.failure(),
+        };
+        let kind = request.doubt.clone().map_or(kind, FailureKind::Unknown);
         let Ok(Some((command, _))) = Command::parse(&request.text, &limits) else {
             for waiter in request.waiters.iter().filter(|waiter| !waiter.done) {
-                let (delivery, kind) = (request.delivery, cause.failure());
-                let failure = Failure { server: Some(server), delivery, kind };
+                let failure = waiter.failure(server, request.delivery, kind.clone());
                 self.operations.deliver(waiter.operation, waiter.number, Err(failure));
             }
             return false;
         };
-        let is_read = matches!(
-            command,
-            Command::Get { .. }
-                | Command::Gat { .. }
-                | Command::Version
-                | Command::Stats(_)
-                | Command::MetaGet(_)
-                | Command::MetaDebug(_)
-        );
+        let is_read = is_read(&command);
+        // One that ended at another's command, or that the server never took up, says nothing of a lookup.
+        let blameless = end.unproven || end.uncommon.is_some() && !is_head;
+        let may_go_twice = end.stale && (is_read || resend_stores) || blameless && is_read;
+        let passed_over = end.verdict.is_dead();
+        let may_move = passed_over || self.has_open_slot(end.server);
         let mut space = [0; MAX_KEY_LEN];
         let meta_key = command.as_meta().and_then(|meta| meta.key().decode(&mut space));
-        // A server that has too many connections refuses one before it reads anything.
-        let delivery = match cause {
-            Cause::Stream(CloseReason::Refused) => Delivery::NotSent,
-            _ => request.delivery,
-        };
         let mut keys = keys_of(&command);
         let mut sent_any = false;
         for waiter in &request.waiters {
@@ -180,23 +325,22 @@ impl Client {
             if waiter.done || !self.operations.is_pending(waiter.operation) {
                 continue;
             }
-            let again = match (cause, delivery) {
+            let again = match (&end.cause, request.delivery) {
                 (Cause::Asked, _) => false,
                 _ if request.doubt.is_some() => false,
+                // What could not connect does not go on doing so.
+                (Cause::Connect(_), Delivery::NotSent) => may_move,
+                (Cause::Stream(CloseReason::Refused), Delivery::NotSent) => may_move,
                 (_, Delivery::NotSent) => true,
-                (_, _) => stale && !waiter.resent && (is_read || resend_stores),
-            };
-            let failure = |kind| {
-                let kind = request.doubt.clone().map_or(kind, FailureKind::Unknown);
-                Failure { server: Some(server), delivery, kind }
+                (_, _) => may_go_twice && !waiter.resent,
             };
             let mut next = *waiter;
-            next.resent |= delivery == Delivery::Unanswered;
-            next.attempt += u8::from(dead);
+            next.resent |= request.delivery == Delivery::Unanswered;
+            next.attempt += u8::from(passed_over);
             let sent = match key.map(Key::as_bytes).or(meta_key) {
-                _ if !again => Err(failure(cause.failure())),
-                None if dead => Err(failure(cause.failure())),
-                None => self.send_to(server, &command, next, now).map_err(failure),
+                _ if !again => Err(kind.clone()),
+                None if passed_over => Err(kind.clone()),
+                None => self.send_to(end.server, &command, next, now),
                 Some(bytes) => {
                     let keys = key.map(|key| [key]);
                     let one = match &keys {
@@ -205,14 +349,15 @@ impl Client {
                     };
                     match self.send(&one, bytes, next, now) {
                         // What happened says more than that nobody is left to ask.
-                        Err(FailureKind::AllDead) => Err(failure(cause.failure())),
-                        sent => sent.map_err(failure),
+                        Err(FailureKind::AllDead(_)) => Err(kind.clone()),
+                        sent => sent,
                     }
                 }
             };
             match sent {
                 Ok(()) => sent_any = true,
-                Err(failure) => {
+                Err(kind) => {
+                    let failure = waiter.failure(server, request.delivery, kind);
                     self.operations.deliver(waiter.operation, waiter.number, Err(failure));
                 }
             }
@@ -224,7 +369,7 @@ impl Client {
 impl Cause {
     pub(super) fn failure(&self) -> FailureKind {
         match self {
-            Cause::Connect => FailureKind::Connect,
+            Cause::Connect(failure) => FailureKind::Connect(*failure),
             Cause::Timeout => FailureKind::SocketTimeout,
             Cause::Asked | Cause::Stream(CloseReason::Disconnected) => FailureKind::Disconnected,
             Cause::Stream(CloseReason::Eof) => FailureKind::Eof,

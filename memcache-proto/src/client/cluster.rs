@@ -36,6 +36,15 @@ pub struct Settings {
     /// Whether a server that was dead is told `flush_all` before anything else is asked of it, because it
     /// may hold what has changed elsewhere meanwhile; no. Its answer is ignored.
     pub flush_on_reconnect: bool,
+    /// Whether a key whose server is dead goes to another one; yes. If not, operations on it fail, or are
+    /// misses where the application asked for that, until its server is back: no key is ever found on two
+    /// servers. The setting matters for distributions by which a key has more than one candidate.
+    pub failover: bool,
+    /// How long a connection may rest before it is looked at first when it is used again; 1 ms. What the
+    /// server has sent or done meanwhile (a reply too many, the end of the connection) is so found before
+    /// a request is written, and the request goes out on a new connection. A look costs a system call; one
+    /// that is in use all the time is never looked at.
+    pub max_rest: Duration,
     /// Whether the client notes what happens between it and its servers, for
     /// [`Client::poll_notice`](super::Client::poll_notice); no.
     pub debug: bool,
@@ -57,6 +66,8 @@ impl Default for Settings {
             merge_gets: false,
             resend_stores: false,
             flush_on_reconnect: false,
+            failover: true,
+            max_rest: Duration::from_millis(1),
             debug: false,
             limits: Limits::default(),
         }
@@ -142,6 +153,16 @@ impl Cluster {
             Some(bare) if !self.settings.hash_with_prefix_key => Route::Key(bare),
             _ => Route::Key(key),
         }
+    }
+
+    /// The servers that an operation on this key, as it is sent, may go to.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        key: &'a [u8],
+        hash: Option<i64>,
+    ) -> impl Iterator<Item = ServerIndex> + 'a {
+        let all = if self.settings.failover { usize::MAX } else { 1 };
+        self.selector.candidates(self.route(key, hash)).take(all)
     }
 
     /// `key` with the prefix before it, written to `space`.

@@ -1,15 +1,18 @@
 //! Where operations go.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::closing::Cause;
 use super::operation::{NewItem, Scope};
 use super::operations::Shape;
 use super::stream::Waiter;
 use super::{
-    Action, Client, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected, Rejection,
-    RoutedKey, RoutedMeta, State,
+    Client, DeadServer, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected,
+    Rejection, RoutedKey, RoutedMeta, State,
 };
 use crate::codec::{Command, MetaKey};
-use crate::connection::{Delivery, MAX_VALUE_LEN, SubmitError};
+use crate::connection::{MAX_VALUE_LEN, SubmitError};
 use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::value::Flags;
 use crate::{MAX_KEY_LEN, Time};
@@ -59,9 +62,7 @@ impl Client {
                         Scope::Many(_) | Scope::Servers(_) => continue,
                     };
                     if let Err(reason) = submitted {
-                        let kind = FailureKind::Rejected(reason);
-                        let delivery = Delivery::NotSent;
-                        let failure = Failure { server: None, delivery, kind };
+                        let failure = Failure::not_sent(None, FailureKind::Rejected(reason));
                         self.operations.deliver(id, number, Err(failure));
                     }
                 }
@@ -87,8 +88,7 @@ impl Client {
         let RoutedKey { key, hash } = key.into();
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).ok()?;
-        let mut candidates =
-            self.cluster.selector().candidates(self.cluster.route(key.as_bytes(), hash));
+        let mut candidates = self.cluster.candidates(key.as_bytes(), hash);
         candidates.find(|&server| self.cluster.health().is_available(server, now))
     }
 
@@ -117,7 +117,7 @@ impl Client {
         let mut space = [0; MAX_KEY_LEN];
         let key = self.cluster.wire_key(key, &mut space).map_err(Rejection::Key)?;
         let command = operation.command(&key);
-        let waiter = Waiter::new(id, number, hash);
+        let waiter = Waiter::new(id, number, hash, &command);
         let sent = self.send(&command, key.as_bytes(), waiter, now);
         self.submitted(sent, id, number)
     }
@@ -136,7 +136,8 @@ impl Client {
         let bytes = self.cluster.wire_bytes(bytes, &mut space).map_err(Rejection::Key)?;
         let key = MetaKey::new(bytes).map_err(Rejection::Key)?;
         let command = Command::from(request.with_key(key));
-        let sent = self.send(&command, bytes, Waiter::new(id, number, hash), now);
+        let waiter = Waiter::new(id, number, hash, &command);
+        let sent = self.send(&command, bytes, waiter, now);
         self.submitted(sent, id, number)
     }
 
@@ -162,7 +163,7 @@ impl Client {
             Ok(()) => Ok(()),
             Err(FailureKind::Rejected(reason)) => Err(reason),
             Err(kind) => {
-                let failure = Failure { server: None, delivery: Delivery::NotSent, kind };
+                let failure = Failure::not_sent(None, kind);
                 self.operations.deliver(id, number, Err(failure));
                 Ok(())
             }
@@ -177,14 +178,14 @@ impl Client {
         now: Time,
     ) {
         let number = u32::try_from(server.index()).unwrap_or(u32::MAX);
-        let waiter = Waiter::new(id, number, None);
+        let waiter = Waiter::new(id, number, None, command);
         let sent = if self.admit(server, id, now) {
             self.send_to(server, command, waiter, now)
         } else {
-            Err(FailureKind::Dead)
+            Err(FailureKind::Dead(self.dead_server(server, now)))
         };
         if let Err(kind) = sent {
-            let failure = Failure { server: Some(server), delivery: Delivery::NotSent, kind };
+            let failure = Failure::not_sent(Some(server), kind);
             self.operations.deliver(id, number, Err(failure));
         }
     }
@@ -198,7 +199,8 @@ impl Client {
         mut waiter: Waiter,
         now: Time,
     ) -> Result<(), FailureKind> {
-        while waiter.attempt < MAX_CANDIDATES {
+        let failover = self.cluster.settings().failover;
+        while waiter.attempt < if failover { MAX_CANDIDATES } else { 1 } {
             let route = self.cluster.route(key, waiter.hash());
             let selector = self.cluster.selector();
             let Some(server) = selector.candidate(route, waiter.attempt) else { break };
@@ -209,7 +211,25 @@ impl Client {
             }
             waiter.attempt += 1;
         }
-        Err(FailureKind::AllDead)
+        Err(FailureKind::AllDead(self.dead_candidates(key, waiter.hash(), now)))
+    }
+
+    /// The servers that an operation on `key` could have gone to.
+    #[cold]
+    fn dead_candidates(&self, key: &[u8], hash: Option<i64>, now: Time) -> Box<[DeadServer]> {
+        let candidates = self.cluster.candidates(key, hash);
+        let mut dead: Vec<DeadServer> = Vec::new();
+        for server in candidates {
+            if dead.iter().all(|dead| dead.server != server) {
+                dead.push(self.dead_server(server, now));
+            }
+        }
+        dead.into_boxed_slice()
+    }
+
+    fn dead_server(&self, server: ServerIndex, now: Time) -> DeadServer {
+        let (cause, until) = self.cluster.health().last_death(server, now);
+        DeadServer { server, cause, retry_in: until - now }
     }
 
     /// Whether the operation may use the server: it is alive, or the operation is the one to find out.
@@ -241,7 +261,7 @@ impl Client {
         waiter: Waiter,
         now: Time,
     ) -> Result<(), FailureKind> {
-        let at = self.choose_slot(server);
+        let at = self.choose_slot(server, now);
         let slot = &self.slots[at];
         if slot.stream.connection.is_ending() && slot.stream.is_unused() {
             // It was to be closed, and nobody waits for that.
@@ -260,8 +280,15 @@ impl Client {
         }
         let settings = self.cluster.settings();
         let slot = &mut self.slots[at];
-        if slot.state == State::Open && slot.stream.connection.is_idle() {
-            slot.strikes = 0;
+        let connection = &slot.stream.connection;
+        if slot.state == State::Open && !connection.awaits_reply() && !connection.wants_transmit() {
+            if connection.is_idle() {
+                slot.strikes = 0;
+            }
+            // What has come unasked is not the reply to what is sent now.
+            if now - slot.active_at >= settings.max_rest || connection.buffered() > 0 {
+                slot.look = true;
+            }
         }
         // What is not sent may have been cancelled long ago.
         if !slot.stream.connection.awaits_reply() {
@@ -280,11 +307,9 @@ impl Client {
             });
         }
         if slot.state == State::Closed {
-            slot.state = State::Connecting { deadline: None };
-            slot.id.generation = slot.id.generation.wrapping_add(1);
-            // The deadline is set when the action is handed out.
-            self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
-            if slot.id.generation > 1 {
+            let is_first = slot.id.generation == 0;
+            self.connect(at, now);
+            if !is_first {
                 self.note(server, NoticeEvent::Reconnect);
             }
         }
@@ -298,17 +323,19 @@ impl Client {
     }
 
     /// The slot with the least to do; one that is not connected only where the others have something
-    /// to do. A probe stays on the first.
-    fn choose_slot(&self, server: ServerIndex) -> usize {
+    /// to do, and not while the server refuses connections. A probe stays on the first.
+    fn choose_slot(&self, server: ServerIndex, now: Time) -> usize {
         let slots = self.slots_of(server);
         let first = slots.start;
         if slots.len() == 1 || self.slots[first].probe.is_some() {
             return first;
         }
+        let refusing = self.cluster.health().refusing_until(server, now).is_some();
         let load = |at: &usize| {
             let slot = &self.slots[*at];
+            let open = slot.state == State::Open;
             let closed = usize::from(slot.state == State::Closed);
-            2 * slot.stream.connection.queued_bytes() + closed
+            (refusing && !open, 2 * slot.stream.connection.queued_bytes() + closed)
         };
         slots.min_by_key(load).unwrap_or(first)
     }

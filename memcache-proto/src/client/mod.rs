@@ -7,13 +7,13 @@
 //!
 //! ```no_run
 //! use std::collections::HashMap;
-//! use std::io::{Read, Write};
+//! use std::io::{ErrorKind, Read, Write};
 //! use std::net::{TcpStream, ToSocketAddrs};
 //! use std::sync::Arc;
 //! use std::time::Instant;
 //!
 //! use memcache_proto::client::{Action, Client, Cluster, ConnectionId, Operation, Settings};
-//! use memcache_proto::routing::{Endpoint, Server, ServerAddress};
+//! use memcache_proto::routing::{ConnectFailure, Endpoint, Server, ServerAddress};
 //! use memcache_proto::{Key, Time};
 //!
 //! fn connect(client: &Client, id: ConnectionId) -> std::io::Result<TcpStream> {
@@ -46,7 +46,7 @@
 //!                     sockets.insert(connection, socket);
 //!                     client.connected(connection, now());
 //!                 }
-//!                 Err(_) => client.connect_failed(connection, now()),
+//!                 Err(_) => client.connect_failed(connection, ConnectFailure::Other, now()),
 //!             }
 //!         }
 //!         Some(Action::Transmit(connection)) => {
@@ -63,6 +63,17 @@
 //!                 Err(_) => client.disconnected(connection, now()), // too slow, perhaps
 //!             }
 //!         }
+//!         Some(Action::Look(connection)) => {
+//!             let socket = sockets.get_mut(&connection).expect("it is open");
+//!             socket.set_nonblocking(true)?;
+//!             match socket.read(client.receive_buffer(connection)) {
+//!                 Ok(len) => client.received(connection, len, now()),
+//!                 Err(e) if e.kind() == ErrorKind::WouldBlock => client.looked(connection, now()),
+//!                 Err(_) => client.disconnected(connection, now()),
+//!             }
+//!             socket.set_nonblocking(false)?;
+//!         }
+//!         Some(Action::Await(_)) => {} // there is no other client here
 //!         Some(Action::Close(connection)) => drop(sockets.remove(&connection)),
 //!         None => client.handle_timeout(now()),
 //!     }
@@ -89,8 +100,10 @@ mod action;
 pub mod calls;
 mod closing;
 mod cluster;
+mod connecting;
 mod dispatch;
 mod meta;
+mod nature;
 mod notice;
 mod operation;
 mod operations;
@@ -103,11 +116,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::Time;
+use bytes::Bytes;
+
 use crate::codec::{Chunks, Command};
 pub use crate::connection::Delivery;
 use crate::connection::{CloseReason, SubmitError};
-use crate::routing::ServerIndex;
+pub use crate::routing::{ConnectFailure, DeathCause};
+use crate::routing::{Question, ServerIndex};
+use crate::{ProtocolError, Time};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
@@ -115,7 +131,9 @@ pub use meta::{MetaReply, MetaStatus, RoutedMeta};
 pub use notice::{Notice, NoticeEvent};
 pub use operation::{NewItem, Operation, Rejected, Rejection, RoutedKey};
 pub use operations::OperationId;
-pub use outcome::{Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored};
+pub use outcome::{
+    DeadServer, Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored,
+};
 
 use closing::Cause;
 use operations::Operations;
@@ -149,6 +167,16 @@ struct Slot {
     /// Whether these actions have been given and not been answered.
     transmitting: bool,
     receiving: bool,
+    /// Whether it is to be looked at before anything is written.
+    look: bool,
+    /// When the first of the connects began that what waits here has needed, and the question whether the
+    /// server has answered anybody since the last of them.
+    began: Option<Time>,
+    question: Option<Question>,
+    /// Why it has to wait, if it does.
+    why: Option<Cause>,
+    /// Whether the connection has had a reply.
+    proven: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,6 +185,11 @@ enum State {
     /// The deadline is set when the adapter takes the connect up.
     Connecting {
         deadline: Option<Time>,
+    },
+    /// For a connection of somebody else's, or for the time to try again.
+    Waiting {
+        until: Time,
+        deadline: Time,
     },
     Open,
 }
@@ -180,6 +213,11 @@ impl Client {
             probe: None,
             transmitting: false,
             receiving: false,
+            look: false,
+            began: None,
+            question: None,
+            why: None,
+            proven: false,
         });
         let slots = slots.collect();
         Client {
@@ -204,7 +242,11 @@ impl Client {
     pub fn poll_action(&mut self, now: Time) -> Option<Action> {
         let mut action = self.actions.pop_front()?;
         // What was to be done on a connection that has closed since is not to be done any more.
-        while let Action::Transmit(connection) | Action::Receive(connection) = action {
+        while let Action::Transmit(connection)
+        | Action::Receive(connection)
+        | Action::Look(connection)
+        | Action::Await(connection) = action
+        {
             if self.slot(connection).is_some() {
                 break;
             }
@@ -216,6 +258,9 @@ impl Client {
                 let slot = self.slots.get_mut(connection.index());
                 if let Some(slot) = slot.filter(|slot| slot.id == *connection) {
                     if slot.state == (State::Connecting { deadline: None }) {
+                        let began = *slot.began.get_or_insert(now);
+                        *deadline = began + self.cluster.settings().socket_timeout;
+                        slot.question = self.cluster.health().ask(slot.id.server);
                         slot.state = State::Connecting { deadline: Some(*deadline) };
                     }
                 }
@@ -227,18 +272,19 @@ impl Client {
                     }
                 }
             }
-            Action::Receive(_) | Action::Close(_) => {}
+            Action::Receive(_) | Action::Look(_) | Action::Await(_) | Action::Close(_) => {}
         }
         Some(action)
     }
 
     /// What a connection has to do at the moment, for adapters that ask again each time: they handle
-    /// [`Action::Connect`] and [`Action::Close`] and need not look at the other two.
+    /// [`Action::Connect`] and [`Action::Close`] and need not look at the others.
     #[must_use]
     pub fn wants(&self, connection: ConnectionId) -> Wants {
         match self.slot(connection) {
             Some(slot) if slot.state == State::Open => Wants {
-                transmit: slot.stream.connection.wants_transmit(),
+                look: slot.look,
+                transmit: !slot.look && slot.stream.connection.wants_transmit(),
                 receive: slot.stream.connection.awaits_reply(),
             },
             _ => Wants::default(),
@@ -251,22 +297,65 @@ impl Client {
         self.slot(connection).is_some_and(|slot| slot.state == State::Open)
     }
 
-    /// The connection has been made.
+    /// Whether a connection waits for one that another client of the cluster can spare: see
+    /// [`Action::Await`].
+    #[must_use]
+    pub fn is_waiting(&self, connection: ConnectionId) -> bool {
+        let slot = self.slot(connection);
+        slot.is_some_and(|slot| matches!(slot.state, State::Waiting { .. }))
+    }
+
+    /// The connection has been made, or taken over from another client after [`Action::Await`].
     pub fn connected(&mut self, connection: ConnectionId, now: Time) {
         if let Some(slot) = self.slot_mut(connection) {
-            if matches!(slot.state, State::Connecting { .. }) {
+            if matches!(slot.state, State::Connecting { .. } | State::Waiting { .. }) {
                 slot.state = State::Open;
                 slot.active_at = now;
+                (slot.proven, slot.why) = (false, None);
+                self.cluster.health().opened(connection.server);
                 self.update(connection.index());
             }
         }
     }
 
-    /// The connection could not be made: its server is dead now, and what waited for it goes to the
-    /// next candidate.
-    pub fn connect_failed(&mut self, connection: ConnectionId, now: Time) {
+    /// The connection could not be made, for this reason. What waited for it goes to the next candidate if
+    /// the server is dead by that, and else waits for another connection, or fails.
+    ///
+    /// A server that somebody has a working connection to is not dead. So before you call this, have the
+    /// other clients of the cluster that are idle look at their connections to the server: read without
+    /// waiting, and report with [`received`](Self::received) what has come.
+    pub fn connect_failed(&mut self, connection: ConnectionId, reason: ConnectFailure, now: Time) {
+        if self.slot(connection).is_some_and(|slot| slot.state != State::Open) {
+            self.close(connection.index(), Cause::Connect(reason), now);
+        }
+    }
+
+    /// Lets go of an idle connection, so that its socket can serve another client of the same cluster: see
+    /// [`Action::Await`]. Returns whether it did; if so the socket is yours, and there will be no
+    /// [`Action::Close`] of it.
+    #[must_use = "if it returns true, nobody else closes the socket"]
+    pub fn release(&mut self, connection: ConnectionId) -> bool {
+        let Some(slot) = self.slot_mut(connection) else { return false };
+        if slot.state != State::Open || !slot.stream.connection.is_idle() {
+            return false;
+        }
+        slot.state = State::Closed;
+        self.cluster.health().closed(connection.server);
+        true
+    }
+
+    /// The open connection to a server that has nothing to do, if there is one.
+    #[must_use]
+    pub fn idle_connection(&self, server: ServerIndex) -> Option<ConnectionId> {
+        let slots = self.slots.get(self.slots_of(server))?;
+        let is_idle = |slot: &&Slot| slot.state == State::Open && slot.stream.connection.is_idle();
+        slots.iter().find(is_idle).map(|slot| slot.id)
+    }
+
+    /// Closes one connection. What it has not answered fails; no server is dead for it.
+    pub fn close_connection(&mut self, connection: ConnectionId, now: Time) {
         if self.slot(connection).is_some() {
-            self.close(connection.index(), Cause::Connect, now);
+            self.close(connection.index(), Cause::Asked, now);
         }
     }
 
@@ -277,19 +366,35 @@ impl Client {
         }
     }
 
-    /// What to write now; empty where there is nothing, or the connection is closed.
+    /// What to write now; empty if there is nothing, if the connection is to be
+    /// [looked at](Action::Look) first, or if it is closed.
+    ///
+    /// The bytes are lent until the next call of anything on this client, which may move or free them. A
+    /// driver that hands a buffer to the kernel and hears later what became of it (io_uring, for instance)
+    /// uses [`take_transmit`](Self::take_transmit) instead.
     pub fn transmit(&mut self, connection: ConnectionId) -> &[u8] {
         let operations = &self.operations;
         match self.slots.get_mut(connection.index()) {
-            Some(slot) if slot.id == connection && slot.state == State::Open => {
+            Some(slot) if slot.id == connection && slot.state == State::Open && !slot.look => {
                 slot.stream.transmit(operations)
             }
             _ => &[],
         }
     }
 
-    /// The first `len` bytes of [`transmit`](Self::transmit) have been written. What was not reported
-    /// here counts as not sent.
+    /// As [`transmit`](Self::transmit), but the bytes are yours: they stay where they are for as long as
+    /// you keep them, at the price of a copy. They count as handed over by this call: do not call
+    /// [`transmitted`](Self::transmitted) for them. Write all of them, in order; if that fails call
+    /// [`disconnected`](Self::disconnected).
+    pub fn take_transmit(&mut self, connection: ConnectionId, now: Time) -> Bytes {
+        let bytes = Bytes::copy_from_slice(self.transmit(connection));
+        self.transmitted(connection, bytes.len(), now);
+        bytes
+    }
+
+    /// The first `len` bytes of [`transmit`](Self::transmit) have been handed over: a write has taken
+    /// them. Call it then, not when they are known to be on the wire. What was not reported here counts as
+    /// not sent, and is never sent if its operation ends meanwhile.
     pub fn transmitted(&mut self, connection: ConnectionId, len: usize, now: Time) {
         if let Some(slot) = self.slot_mut(connection) {
             slot.transmitting = false;
@@ -309,6 +414,19 @@ impl Client {
         }
     }
 
+    /// There is nothing to be read on a connection that was to be [looked at](Action::Look).
+    pub fn looked(&mut self, connection: ConnectionId, now: Time) {
+        let Some(slot) = self.slot_mut(connection).filter(|slot| slot.look) else { return };
+        if slot.stream.connection.buffered() > 0 {
+            // The beginning of something that nothing had asked for.
+            let cause = Cause::Stream(CloseReason::Protocol(ProtocolError::Unsolicited));
+            return self.close(connection.index(), cause, now);
+        }
+        (slot.look, slot.transmitting) = (false, false);
+        slot.active_at = now;
+        self.update(connection.index());
+    }
+
     /// Where to read to; empty only if the connection is closed.
     pub fn receive_buffer(&mut self, connection: ConnectionId) -> &mut [u8] {
         match self.slot_mut(connection) {
@@ -325,7 +443,12 @@ impl Client {
             return;
         }
         slot.receiving = false;
-        slot.active_at = now;
+        if slot.look {
+            // There may be more, and what has come may be its beginning.
+            slot.transmitting = false;
+        } else {
+            slot.active_at = now;
+        }
         slot.stream.connection.received(len);
         self.deliver(at, now);
     }
@@ -340,7 +463,9 @@ impl Client {
         let news = slot.stream.deliver(server, limits, operations, chunks, &mut unanswered);
         let closed = slot.stream.connection.close_reason().cloned();
         if news.replied {
-            slot.strikes = 0;
+            cluster.health().replied(server, now);
+            (slot.strikes, slot.proven) = (0, true);
+            (slot.began, slot.question) = (None, None);
             if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
                 self.note(server, NoticeEvent::Revived);
             }
@@ -349,7 +474,7 @@ impl Client {
             self.note(server, NoticeEvent::NotFlushed { reason });
         }
         match closed {
-            Some(reason) => self.close_with(at, Cause::Stream(reason), unanswered, now),
+            Some(reason) => self.close_with(at, Cause::Stream(reason), unanswered, None, now),
             None => self.update(at),
         }
     }
@@ -410,7 +535,7 @@ impl Client {
     pub fn is_idle(&self) -> bool {
         self.slots.iter().all(|slot| match slot.state {
             State::Closed => true,
-            State::Connecting { .. } => false,
+            State::Connecting { .. } | State::Waiting { .. } => false,
             State::Open => slot.stream.connection.is_idle(),
         })
     }
@@ -443,7 +568,9 @@ impl Client {
         for at in 0..self.slots.len() {
             match self.slots[at].state {
                 State::Closed => {}
-                State::Connecting { .. } => self.close(at, Cause::Asked, now),
+                State::Connecting { .. } | State::Waiting { .. } => {
+                    self.close(at, Cause::Asked, now);
+                }
                 State::Open => {
                     let slot = &mut self.slots[at];
                     if slot.stream.connection.is_idle() {
@@ -476,13 +603,22 @@ impl Client {
         if slot.state != State::Open {
             return;
         }
-        if !slot.transmitting && slot.stream.connection.wants_transmit() {
+        if !slot.transmitting && (slot.look || slot.stream.connection.wants_transmit()) {
             slot.transmitting = true;
-            self.actions.push_back(Action::Transmit(slot.id));
+            let action = if slot.look { Action::Look } else { Action::Transmit };
+            self.actions.push_back(action(slot.id));
         }
         if !slot.receiving && slot.stream.connection.awaits_reply() {
             slot.receiving = true;
             self.actions.push_back(Action::Receive(slot.id));
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        for slot in self.slots.iter().filter(|slot| slot.state == State::Open) {
+            self.cluster.health().closed(slot.id.server);
         }
     }
 }

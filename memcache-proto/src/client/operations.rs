@@ -1,10 +1,10 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
 use crate::Time;
-use crate::connection::Delivery;
 use crate::routing::ServerIndex;
 
 /// An operation of one [`Client`](super::Client), from its submission until its outcome is taken.
@@ -31,6 +31,8 @@ pub(super) struct Operations {
     completed: VecDeque<OperationId>,
     /// In the order of submission, which is that of the deadlines, as all take the same time.
     deadlines: VecDeque<(Time, OperationId)>,
+    /// How often an operation ended before its answers had come.
+    withdrawn: u64,
 }
 
 struct Entry {
@@ -59,8 +61,7 @@ impl Operations {
         now: Time,
         timeout: Option<Duration>,
     ) -> OperationId {
-        let pending =
-            Failure { server: None, delivery: Delivery::NotSent, kind: FailureKind::AllDead };
+        let pending = Failure::not_sent(None, FailureKind::AllDead(Box::default()));
         let outcome = Some(match shape {
             Shape::One => Outcome::One(Err(pending)),
             Shape::Many => Outcome::Many(Many::default()),
@@ -153,10 +154,17 @@ impl Operations {
         }
     }
 
+    /// A number that has changed if an operation has been withdrawn meanwhile: what has not been sent of
+    /// it is not to be.
+    pub(super) fn withdrawn(&self) -> u64 {
+        self.withdrawn
+    }
+
     /// Nothing more is waited for.
     pub(super) fn finish(&mut self, id: OperationId) {
         if let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0) {
             entry.remaining = 0;
+            self.withdrawn += 1;
             self.complete(id);
         }
     }
@@ -211,6 +219,7 @@ impl Operations {
             return None;
         }
         let outcome = entry.outcome.take()?;
+        self.withdrawn += u64::from(entry.remaining > 0);
         entry.remaining = 0;
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(id.index);
@@ -248,6 +257,7 @@ impl Operations {
                 if let Some(entry) = self.entry_mut(id) {
                     entry.expired = true;
                 }
+                self.withdrawn += 1;
                 return Some(id);
             }
         }

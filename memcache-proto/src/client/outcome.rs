@@ -1,6 +1,8 @@
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -8,7 +10,7 @@ use super::meta::MetaReply;
 use super::operation::Rejection;
 use crate::codec::Response;
 use crate::connection::Delivery;
-use crate::routing::ServerIndex;
+use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
 use crate::value::Flags;
 use crate::{ErrorLine, ProtocolError};
 
@@ -232,12 +234,7 @@ impl Reply {
             | Response::Me { .. } => MetaReply::of(response).map_or(Reply::Ok, Reply::Meta),
             _ => match response.as_error_line() {
                 Some(line) => {
-                    let kind = FailureKind::Server(line);
-                    return Err(Failure {
-                        server: Some(server),
-                        delivery: Delivery::Answered,
-                        kind,
-                    });
+                    return Err(Failure::answered(server, FailureKind::Server(line)));
                 }
                 None => Reply::Ok,
             },
@@ -250,28 +247,64 @@ impl Reply {
 pub struct Failure {
     /// The server that was asked last; `None` where there was none to ask.
     pub server: Option<ServerIndex>,
-    /// How far the operation had come: whether it may have been applied.
+    /// How far the operation had come.
     pub delivery: Delivery,
+    /// Whether the operation changes anything on the server, as a store does and a get does not.
+    pub changes: bool,
     /// What happened.
     pub kind: FailureKind,
 }
 
 impl Failure {
-    const OTHER_OPERATION: Failure =
-        Failure { server: None, delivery: Delivery::NotSent, kind: FailureKind::OtherOperation };
+    const OTHER_OPERATION: Failure = Failure::not_sent(None, FailureKind::OtherOperation);
+
+    /// Of an operation of which nothing was sent.
+    pub(crate) const fn not_sent(server: Option<ServerIndex>, kind: FailureKind) -> Self {
+        Failure { server, delivery: Delivery::NotSent, changes: false, kind }
+    }
+
+    /// Of an operation that a server answered.
+    pub(crate) const fn answered(server: ServerIndex, kind: FailureKind) -> Self {
+        Failure { server: Some(server), delivery: Delivery::Answered, changes: false, kind }
+    }
+
+    /// Whether the operation may have been applied although it failed: it changes something, it was sent,
+    /// and the answer did not come. Repeating a set is harmless then; repeating an incr may count twice.
+    #[must_use]
+    pub fn may_have_been_applied(&self) -> bool {
+        self.changes && self.delivery == Delivery::Unanswered
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sent = match self.delivery {
-            Delivery::Unanswered => " (the command was sent and may have been applied)",
-            Delivery::NotSent | Delivery::Answered => "",
+        let applied = match self.may_have_been_applied() {
+            true => " (the command was sent and may have been applied)",
+            false => "",
         };
-        write!(f, "{}{sent}", self.kind)
+        write!(f, "{}{applied}", self.kind)
     }
 }
 
 impl core::error::Error for Failure {}
+
+/// A server that is dead, as a failure tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadServer {
+    /// Which.
+    pub server: ServerIndex,
+    /// Why it was marked dead.
+    pub cause: DeathCause,
+    /// In how long it will be tried again.
+    pub retry_in: Duration,
+}
+
+impl fmt::Display for DeadServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.retry_in.as_secs_f32();
+        write!(f, "dead: {}; it is tried again in {seconds:.1} s", self.cause)
+    }
+}
 
 /// What happened to an operation that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,17 +313,20 @@ pub enum FailureKind {
     /// Every server that could have been asked is dead. Under python-memcached's distribution a key has
     /// ten candidates, some of them the same server, so a few keys may find all of theirs dead while
     /// other servers live.
-    AllDead,
+    AllDead(Box<[DeadServer]>),
     /// The server is dead.
-    Dead,
-    /// No connection could be made.
-    Connect,
+    Dead(DeadServer),
+    /// No connection could be made, for this reason.
+    Connect(ConnectFailure),
     /// The server showed no progress for `socket_timeout`.
     SocketTimeout,
     /// The operation took longer than `operation_timeout`.
     OperationTimeout,
     /// The server closed the connection.
     Eof,
+    /// The server closed the connection when it was sent this command, which is not one of those that
+    /// every server and every proxy knows. The server is not dead for it.
+    ClosedAtCommand,
     /// The connection was lost, or closed by the adapter.
     Disconnected,
     /// The server broke the protocol.
@@ -316,12 +352,14 @@ impl FailureKind {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            FailureKind::AllDead
-            | FailureKind::Dead
-            | FailureKind::Connect
+            FailureKind::Connect(ConnectFailure::RuntimeGone) => false,
+            FailureKind::AllDead(_)
+            | FailureKind::Dead(_)
+            | FailureKind::Connect(_)
             | FailureKind::SocketTimeout
             | FailureKind::OperationTimeout
             | FailureKind::Eof
+            | FailureKind::ClosedAtCommand
             | FailureKind::Disconnected
             | FailureKind::Form
             | FailureKind::Refused => true,
@@ -337,17 +375,17 @@ impl FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FailureKind::AllDead => write!(
-                f,
-                "every server that could hold the key is dead; each is tried again after dead_retry",
-            ),
-            FailureKind::Dead => {
-                write!(f, "the server is dead; it is tried again after dead_retry")
-            }
-            FailureKind::Connect => write!(f, "no connection could be made"),
+            FailureKind::AllDead(_) => write!(f, "every server that could hold the key is dead"),
+            FailureKind::Dead(dead) => dead.fmt(f),
+            FailureKind::Connect(failure) => failure.fmt(f),
             FailureKind::SocketTimeout => write!(f, "no answer within socket_timeout"),
             FailureKind::OperationTimeout => write!(f, "not done within operation_timeout"),
             FailureKind::Eof => write!(f, "the server closed the connection"),
+            FailureKind::ClosedAtCommand => write!(
+                f,
+                "the server closed the connection at this command, which it, or a proxy before it, may \
+                 not know",
+            ),
             FailureKind::Disconnected => write!(f, "the connection was lost"),
             FailureKind::Protocol(error) => write!(f, "the server sent {error}"),
             FailureKind::Form => {

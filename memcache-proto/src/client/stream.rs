@@ -5,12 +5,16 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::meta::{MetaReply, MetaStatus};
+use super::nature;
 use super::operations::{OperationId, Operations};
 use super::outcome::{Failure, FailureKind, Item, Reply};
 use crate::codec::{Chunks, Command, MetaRequest, Response};
 use crate::connection::{Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes};
 use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
+
+/// How many connections in a row may end before what waits for them has a reply, or has been sent.
+const MAX_FRUITLESS: u8 = 3;
 
 /// One connection, and who waits for which part of what it will answer.
 pub(super) struct Stream {
@@ -26,6 +30,12 @@ pub(super) struct Stream {
     doubt: Option<ErrorLine>,
     /// Whether the server is to be flushed first, and has not answered that it is.
     pub(super) unflushed: bool,
+    /// How often what had not been sent moved to another connection.
+    moves: u32,
+    /// How often in a row without a reply in between.
+    fruitless: u8,
+    /// [`Operations::withdrawn`] as it was when bytes were last lent.
+    withdrawn: u64,
 }
 
 /// A request of the connection. One that the connection dropped without a word may still be here.
@@ -43,6 +53,8 @@ struct Part {
     /// The operation that does not complete before the reply has ended: the only one that waits for
     /// it. A hit is known before its END, but who goes on then leaves a connection that owes it.
     held: Option<OperationId>,
+    /// [`Stream::moves`] when it was queued.
+    moves: u32,
 }
 
 /// Whoever waits for the answer about one key or one server.
@@ -58,14 +70,37 @@ pub(super) struct Waiter {
     pub(super) attempt: u8,
     /// Whether it was sent before, on a connection that turned out to be closed.
     pub(super) resent: bool,
+    /// Whether its command changes anything on the server.
+    pub(super) changes: bool,
     /// Whether it has been answered.
     pub(super) done: bool,
 }
 
 impl Waiter {
-    pub(super) fn new(operation: OperationId, number: u32, hash: Option<i64>) -> Self {
+    pub(super) fn new(
+        operation: OperationId,
+        number: u32,
+        hash: Option<i64>,
+        command: &Command<'_>,
+    ) -> Self {
+        let changes = nature::changes(command);
         let (is_pinned, hash) = (hash.is_some(), hash.unwrap_or_default());
-        Waiter { operation, hash, is_pinned, number, attempt: 0, resent: false, done: false }
+        let (attempt, resent, done) = (0, false, false);
+        Waiter { operation, hash, is_pinned, number, attempt, resent, changes, done }
+    }
+
+    /// Its failure, where the last request for it has come as far as `delivery` says.
+    pub(super) fn failure(
+        &self,
+        server: Option<ServerIndex>,
+        delivery: Delivery,
+        kind: FailureKind,
+    ) -> Failure {
+        let delivery = match delivery {
+            Delivery::NotSent if self.resent => Delivery::Unanswered,
+            delivery => delivery,
+        };
+        Failure { server, delivery, changes: self.changes, kind }
     }
 
     /// What chooses the server, if not the key's hash. There may be a million of these, so it is not kept
@@ -86,6 +121,9 @@ pub(super) struct News {
 
 /// A request that the connection did not answer.
 pub(super) struct Unanswered {
+    pub(super) request: RequestId,
+    /// Whether it is the client's own, to flush a server that was dead.
+    pub(super) flush: bool,
     pub(super) delivery: Delivery,
     /// What the server said of it, or of another.
     pub(super) doubt: Option<ErrorLine>,
@@ -99,6 +137,7 @@ impl Stream {
     pub(super) fn new(limits: Limits, merge_gets: bool) -> Self {
         let mut connection = Connection::new(limits);
         connection.set_merge_gets(merge_gets);
+        connection.set_keeps_unsent(true);
         Stream {
             connection,
             parts: VecDeque::new(),
@@ -108,6 +147,9 @@ impl Stream {
             lines_len: 0,
             doubt: None,
             unflushed: false,
+            moves: 0,
+            fruitless: 0,
+            withdrawn: 0,
         }
     }
 
@@ -117,9 +159,22 @@ impl Stream {
         let Ok(request) = self.connection.submit(&flush) else { return false };
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
         let (waiters, stats, silence, flush, held) = (0, false, None, true, None);
-        self.parts.push_back(Part { request, first_waiter, waiters, stats, silence, flush, held });
+        let moves = self.moves;
+        let part = Part { request, first_waiter, waiters, stats, silence, flush, held, moves };
+        self.parts.push_back(part);
         self.unflushed = true;
         true
+    }
+
+    /// How many requests wait.
+    pub(super) fn requests(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether anybody still waits for something that is queued here.
+    pub(super) fn is_awaited(&self, operations: &Operations) -> bool {
+        let is_awaited = |waiter: &Waiter| !waiter.done && operations.is_pending(waiter.operation);
+        self.parts.iter().any(|part| part.flush) || self.waiters.iter().any(is_awaited)
     }
 
     /// Whether nothing waits for this stream.
@@ -156,14 +211,19 @@ impl Stream {
         if let Some(operation) = held {
             operations.hold(operation);
         }
-        let (waiters, silence, flush) = (1, silence_of(command), false);
-        self.parts.push_back(Part { request, first_waiter, waiters, stats, silence, flush, held });
+        let (waiters, silence, flush, moves) = (1, silence_of(command), false, self.moves);
+        let part = Part { request, first_waiter, waiters, stats, silence, flush, held, moves };
+        self.parts.push_back(part);
         self.waiters.push_back(waiter);
         Ok(())
     }
 
     /// What to write now. Requests that nobody waits for any more are not begun.
     pub(super) fn transmit(&mut self, operations: &Operations) -> &[u8] {
+        if self.withdrawn != operations.withdrawn() {
+            self.withdrawn = operations.withdrawn();
+            self.connection.ask_again();
+        }
         let Stream { connection, parts, waiters, first_waiter, .. } = self;
         connection.transmit_while(|request| {
             let at = parts.partition_point(|part| part.request < request);
@@ -207,23 +267,26 @@ impl Stream {
                 lines_len,
                 doubt,
                 unflushed,
+                ..
             } = self;
             let buffered = connection.buffered();
-            let Some(event) = connection.poll_event() else { return news };
+            let Some(event) = connection.poll_event() else {
+                news.replied |= connection.take_replied();
+                return news;
+            };
             // Requests that were cancelled are gone without a word, and so are quiet ones.
             while let Some(part) = parts.front().filter(|part| part.request < event.request) {
                 if let Some(status) = part.silence {
                     let reply = match doubt {
                         None => Ok(Reply::Meta(MetaReply::silent(status))),
-                        Some(line) => Err(Failure {
-                            server: Some(server),
-                            delivery: Delivery::Unanswered,
-                            kind: FailureKind::Unknown(line.clone()),
-                        }),
+                        Some(line) => Err(FailureKind::Unknown(line.clone())),
                     };
                     let waiting = waiters.iter().take(part.waiters);
                     for waiter in waiting.filter(|waiter| !waiter.done) {
-                        operations.deliver(waiter.operation, waiter.number, reply.clone());
+                        let failure =
+                            |kind| waiter.failure(Some(server), Delivery::Unanswered, kind);
+                        let reply = reply.clone().map_err(failure);
+                        operations.deliver(waiter.operation, waiter.number, reply);
                     }
                 }
                 *first_waiter += part.waiters as u64;
@@ -234,7 +297,6 @@ impl Stream {
                 *doubt = None;
             }
             if let Event::Doubt(line) = event.reply {
-                news.replied = true;
                 doubt.get_or_insert(line);
                 continue;
             }
@@ -245,7 +307,6 @@ impl Stream {
             match event.reply {
                 Event::Doubt(_) | Event::Cancelled => {}
                 Event::MetaValue { flags, value } => {
-                    news.replied = true;
                     let waiting = waiters.front().filter(|_| part.waiters > 0);
                     if let Some(waiter) = waiting.filter(|waiter| !waiter.done) {
                         let mut reply = MetaReply::with_flags(MetaStatus::Done, &flags);
@@ -258,7 +319,6 @@ impl Stream {
                     }
                 }
                 Event::Value { index, flags, cas, value } => {
-                    news.replied = true;
                     let Some(waiter) = waiters.get_mut(index).filter(|_| index < part.waiters)
                     else {
                         continue;
@@ -276,7 +336,6 @@ impl Stream {
                     continue;
                 }
                 Event::Line(response) => {
-                    news.replied = true;
                     let (name, value) = line(&response);
                     *lines_len += name.len() + value.len() + 2 * size_of::<String>();
                     lines.push((name, value));
@@ -287,7 +346,6 @@ impl Stream {
                     continue;
                 }
                 Event::Last(response) => {
-                    news.replied = true;
                     let mut reply = Reply::of(&response, server);
                     if part.stats && reply == Ok(Reply::Miss) {
                         reply = Ok(Reply::Stats(core::mem::take(lines)));
@@ -315,6 +373,8 @@ impl Stream {
                     }
                 }
                 Event::Failed { delivery, text } => unanswered.push(Unanswered {
+                    request: event.request,
+                    flush: part.flush,
                     delivery,
                     doubt: doubt
                         .clone()
@@ -330,8 +390,40 @@ impl Stream {
         }
     }
 
+    /// Begins again on another connection, with what has not been sent.
+    pub(super) fn restart(&mut self) {
+        self.connection.restart();
+        (self.lines, self.lines_len, self.doubt) = (Vec::new(), 0, None);
+    }
+
+    /// As [`restart`](Self::restart), after a connection that had been made. What has moved too often will
+    /// not be sent any more: `give_up` has each of those who wait for it, and the operation that it kept
+    /// from completing.
+    pub(super) fn move_on(
+        &mut self,
+        replied: bool,
+        max_moves: u32,
+        mut give_up: impl FnMut(&[Waiter], Option<OperationId>),
+    ) {
+        self.restart();
+        self.moves = self.moves.saturating_add(1);
+        self.fruitless = if replied { 0 } else { self.fruitless.saturating_add(1) };
+        let (moves, fruitless) = (self.moves, self.fruitless);
+        let is_over = |part: &&Part| {
+            fruitless >= MAX_FRUITLESS || moves.saturating_sub(part.moves) > max_moves
+        };
+        while let Some(part) = self.parts.front().filter(is_over) {
+            self.connection.cancel(part.request);
+            let waiters: Vec<_> = self.waiters.drain(..part.waiters).collect();
+            give_up(&waiters, part.held);
+            self.first_waiter += part.waiters as u64;
+            self.unflushed &= !part.flush;
+            self.parts.pop_front();
+        }
+    }
+
     /// Takes the waiters of all operations that have expired off, with what is known of their requests.
-    pub(super) fn give_up(&mut self, operations: &Operations) -> Vec<(OperationId, u32, Delivery)> {
+    pub(super) fn give_up(&mut self, operations: &Operations) -> Vec<(Waiter, Delivery)> {
         let mut given_up = Vec::new();
         for part in &self.parts {
             let start =
@@ -339,8 +431,7 @@ impl Stream {
             for waiter in self.waiters.iter_mut().skip(start).take(part.waiters) {
                 if !waiter.done && operations.is_expired(waiter.operation) {
                     waiter.done = true;
-                    let delivery = self.connection.delivery(part.request);
-                    given_up.push((waiter.operation, waiter.number, delivery));
+                    given_up.push((*waiter, self.connection.delivery(part.request)));
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::closing::{Cause, STRIKES};
-use super::{Client, Failure, FailureKind, Slot, State};
+use super::closing::{Cause, STRIKES, Verdict};
+use super::{Client, FailureKind, Slot, State};
 use crate::Time;
+use crate::routing::{ConnectFailure, DeathCause};
 
 impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is next due; `None` where nothing is awaited. Call
@@ -18,20 +19,48 @@ impl Client {
     /// Gives up on what has taken too long by `now`. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire_operations(now);
+        self.end_waits(now);
         let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
         let late: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
+        let late: Vec<_> = late.into_iter().map(|at| (at, self.judge_late(at, now))).collect();
         // All of them are dead before any of their keys look for another server.
-        let cause = |slot: &Slot| match slot.state {
-            State::Connecting { .. } => Cause::Connect,
-            _ => Cause::Timeout,
-        };
-        for &at in &late {
-            let slot = &self.slots[at];
-            self.mark_dead(slot.id.server, cause(slot).failure(), now);
+        let mut dead = Vec::new();
+        for (at, verdict, cause) in late.iter().map(|(at, (cause, verdict))| (*at, verdict, cause))
+        {
+            let server = self.slots[at].id.server;
+            if *verdict == Verdict::Dead && !dead.contains(&server) {
+                dead.push(server);
+                self.mark_dead(server, cause.failure(), cause.death(), now);
+            }
         }
-        for at in late {
-            self.close(at, cause(&self.slots[at]), now);
+        for (at, (cause, verdict)) in late {
+            let verdict = match verdict {
+                _ if dead.contains(&self.slots[at].id.server) => Verdict::FoundDead,
+                verdict => verdict,
+            };
+            self.close_as(at, cause, Some(verdict), now);
         }
+    }
+
+    /// What a connection that has taken too long says of its server.
+    fn judge_late(&self, at: usize, now: Time) -> (Cause, Verdict) {
+        let slot = &self.slots[at];
+        let server = slot.id.server;
+        let health = self.cluster.health();
+        if slot.state != State::Open {
+            let cause = Cause::Connect(ConnectFailure::TimedOut);
+            let verdict = self.judge_connect(at, &cause, now);
+            return (cause, verdict);
+        }
+        if !health.has_replied_since(server, slot.active_at) {
+            return (Cause::Timeout, Verdict::Dead);
+        }
+        if !slot.proven {
+            // It takes connections that it does not see to, and those that others have work.
+            let until = now + self.cluster.settings().dead_retry;
+            health.refuse_until(server, until, DeathCause::SocketTimeout);
+        }
+        (Cause::Timeout, Verdict::Alive)
     }
 
     /// Ends the operations whose deadline has passed. A server that left them without a byte has a
@@ -44,18 +73,34 @@ impl Client {
         if expired.is_empty() {
             return;
         }
+        let health = self.cluster.health();
         let mut struck = Vec::new();
         for (at, slot) in self.slots.iter_mut().enumerate() {
+            let server = slot.id.server;
             let given_up = slot.stream.give_up(&self.operations);
-            let connecting = matches!(slot.state, State::Connecting { .. });
-            let silent = slot.stream.connection.is_owed() && !slot.stream.connection.is_answering();
-            if !given_up.is_empty() && (connecting || silent) {
+            let connection = &slot.stream.connection;
+            let tells = match slot.state {
+                State::Open => {
+                    connection.is_owed()
+                        && !connection.is_answering()
+                        && !health.has_replied_since(server, slot.active_at)
+                }
+                State::Connecting { .. } => {
+                    !slot.question.is_some_and(|asked| health.is_answered(server, asked))
+                }
+                State::Waiting { .. } | State::Closed => false,
+            };
+            if !given_up.is_empty() && tells {
                 struck.push(at);
             }
-            for (id, number, delivery) in given_up {
-                let kind = FailureKind::OperationTimeout;
-                let failure = Failure { server: Some(slot.id.server), delivery, kind };
-                self.operations.deliver(id, number, Err(failure));
+            for (waiter, delivery) in given_up {
+                let kind = match (&slot.why, slot.state) {
+                    // What it waits for says more than that it waits.
+                    (Some(why), State::Waiting { .. }) => why.failure(),
+                    _ => FailureKind::OperationTimeout,
+                };
+                let failure = waiter.failure(Some(server), delivery, kind);
+                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
             }
         }
         for id in expired {
@@ -66,7 +111,8 @@ impl Client {
             slot.strikes += 1;
             if slot.strikes >= STRIKES || slot.probe.is_some() {
                 let server = slot.id.server;
-                self.mark_dead(server, FailureKind::OperationTimeout, now);
+                let cause = DeathCause::OperationTimeout;
+                self.mark_dead(server, FailureKind::OperationTimeout, cause, now);
             }
         }
     }
@@ -75,6 +121,7 @@ impl Client {
         match slot.state {
             State::Closed => None,
             State::Connecting { deadline } => deadline,
+            State::Waiting { until, deadline } => Some(until.min(deadline)),
             State::Open => {
                 let connection = &slot.stream.connection;
                 let waits = connection.awaits_reply() || connection.wants_transmit();

@@ -211,6 +211,19 @@ pub enum StatsArgument<'a> {
     Other(Key<'a>),
 }
 
+impl StatsArgument<'_> {
+    /// Whether it may change what the server counts or keeps.
+    pub(crate) const fn changes(&self) -> bool {
+        matches!(
+            self,
+            StatsArgument::Reset
+                | StatsArgument::DetailOn
+                | StatsArgument::DetailOff
+                | StatsArgument::Other(_)
+        )
+    }
+}
+
 /// Which items `lru_crawler metadump` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -37,6 +37,11 @@ impl KeyOrder {
         KeyOrder { first, next: first, number: 0, index: None }
     }
 
+    /// Forgets what has been found.
+    pub(super) fn restart(&mut self) {
+        (self.next, self.number, self.index) = (self.first, 0, None);
+    }
+
     /// The number of `key` among the keys of `line`, which is without its CR LF. A key that is there
     /// more than once has its numbers in turn.
     #[inline]

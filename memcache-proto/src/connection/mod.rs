@@ -35,6 +35,8 @@ mod queue;
 
 use core::fmt;
 
+use bytes::Bytes;
+
 use crate::codec::{Command, Decoder, Token};
 use crate::{Key, Limits, ProtocolError};
 
@@ -63,9 +65,23 @@ pub struct Connection {
     eof: bool,
     /// Whether any byte was received since nothing was last in flight.
     answering: bool,
+    /// Whether a reply has come since this was last asked.
+    replied: bool,
+    /// Whether what has not been begun stays when the connection fails.
+    keeps_unsent: bool,
     /// Quiet bytes submitted since the last barrier.
     quiet: usize,
     closed: Option<CloseReason>,
+    /// The request that was first when it closed.
+    ended_at: Option<Head>,
+}
+
+/// The first of the requests that a connection had not answered when it closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) request: RequestId,
+    /// Whether every server and every proxy knows the command.
+    pub(crate) is_common: bool,
 }
 
 /// The longest value that the server's 32 bits can count, with its CR LF.
@@ -82,8 +98,11 @@ impl Connection {
             merge_gets: false,
             eof: false,
             answering: false,
+            replied: false,
+            keeps_unsent: false,
             quiet: 0,
             closed: None,
+            ended_at: None,
         }
     }
 
@@ -185,10 +204,23 @@ impl Connection {
         self.queue.cancel(request);
     }
 
-    /// The bytes to write now: whole requests, within [`Limits::window`]. Empty where there is nothing
-    /// to write before a reply comes. Then call [`transmitted`](Self::transmitted).
+    /// The bytes to write now: whole requests, within [`Limits::window`]. Empty if there is nothing to
+    /// write before a reply comes. Then call [`transmitted`](Self::transmitted).
+    ///
+    /// The bytes are lent until the next call of anything on this connection, which may move or free them.
+    /// A driver that hands a buffer to the kernel and hears later what became of it uses
+    /// [`take_transmit`](Self::take_transmit) instead.
     pub fn transmit(&mut self) -> &[u8] {
         self.transmit_while(|_| true)
+    }
+
+    /// As [`transmit`](Self::transmit), but the bytes are yours: they stay where they are for as long as
+    /// you keep them, at the price of a copy. They count as handed over by this call: do not call
+    /// [`transmitted`](Self::transmitted) for them, and write all of them or close the connection.
+    pub fn take_transmit(&mut self) -> Bytes {
+        let bytes = Bytes::copy_from_slice(self.transmit());
+        self.transmitted(bytes.len());
+        bytes
     }
 
     /// As [`transmit`](Self::transmit); requests that `wanted` says no to are cancelled instead.
@@ -209,10 +241,16 @@ impl Connection {
         self.closed.is_none() && self.queue.can_send(self.limits.window, self.merge_gets)
     }
 
-    /// The first `len` bytes of [`transmit`](Self::transmit) have been written. What was not reported
-    /// here counts as not sent.
+    /// The first `len` bytes of [`transmit`](Self::transmit) have been handed over: a write has taken
+    /// them. Call it then, not when they are known to be on the wire. What was not reported here counts as
+    /// not sent, and may still be withdrawn.
     pub fn transmitted(&mut self, len: usize) {
         self.queue.sent(len);
+    }
+
+    /// Has the next [`transmit_while`](Self::transmit_while) ask again about what has not been begun.
+    pub(crate) fn ask_again(&mut self) {
+        self.queue.ask_again();
     }
 
     /// Where to read to; never empty. Then call [`received`](Self::received).
@@ -234,12 +272,44 @@ impl Connection {
     /// Closes the connection: the stream was lost, or is no longer wanted. Requests that wait fail
     /// with the next calls of [`poll_event`](Self::poll_event).
     pub fn disconnect(&mut self) {
-        self.closed.get_or_insert(CloseReason::Disconnected);
+        self.close(CloseReason::Disconnected);
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if self.closed.is_none() {
+            self.ended_at = self.queue.close(&reason);
+            self.closed = Some(reason);
+        }
+    }
+
+    /// The first of the requests that had not been answered when the connection closed.
+    pub(crate) fn ended_at(&self) -> Option<Head> {
+        self.ended_at
+    }
+
+    /// Whether, when the connection fails, only those requests fail which have been begun; no. The rest
+    /// stays for [`restart`](Self::restart).
+    pub(crate) fn set_keeps_unsent(&mut self, keeps: bool) {
+        self.keeps_unsent = keeps;
+    }
+
+    /// Begins again over another stream, with the requests that are left: none of them has been sent.
+    pub(crate) fn restart(&mut self) {
+        self.decoder = Decoder::new(self.limits);
+        self.queue.restart();
+        (self.eof, self.answering, self.replied) = (false, false, false);
+        (self.closed, self.ended_at) = (None, None);
+    }
+
+    /// Whether a reply has come since this was last asked, to whatever request: also to one that was
+    /// cancelled, or that the connection made by itself.
+    pub(crate) fn take_replied(&mut self) -> bool {
+        core::mem::take(&mut self.replied)
     }
 
     /// Closes the connection because of what the server sent.
     pub(crate) fn fail(&mut self, error: ProtocolError) {
-        self.closed.get_or_insert(CloseReason::Protocol(error));
+        self.close(CloseReason::Protocol(error));
     }
 
     /// How far a request that is not done has come.
@@ -307,14 +377,18 @@ impl Connection {
         if let Some(request) = self.pass_over() {
             return Some(Event { request, reply: Reply::Sent });
         }
-        let Connection { decoder, queue, limits, eof, answering, closed, .. } = self;
+        let begun_only = self.keeps_unsent;
+        let Connection {
+            decoder, queue, limits, eof, answering, replied, closed, ended_at, ..
+        } = self;
         if closed.is_some() {
-            return queue.fail_next();
+            return queue.fail_next(begun_only);
         }
         let reason = match decoder.next() {
             Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
                 Ok((event, then)) => {
                     *closed = then;
+                    *replied = true;
                     *answering &= queue.awaits_reply();
                     return Some(event);
                 }
@@ -327,8 +401,9 @@ impl Connection {
             Ok(None) => return None,
             Err(error) => CloseReason::Protocol(error),
         };
+        *ended_at = queue.close(&reason);
         *closed = Some(reason);
-        queue.fail_next()
+        queue.fail_next(begun_only)
     }
 
     /// Takes off the requests before the next one that has an event of its own, and takes in what
@@ -348,14 +423,19 @@ impl Connection {
     fn swallow(&mut self) -> bool {
         let reason = match self.decoder.next() {
             Ok(Some(item)) => match self.queue.pair(item, self.limits.max_lines) {
-                Ok((_, then)) => then,
+                Ok((_, then)) => {
+                    self.replied = true;
+                    then
+                }
                 Err(reason) => Some(reason),
             },
             Ok(None) => return false,
             Err(error) => Some(CloseReason::Protocol(error)),
         };
         self.answering &= self.queue.awaits_reply();
-        self.closed = reason;
+        if let Some(reason) = reason {
+            self.close(reason);
+        }
         true
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::expect::{Expect, Fit};
 use super::keys::KeyOrder;
-use super::{CloseReason, Delivery, Event, Reply, ValueBytes};
+use super::{CloseReason, Delivery, Event, Head, Reply, ValueBytes};
 use crate::codec::{Command, Item, Response};
 use crate::{Key, Limits, ProtocolError};
 
@@ -13,6 +13,12 @@ use crate::{Key, Limits, ProtocolError};
 const KEPT: usize = 256 << 10;
 /// A get this long is sent rather than held back for more keys to join it.
 const FULL_GET: usize = 8 << 10;
+
+/// The commands that every server and every proxy knows.
+const COMMON: [&[u8]; 11] = [
+    b"get", b"gets", b"set", b"add", b"replace", b"append", b"prepend", b"cas", b"delete", b"incr",
+    b"decr",
+];
 
 /// A request of one connection. Requests ascend in the order in which they were submitted, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +48,8 @@ pub(super) struct Queue {
     in_flight: usize,
     /// How many of those have a reply.
     awaited: usize,
+    /// Whether a request has been cancelled since `release`.
+    withdrawn: bool,
 }
 
 struct Request {
@@ -122,7 +130,13 @@ impl Queue {
         let Some(at) = self.position(request) else { return };
         if let Some(request) = self.requests.get_mut(at) {
             request.cancelled = true;
+            self.withdrawn = true;
         }
+    }
+
+    /// Has [`release`](Self::release) ask again whether what has not been begun is still wanted.
+    pub(super) fn ask_again(&mut self) {
+        self.withdrawn = true;
     }
 
     pub(super) fn delivery(&self, request: RequestId) -> Delivery {
@@ -182,6 +196,21 @@ impl Queue {
         self.requests.back().is_some_and(|request| request.expect == Expect::Eof)
     }
 
+    /// Takes back what has been let go and not been begun: what is withdrawn must not leave.
+    fn recall(&mut self) {
+        self.withdrawn = false;
+        while let Some(last) = self.in_flight.checked_sub(1) {
+            let Some(request) = self.requests.get(last).filter(|last| last.start >= self.sent)
+            else {
+                break;
+            };
+            self.awaited -= usize::from(request.expect.has_reply());
+            self.unanswered -= request.len as u64;
+            self.released = request.start;
+            self.in_flight = last;
+        }
+    }
+
     /// Lets requests go, in order, while the window has room for them.
     pub(super) fn release(
         &mut self,
@@ -189,6 +218,9 @@ impl Queue {
         merge: bool,
         mut wanted: impl FnMut(RequestId) -> bool,
     ) {
+        if self.withdrawn {
+            self.recall();
+        }
         while self.may_release(window, merge) {
             let number = RequestId(self.first + self.in_flight as u64);
             let Some(request) = self.requests.get_mut(self.in_flight) else { return };
@@ -368,10 +400,14 @@ impl Queue {
         Ok(index as usize)
     }
 
-    /// Takes the first request off because the connection closed.
-    pub(super) fn fail_next(&mut self) -> Option<Event<'_>> {
+    /// Takes the first request off because the connection closed. Those that have not been begun stay, if
+    /// the next connection is to have them.
+    pub(super) fn fail_next(&mut self, begun_only: bool) -> Option<Event<'_>> {
         let (start, len, reply) = loop {
             let front = self.requests.front()?;
+            if begun_only && front.start >= self.sent {
+                return None;
+            }
             let (start, len, cancelled) = (front.start, front.len, front.cancelled);
             let written = front.end() <= self.sent;
             let sent = (!front.expect.has_reply() && written).then_some(Reply::Sent);
@@ -384,6 +420,31 @@ impl Queue {
         let delivery = if start < self.sent { Delivery::Unanswered } else { Delivery::NotSent };
         let reply = reply.unwrap_or(Reply::Failed { delivery, text: self.text_at(start, len) });
         Some(Event { request, reply })
+    }
+
+    /// The connection has closed for this reason. Returns the first of the requests that it had not answered.
+    pub(super) fn close(&mut self, reason: &CloseReason) -> Option<Head> {
+        let front = self.requests.front()?;
+        if *reason == CloseReason::Refused {
+            // Nothing has been read of what was sent.
+            self.sent = self.sent.min(front.start);
+        }
+        let text = self.text_at(front.start, front.len);
+        let word = text.split(|&byte| byte == b' ').next()?;
+        Some(Head { request: RequestId(self.first), is_common: COMMON.contains(&word) })
+    }
+
+    /// Begins again on another connection, with what is there: none of it has been sent.
+    pub(super) fn restart(&mut self) {
+        for request in self.requests.iter_mut().take(self.in_flight) {
+            request.parts = 0;
+            request.order.restart();
+        }
+        let start = self.requests.front().map_or(self.end(), |front| front.start);
+        (self.sent, self.released) = (start, start);
+        (self.unanswered, self.silent) = (0, 0);
+        (self.in_flight, self.awaited) = (0, 0);
+        self.free();
     }
 
     /// Takes the first request off, which the server has answered, and so read all before it.

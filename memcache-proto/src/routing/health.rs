@@ -1,9 +1,11 @@
+use super::death::DeathCause;
+use super::evidence::{Evidence, Question};
 use super::selector::ServerIndex;
 use crate::Time;
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
-use portable_atomic::{AtomicBool, AtomicU64, Ordering};
+use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Which servers are dead, and until when: one table for everything that talks to the same servers,
 /// shared by reference or in an `Arc`.
@@ -32,12 +34,12 @@ use portable_atomic::{AtomicBool, AtomicU64, Ordering};
 /// ```
 /// use core::time::Duration;
 /// use memcache_proto::Time;
-/// use memcache_proto::routing::{Admission, Health, ServerIndex};
+/// use memcache_proto::routing::{Admission, DeathCause, Health, ServerIndex};
 ///
 /// let (health, server) = (Health::new(1), ServerIndex::new(0));
 /// let (dead_retry, lease) = (Duration::from_secs(30), Duration::from_secs(3));
 ///
-/// health.mark_dead(server, Time::ZERO, dead_retry);
+/// health.mark_dead(server, Time::ZERO, dead_retry, DeathCause::Asked);
 /// let until = Time::ZERO + dead_retry;
 /// assert_eq!(health.admit(server, Time::from_millis(29_999), lease), Admission::Dead { until });
 /// assert_eq!(health.admit(server, until, lease), Admission::Probe);
@@ -47,22 +49,50 @@ use portable_atomic::{AtomicBool, AtomicU64, Ordering};
 /// ```
 ///
 /// A server outside the table is alive, and reports about it are dropped.
+///
+/// # On what evidence a server is dead
+///
+/// The clients that share a table also pool what they see of a server, so that one bad connection does
+/// not condemn it for all of them: a connect that failed or a server that was silent marks it dead only
+/// if it has answered nobody meanwhile. A reply writes to the table only if somebody has asked since the
+/// last one, or a millisecond has passed.
 pub struct Health {
-    /// One [`State`] a server, as a word. Nothing else hangs on them, so that no access needs more
-    /// than `Relaxed`.
-    words: Box<[AtomicU64]>,
-    /// For each server whether it was dead since it was last flushed.
-    unflushed: Box<[AtomicBool]>,
+    /// One entry a server.
+    entries: Box<[Entry]>,
+}
+
+/// What is known of one server.
+struct Entry {
+    /// Its [`State`], as a word. Nothing else hangs on it, so that no access needs more than `Relaxed`.
+    word: AtomicU64,
+    /// Whether it was dead since it was last flushed.
+    unflushed: AtomicBool,
+    /// The code of the [`DeathCause`] that it was marked dead for last.
+    cause: AtomicU8,
+    evidence: Evidence,
+}
+
+impl Entry {
+    fn state(&self) -> State {
+        State::from_word(self.word.load(Ordering::Relaxed))
+    }
 }
 
 impl Health {
     /// A table of this many servers, all alive.
     #[must_use]
     pub fn new(servers: usize) -> Self {
-        Health {
-            words: (0..servers).map(|_| AtomicU64::new(State::Alive.to_word())).collect(),
-            unflushed: (0..servers).map(|_| AtomicBool::new(false)).collect(),
-        }
+        let entry = |_| Entry {
+            word: AtomicU64::new(State::Alive.to_word()),
+            unflushed: AtomicBool::new(false),
+            cause: AtomicU8::new(DeathCause::Asked.to_code()),
+            evidence: Evidence::default(),
+        };
+        Health { entries: (0..servers).map(entry).collect() }
+    }
+
+    fn entry(&self, server: ServerIndex) -> Option<&Entry> {
+        self.entries.get(server.index())
     }
 
     /// Whether an operation may use `server` at `now`.
@@ -72,7 +102,7 @@ impl Health {
     /// caller probe.
     #[must_use]
     pub fn admit(&self, server: ServerIndex, now: Time, lease: Duration) -> Admission {
-        let Some(word) = self.words.get(server.index()) else { return Admission::Alive };
+        let Some(Entry { word, .. }) = self.entry(server) else { return Admission::Alive };
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             let state = State::from_word(seen);
@@ -91,17 +121,33 @@ impl Health {
     /// Whether [`Health::admit`] would answer anything but [`Admission::Dead`]; takes no lease.
     #[must_use]
     pub fn is_available(&self, server: ServerIndex, now: Time) -> bool {
-        let Some(word) = self.words.get(server.index()) else { return true };
-        let state = State::from_word(word.load(Ordering::Relaxed));
-        state.until().is_none_or(|until| until <= Nanos::from(now))
+        let Some(entry) = self.entry(server) else { return true };
+        entry.state().until().is_none_or(|until| until <= Nanos::from(now))
+    }
+
+    /// Why `server` is dead, and when it may be tried again; `None` if it is not dead.
+    #[must_use]
+    pub fn death(&self, server: ServerIndex) -> Option<(DeathCause, Time)> {
+        let entry = self.entry(server)?;
+        let until = entry.state().until()?;
+        Some((DeathCause::from_code(entry.cause.load(Ordering::Relaxed)), until.into()))
     }
 
     /// Reports that `server` failed at `now`: it is skipped while `now + dead_retry` is to come.
     ///
     /// With a `dead_retry` of no time it is never skipped, nor probed by one caller alone; the next
-    /// [`Health::mark_alive`] still tells that it failed.
-    pub fn mark_dead(&self, server: ServerIndex, now: Time, dead_retry: Duration) {
+    /// [`Health::mark_alive`] still tells that it failed. `cause` is what [`Health::death`] tells.
+    pub fn mark_dead(
+        &self,
+        server: ServerIndex,
+        now: Time,
+        dead_retry: Duration,
+        cause: DeathCause,
+    ) {
         self.put_flush(server);
+        if let Some(entry) = self.entry(server) {
+            entry.cause.store(cause.to_code(), Ordering::Relaxed);
+        }
         self.update(server, |state| {
             if dead_retry.is_zero() {
                 return State::Pardoned;
@@ -119,7 +165,7 @@ impl Health {
     ///
     /// Cheap where the server is alive already, so it can be called after every reply.
     pub fn mark_alive(&self, server: ServerIndex) -> bool {
-        let Some(word) = self.words.get(server.index()) else { return false };
+        let Some(Entry { word, .. }) = self.entry(server) else { return false };
         let alive = State::Alive.to_word();
         // The load keeps the common case from writing to a line that all threads read.
         word.load(Ordering::Relaxed) != alive && word.swap(alive, Ordering::Relaxed) != alive
@@ -139,21 +185,21 @@ impl Health {
     /// [`Health::put_flush`] if it could not.
     #[must_use]
     pub fn take_flush(&self, server: ServerIndex) -> bool {
-        let Some(unflushed) = self.unflushed.get(server.index()) else { return false };
+        let Some(Entry { unflushed, .. }) = self.entry(server) else { return false };
         unflushed.load(Ordering::Relaxed) && unflushed.swap(false, Ordering::Relaxed)
     }
 
     /// Has the next caller of [`Health::take_flush`] flush `server`.
     pub fn put_flush(&self, server: ServerIndex) {
-        if let Some(unflushed) = self.unflushed.get(server.index()) {
-            unflushed.store(true, Ordering::Relaxed);
+        if let Some(entry) = self.entry(server) {
+            entry.unflushed.store(true, Ordering::Relaxed);
         }
     }
 
     /// Skips no server any more, until it is marked dead again. As in python-memcached, a server
     /// that was dead is still flushed when it is next reached: [`Health::take_flush`] tells.
     pub fn forget_dead_hosts(&self) {
-        for index in 0..self.words.len() {
+        for index in 0..self.entries.len() {
             let Ok(index) = u32::try_from(index) else { return };
             self.update(ServerIndex::new(index), |state| match state {
                 State::Alive => State::Alive,
@@ -162,8 +208,75 @@ impl Health {
         }
     }
 
+    /// Asks whether the server answers anybody from now on.
+    pub(crate) fn ask(&self, server: ServerIndex) -> Option<Question> {
+        Some(self.entry(server)?.evidence.ask())
+    }
+
+    /// Whether it has answered anybody since this was asked.
+    pub(crate) fn is_answered(&self, server: ServerIndex, question: Question) -> bool {
+        self.entry(server).is_some_and(|entry| entry.evidence.is_answered(question))
+    }
+
+    /// A reply has come from the server.
+    #[inline]
+    pub(crate) fn replied(&self, server: ServerIndex, now: Time) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.replied(now);
+        }
+    }
+
+    /// Whether anybody is known to have had a reply after this moment.
+    pub(crate) fn has_replied_since(&self, server: ServerIndex, then: Time) -> bool {
+        self.entry(server).is_some_and(|entry| entry.evidence.has_replied_since(then))
+    }
+
+    /// A connection to the server has been made.
+    pub(crate) fn opened(&self, server: ServerIndex) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.opened();
+        }
+    }
+
+    /// One that had been made is closed.
+    pub(crate) fn closed(&self, server: ServerIndex) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.closed();
+        }
+    }
+
+    /// Whether anybody has a connection to the server that is not known to be closed.
+    pub(crate) fn has_open(&self, server: ServerIndex) -> bool {
+        self.entry(server).is_some_and(|entry| entry.evidence.open() > 0)
+    }
+
+    /// Has nobody ask for another connection before `until`, while there are open ones.
+    pub(crate) fn refuse_until(&self, server: ServerIndex, until: Time, cause: DeathCause) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.refuse_until(until, cause);
+        }
+    }
+
+    /// Until when it is no use to ask for another connection, and why; `None` if it may be.
+    pub(crate) fn refusing_until(
+        &self,
+        server: ServerIndex,
+        now: Time,
+    ) -> Option<(Time, DeathCause)> {
+        let evidence = &self.entry(server)?.evidence;
+        let until = evidence.refusing_until();
+        (until > now && evidence.open() > 0).then(|| (until, evidence.refusal()))
+    }
+
+    /// What it was marked dead for last, and when it may be tried again, at the earliest now.
+    pub(crate) fn last_death(&self, server: ServerIndex, now: Time) -> (DeathCause, Time) {
+        let Some(entry) = self.entry(server) else { return (DeathCause::Asked, now) };
+        let until = entry.state().until().map_or(now, Time::from);
+        (DeathCause::from_code(entry.cause.load(Ordering::Relaxed)), until.max(now))
+    }
+
     fn update(&self, server: ServerIndex, change: impl Fn(State) -> State) {
-        if let Some(word) = self.words.get(server.index()) {
+        if let Some(Entry { word, .. }) = self.entry(server) {
             let change = |word| Some(change(State::from_word(word)).to_word());
             // Err is for a change refused, and none is.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
@@ -173,9 +286,8 @@ impl Health {
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let states = self.words.iter().map(|word| State::from_word(word.load(Ordering::Relaxed)));
         f.write_str("Health ")?;
-        f.debug_list().entries(states).finish()
+        f.debug_list().entries(self.entries.iter().map(Entry::state)).finish()
     }
 }
 
@@ -242,9 +354,17 @@ impl State {
 
 /// Nanoseconds since the origin, at most [`Nanos::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Nanos(u64);
+pub(super) struct Nanos(u64);
 
 impl Nanos {
+    pub(super) const fn from_word(word: u64) -> Self {
+        Nanos(word)
+    }
+
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
     /// What leaves room in a word for what else it says; some 292 years.
     const MAX: u64 = (u64::MAX >> 1) - 1;
 }
@@ -274,6 +394,7 @@ mod tests {
     const RETRY: Duration = Duration::from_secs(30);
     const LEASE: Duration = Duration::from_secs(3);
     const SERVER: ServerIndex = ServerIndex::new(1);
+    const CAUSE: DeathCause = DeathCause::SocketTimeout;
 
     /// One call, with its time in seconds, and what it answers.
     #[derive(Debug)]
@@ -448,9 +569,9 @@ mod tests {
                     Available(now, expected) => {
                         assert_eq!(health.is_available(SERVER, at(now)), expected, "{context}");
                     }
-                    MarkDead(now) => health.mark_dead(SERVER, at(now), RETRY),
+                    MarkDead(now) => health.mark_dead(SERVER, at(now), RETRY, CAUSE),
                     MarkDeadFor(now, retry) => {
-                        health.mark_dead(SERVER, at(now), Duration::from_secs(retry));
+                        health.mark_dead(SERVER, at(now), Duration::from_secs(retry), CAUSE);
                     }
                     MarkAlive(expected) => {
                         assert_eq!(health.mark_alive(SERVER), expected, "{context}");
@@ -469,11 +590,11 @@ mod tests {
     fn moments_are_kept_to_the_nanosecond_and_saturate() {
         let health = Health::new(2);
         let retry = Duration::from_nanos(1);
-        health.mark_dead(SERVER, Time::ZERO, retry);
+        health.mark_dead(SERVER, Time::ZERO, retry, CAUSE);
         assert!(!health.is_available(SERVER, Time::ZERO));
         assert!(health.is_available(SERVER, Time::new(retry)));
 
-        health.mark_dead(SERVER, Time::ZERO, Duration::MAX);
+        health.mark_dead(SERVER, Time::ZERO, Duration::MAX, CAUSE);
         let year = Duration::from_secs(365 * 24 * 3600);
         assert!(!health.is_available(SERVER, Time::new(year * 292)));
         let last = Time::new(Duration::MAX);
@@ -485,7 +606,7 @@ mod tests {
     #[test]
     fn a_server_outside_the_table_is_alive() {
         let health = Health::new(1);
-        health.mark_dead(SERVER, at(0), RETRY);
+        health.mark_dead(SERVER, at(0), RETRY, CAUSE);
         health.end_probe(SERVER);
         assert_eq!(health.admit(SERVER, at(0), LEASE), Alive);
         assert!(health.is_available(SERVER, at(0)) && !health.mark_alive(SERVER));
@@ -510,7 +631,7 @@ mod tests {
             let mut won = [Vec::new(), Vec::new()];
             for round in 0..ROUNDS {
                 let now = at(u64::try_from(round).unwrap() * 100);
-                health.mark_dead(SERVER, now, RETRY);
+                health.mark_dead(SERVER, now, RETRY, CAUSE);
                 meet(3 * round);
                 won[0].push(health.admit(SERVER, now + RETRY, LEASE) == Probe);
                 meet(3 * round + 1);

@@ -7,7 +7,9 @@
 //! ```
 //! use core::time::Duration;
 //! use memcache_proto::Time;
-//! use memcache_proto::routing::{Admission, Distribution, Health, KeyHash, Selector, Server};
+//! use memcache_proto::routing::{
+//!     Admission, DeathCause, Distribution, Health, KeyHash, Selector, Server,
+//! };
 //!
 //! let servers: [Server; 2] = [("10.0.0.1".parse()?, 1).into(), ("10.0.0.2".parse()?, 3).into()];
 //! let selector = Selector::new(&servers, Distribution::default(), KeyHash::default());
@@ -17,7 +19,7 @@
 //! let first = selector.candidates(b"foo").next().unwrap();
 //! assert_eq!(servers[first.index()].address.to_string(), "10.0.0.2:11211");
 //!
-//! health.mark_dead(first, now, Duration::from_secs(30));
+//! health.mark_dead(first, now, Duration::from_secs(30), DeathCause::Asked);
 //! let chosen = selector
 //!     .candidates(b"foo")
 //!     .find(|&server| !matches!(health.admit(server, now, lease), Admission::Dead { .. }));
@@ -26,7 +28,9 @@
 //! ```
 
 mod address;
+mod death;
 mod distribution;
+mod evidence;
 mod functions;
 mod hash;
 mod health;
@@ -36,7 +40,9 @@ mod row;
 mod selector;
 
 pub use address::{AddressError, DEFAULT_PORT, Endpoint, Family, Server, ServerAddress, StatsName};
+pub use death::{ConnectFailure, DeathCause};
 pub use distribution::{Distribution, RendezvousKeys};
+pub(crate) use evidence::Question;
 pub use hash::{CustomHash, KeyHash};
 pub use health::{Admission, Health};
 pub use selector::{Candidates, MAX_CANDIDATES, Route, Selector, ServerIndex};

@@ -1,6 +1,9 @@
 //! The client of many servers, joined to them in memory: no socket, no sleep, no clock.
 
+mod delivery;
+mod evidence;
 mod failover;
+mod looking;
 mod many;
 mod noreply;
 mod pair;
@@ -16,10 +19,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use memcache_proto::client::{
-    Action, Delivery, Failure, FailureKind, Many, NewItem, Operation, OperationId, Outcome,
-    Rejection, Reply, RoutedKey, Settings, Stored,
+    Action, ConnectFailure, DeadServer, DeathCause, Delivery, Failure, FailureKind, Many, NewItem,
+    Operation, OperationId, Outcome, Rejection, Reply, RoutedKey, Settings, Stored,
 };
-use memcache_proto::codec::{StatsArgument, StoreVerb};
+use memcache_proto::codec::{Command, MetaGet, MetaKey, MetaSet, StatsArgument, StoreVerb};
 use memcache_proto::routing::{Admission, ServerIndex};
 use memcache_proto::value::Flags;
 use memcache_proto::{ErrorLine, Exptime, KeyError, Limits, ProtocolError, Time};
@@ -50,6 +53,14 @@ pub(crate) fn failed(outcome: Outcome) -> (Delivery, FailureKind) {
     let Failure { delivery, kind, .. } = failure(outcome);
     (delivery, kind)
 }
+
+/// The failure of an operation for which every server is dead.
+pub(crate) fn all_dead(outcome: Outcome) -> bool {
+    let Failure { delivery, kind, .. } = failure(outcome);
+    delivery == Delivery::NotSent && matches!(kind, FailureKind::AllDead(_))
+}
+
+pub(crate) const REFUSED: FailureKind = FailureKind::Connect(ConnectFailure::Refused);
 
 pub(crate) fn is_dead(net: &Net, server: usize) -> bool {
     let index = ServerIndex::new(u32::try_from(server).expect("a few servers"));

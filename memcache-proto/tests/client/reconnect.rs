@@ -16,7 +16,7 @@ fn notices(client: &mut Client) -> Vec<NoticeEvent> {
 fn dies(net: &mut Net) {
     net.peers[0].mode = Mode::Refusing;
     net.hang_up(0);
-    assert_eq!(failure(net.get("a")).kind, FailureKind::Connect);
+    assert_eq!(failure(net.get("a")).kind, REFUSED);
     net.peers[0].mode = Mode::Up;
     net.heard(0);
 }
@@ -147,8 +147,8 @@ fn what_happens_is_noted_with_its_reason() {
     net.hang_up(0);
     assert_eq!(value(net.get(&name)), None);
     let noted = notices(&mut net.clients[0]);
-    let retried = Retry { reason: FailureKind::Connect, requests: 1 };
-    assert!(noted.contains(&MarkedDead { reason: FailureKind::Connect }), "{noted:?}");
+    let retried = Retry { reason: REFUSED, requests: 1 };
+    assert!(noted.contains(&MarkedDead { reason: REFUSED }), "{noted:?}");
     assert!(noted.contains(&retried), "{noted:?}");
     let text = noted.iter().map(ToString::to_string).collect::<String>();
     assert!(!text.contains(&name), "no key is told: {text}");

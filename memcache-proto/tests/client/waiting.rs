@@ -16,14 +16,19 @@ fn an_operation_goes_where_it_was_said_to_go() {
     // A server that is dead is passed over, until its time has come.
     let name = "key0";
     let first = net.clients[0].destination(key(name), net.now).expect("all are alive");
-    net.cluster().health().mark_dead(first, net.now, DEAD_RETRY);
+    net.cluster().health().mark_dead(first, net.now, DEAD_RETRY, DeathCause::Asked);
     let second = net.clients[0].destination(key(name), net.now).expect("two are alive");
     assert_ne!(second, first);
     net.get(name);
     assert!(net.heard(second.index()).contains(name));
     assert_eq!(net.clients[0].destination(key(name), net.now + DEAD_RETRY), Some(first));
     for server in 0..3 {
-        net.cluster().health().mark_dead(ServerIndex::new(server), net.now, DEAD_RETRY);
+        net.cluster().health().mark_dead(
+            ServerIndex::new(server),
+            net.now,
+            DEAD_RETRY,
+            DeathCause::Asked,
+        );
     }
     assert_eq!(net.clients[0].destination(key(name), net.now), None);
     assert_eq!(net.clients[0].destination(key(&"k".repeat(249)), net.now), None, "too long");

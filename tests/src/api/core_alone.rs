@@ -1,6 +1,6 @@
 use memcache_sync::proto::Time;
 use memcache_sync::proto::client::calls::{self, Answer, Call, Calls};
-use memcache_sync::proto::client::{Action, Client, ConnectionId};
+use memcache_sync::proto::client::{Action, Client, ConnectFailure, ConnectionId};
 
 use super::*;
 use crate::virtual_time::Line;
@@ -111,9 +111,20 @@ impl Driven {
                         self.lines.insert(connection, line);
                         self.client.connected(connection, now);
                     }
-                    None => self.client.connect_failed(connection, now),
+                    None => {
+                        self.client.connect_failed(connection, ConnectFailure::Refused, now);
+                    }
                 }
             }
+            Action::Look(connection) => {
+                let Some(line) = self.lines.get_mut(&connection) else { return true };
+                match line.read(self.client.receive_buffer(connection)) {
+                    0 if !line.is_closed() => self.client.looked(connection, now),
+                    len => self.client.received(connection, len, now),
+                }
+            }
+            // There is no other client in its network.
+            Action::Await(_) => {}
             Action::Close(connection) => drop(self.lines.remove(&connection)),
             Action::Transmit(connection) => {
                 // It may have been closed since it was asked for.

@@ -2,7 +2,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::client::{ClusterError, Delivery, Failure, Rejection, Stored};
+use crate::client::{ClusterError, Failure, Rejection, Stored};
 use crate::routing::AddressError;
 use crate::value::ValueError;
 use crate::{ExpiryError, KeyError};
@@ -70,14 +70,11 @@ impl Error {
         }
     }
 
-    /// Whether the command may have been applied although it failed: it was sent, and the answer did
-    /// not come. Repeating a set is harmless then; repeating an incr may count twice.
+    /// Whether the command may have been applied although it failed: it changes something, it was sent, and
+    /// the answer did not come. Repeating a set is harmless then; repeating an incr may count twice.
     #[must_use]
     pub fn may_have_been_applied(&self) -> bool {
-        matches!(
-            self,
-            Error::Server { failure: Failure { delivery: Delivery::Unanswered, .. }, .. }
-        )
+        matches!(self, Error::Server { failure, .. } if failure.may_have_been_applied())
     }
 
     /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,

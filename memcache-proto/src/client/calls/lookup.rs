@@ -78,5 +78,6 @@ fn value<V: FromValue>(outcome: Outcome, calls: &Calls) -> Result<Option<V>, Tro
 pub(super) const NO_ANSWER: Failure = Failure {
     server: None,
     delivery: Delivery::Answered,
+    changes: false,
     kind: FailureKind::Protocol(ProtocolError::UnexpectedResponse),
 };

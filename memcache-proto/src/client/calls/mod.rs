@@ -39,6 +39,7 @@
 mod cas_ids;
 mod change;
 mod config;
+mod connect_failure;
 mod error;
 mod fetched;
 mod keys;
@@ -252,7 +253,7 @@ impl Calls {
             return Error::from(reason);
         }
         let server = failure.server.and_then(|server| self.server_name(server));
-        let explained = matches!(failure.kind, FailureKind::Connect | FailureKind::Disconnected);
+        let explained = matches!(failure.kind, FailureKind::Connect(_) | FailureKind::Disconnected);
         let source = failure.server.filter(|_| explained).and_then(source);
         Error::Server { server, failure, source }
     }

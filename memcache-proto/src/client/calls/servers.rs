@@ -6,7 +6,7 @@ use super::names::CallName;
 use super::slabs::Slabs;
 use super::{Answer, Call, Calls, Error, PerServer, Source};
 use crate::Expiry;
-use crate::client::{Delivery, Failure, FailureKind, Operation, OperationId, Outcome, Reply};
+use crate::client::{Failure, FailureKind, Operation, OperationId, Outcome, Reply};
 use crate::codec::StatsArgument;
 use crate::routing::ServerIndex;
 
@@ -120,8 +120,7 @@ impl<T> Answer for EachServer<T> {
         let answers = answers.into_iter().map(|(server, answer)| {
             let answer = answer.and_then(|reply| {
                 let kind = FailureKind::OtherOperation;
-                let delivery = Delivery::Answered;
-                (self.0)(reply).ok_or(Failure { server: Some(server), delivery, kind })
+                (self.0)(reply).ok_or(Failure::answered(server, kind))
             });
             let answer = answer.map_err(|failure| calls.error(failure, &source));
             (calls.server_name(server).unwrap_or_default(), answer)

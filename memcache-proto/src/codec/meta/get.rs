@@ -104,6 +104,12 @@ impl<'a> MetaGet<'a> {
         self.recache = Some(if seconds < MAX_RELATIVE { seconds } else { MAX_RELATIVE });
         self
     }
+
+    /// Whether it changes what is there, as well as telling of it.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        self.ttl.is_some() || self.vivify.is_some() || self.recache.is_some()
+    }
 }
 
 /// The most seconds that a server takes as counted from now.

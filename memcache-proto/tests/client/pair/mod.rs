@@ -14,7 +14,7 @@ use memcache_proto::client::{
     RoutedKey, Settings,
 };
 use memcache_proto::codec::{Command, StoreVerb};
-use memcache_proto::routing::{Server, ServerAddress, ServerIndex};
+use memcache_proto::routing::{ConnectFailure, Server, ServerAddress, ServerIndex};
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Limits, Time};
 
@@ -191,6 +191,8 @@ pub(crate) struct Peer {
     pub(crate) answer: Box<dyn Answer>,
     /// How long an answer takes.
     pub(crate) delay: Duration,
+    /// How many connections it serves at a time, and what it does with one more.
+    pub(crate) room: Option<(usize, Mode)>,
     /// How many connects were tried and how many came about.
     pub(crate) tried: usize,
     pub(crate) accepted: usize,
@@ -244,6 +246,7 @@ impl Net {
             mode: Mode::Up,
             answer: Box::new(Memory::default()),
             delay: Duration::ZERO,
+            room: None,
             tried: 0,
             accepted: 0,
             heard: Some(Vec::new()),
@@ -336,6 +339,20 @@ impl Net {
             socket.ended = true;
             socket.to_client.clear();
         }
+    }
+
+    /// The server says something that nobody asked for, on all its connections.
+    pub(crate) fn say(&mut self, server: usize, bytes: &[u8]) {
+        for socket in self.sockets.values_mut().filter(|socket| socket.server == server) {
+            socket.to_client.push_back((self.now, bytes.to_vec()));
+        }
+    }
+
+    /// The server that a key belongs to.
+    pub(crate) fn server_of(&self, name: &str) -> usize {
+        let cluster = self.cluster();
+        let mut candidates = cluster.selector().candidates(name.as_bytes());
+        candidates.next().expect("there are servers").index()
     }
 
     /// How many sockets a server has with clients that have not closed them.
@@ -465,17 +482,60 @@ impl Net {
         happened
     }
 
+    /// Has the clients that are idle look at their connections to a server.
+    fn look_at_others(&mut self, at: usize, server: ServerIndex) {
+        for other in (0..self.clients.len()).filter(|&other| other != at) {
+            if let Some(id) = self.clients[other].idle_connection(server) {
+                self.look(other, id);
+            }
+        }
+    }
+
+    /// Reads what has come on a connection, if anything has.
+    fn look(&mut self, at: usize, id: ConnectionId) -> bool {
+        let Some(socket) = self.sockets.get_mut(&(at, id)) else { return false };
+        socket.reading = true;
+        let read = self.read(at, id);
+        if let Some(socket) = self.sockets.get_mut(&(at, id)) {
+            socket.reading = false;
+        }
+        read
+    }
+
+    /// Takes the idle connection of another client over.
+    fn take_over(&mut self, at: usize, id: ConnectionId) {
+        self.look_at_others(at, id.server());
+        for other in 0..self.clients.len() {
+            let Some(idle) = self.clients[other].idle_connection(id.server()) else { continue };
+            if self.clients[other].release(idle) {
+                let socket = self.sockets.remove(&(other, idle)).expect("it is open");
+                self.sockets.insert((at, id), socket);
+                return self.clients[at].connected(id, self.now);
+            }
+        }
+    }
+
     fn act(&mut self, at: usize, action: Action) -> bool {
         let piece = self.piece();
+        if let Action::Connect { connection, .. } = action {
+            let server = connection.server();
+            if self.peers[server.index()].mode == Mode::Refusing {
+                self.look_at_others(at, server);
+            }
+        }
         let client = &mut self.clients[at];
         match action {
             Action::Connect { connection, deadline } => {
                 assert!(deadline >= self.now);
                 let server = connection.server().index();
+                let open = self.sockets.values().filter(|socket| socket.server == server).count();
                 let peer = &mut self.peers[server];
                 peer.tried += 1;
-                match peer.mode {
-                    Mode::Refusing => client.connect_failed(connection, self.now),
+                let refused = peer.room.filter(|(room, _)| open >= *room).map(|(_, mode)| mode);
+                match refused.unwrap_or(peer.mode) {
+                    Mode::Refusing => {
+                        client.connect_failed(connection, ConnectFailure::Refused, self.now);
+                    }
                     Mode::Hanging => {}
                     mode => {
                         peer.accepted += 1;
@@ -486,7 +546,7 @@ impl Net {
                             to_client: VecDeque::new(),
                             said: 0,
                             ended: false,
-                            deaf: false,
+                            deaf: refused.is_some(),
                             reading: false,
                         };
                         if let Mode::Greets(bytes) = mode {
@@ -501,6 +561,16 @@ impl Net {
             }
             Action::Close(connection) => {
                 self.sockets.remove(&(at, connection));
+                true
+            }
+            Action::Await(connection) => {
+                self.take_over(at, connection);
+                true
+            }
+            Action::Look(connection) => {
+                if !self.look(at, connection) {
+                    self.clients[at].looked(connection, self.now);
+                }
                 true
             }
             Action::Transmit(connection) => {

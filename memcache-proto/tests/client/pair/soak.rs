@@ -76,6 +76,8 @@ fn settings(random: &mut Random) -> Settings {
         merge_gets: random.one_in(2),
         resend_stores: random.one_in(2),
         flush_on_reconnect: random.one_in(3),
+        failover: !random.one_in(4),
+        max_rest: [Duration::ZERO, Duration::from_millis(1)][random.below(2)],
         debug: random.one_in(2),
         limits: Limits {
             window: [100, 1000, 64 << 10][random.below(3)],

@@ -1,0 +1,148 @@
+//! What a connection that could not be made says of its server, and how requests wait for one that
+//! works.
+
+use core::time::Duration;
+
+use super::closing::{Cause, Verdict};
+use super::{Action, Client, State};
+use crate::Time;
+use crate::connection::CloseReason;
+use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
+
+/// For how long nobody asks for another connection after one was refused while others worked.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How soon a connect is tried again where others have a connection of which it is not known whether it
+/// works.
+const RECHECK: Duration = Duration::from_millis(10);
+
+impl Client {
+    /// What a connection that did not come about says of its server: nothing if the cause is on this side,
+    /// if anybody has had a reply since it was begun, or while somebody has another that may work.
+    pub(super) fn judge_connect(&self, at: usize, cause: &Cause, now: Time) -> Verdict {
+        let slot = &self.slots[at];
+        let server = slot.id.server;
+        let health = self.cluster.health();
+        if let Cause::Connect(failure) = cause {
+            if failure.is_local() {
+                // Somebody may have a connection to spare, but it is not waited for.
+                let others = *failure == ConnectFailure::LocalShortage && health.has_open(server);
+                return match others && !self.has_open_slot(server) {
+                    true => Verdict::Wait { until: now, deadline: now },
+                    false => Verdict::Alive,
+                };
+            }
+        }
+        let answered = slot.question.is_some_and(|asked| health.is_answered(server, asked));
+        if !answered && !health.has_open(server) {
+            return Verdict::Dead;
+        }
+        let pause = if answered { PAUSE } else { RECHECK };
+        let until = now + pause.min(self.cluster.settings().socket_timeout);
+        health.refuse_until(server, until, cause.death());
+        let deadline = slot.began.unwrap_or(now) + self.cluster.settings().socket_timeout;
+        match answered {
+            _ if self.has_open_slot(server) => Verdict::Alive,
+            _ if now < deadline => Verdict::Wait { until: until.min(deadline), deadline },
+            true => Verdict::Alive,
+            false => Verdict::Dead,
+        }
+    }
+
+    /// Whether this client has a connection to the server by itself.
+    pub(super) fn has_open_slot(&self, server: ServerIndex) -> bool {
+        self.slots[self.slots_of(server)].iter().any(|slot| slot.state == State::Open)
+    }
+
+    /// Begins to connect for what has been queued at a slot; or to wait, where the server has lately
+    /// refused a connection and others have some.
+    pub(super) fn connect(&mut self, at: usize, now: Time) {
+        let settings = self.cluster.settings();
+        let slot = &mut self.slots[at];
+        (slot.began, slot.question) = (None, None);
+        let server = slot.id.server;
+        match self.cluster.health().refusing_until(server, now) {
+            Some((until, cause)) => {
+                let deadline = now + settings.socket_timeout;
+                slot.began = Some(now);
+                self.wait(at, Cause::of_death(cause), until.min(deadline), deadline);
+            }
+            None => {
+                let slot = &mut self.slots[at];
+                slot.state = State::Connecting { deadline: None };
+                slot.id.generation = slot.id.generation.wrapping_add(1);
+                // The deadline is set when the action is handed out.
+                self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
+            }
+        }
+    }
+
+    /// Has what is queued at a slot wait for a connection of somebody else's, or to connect later.
+    pub(super) fn wait(&mut self, at: usize, why: Cause, until: Time, deadline: Time) {
+        let health = self.cluster.health();
+        let slot = &mut self.slots[at];
+        if slot.question.is_none() {
+            slot.question = health.ask(slot.id.server);
+        }
+        slot.state = State::Waiting { until, deadline };
+        slot.why = Some(why);
+        slot.id.generation = slot.id.generation.wrapping_add(1);
+        self.actions.push_back(Action::Await(slot.id));
+    }
+
+    /// Sees to the slots that have waited for long enough: their server is tried again, or has been found
+    /// dead by another, or their time is up.
+    pub(super) fn end_waits(&mut self, now: Time) {
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            let State::Waiting { until, deadline } = slot.state else { continue };
+            if until > now && deadline > now {
+                continue;
+            }
+            let server = slot.id.server;
+            let health = self.cluster.health();
+            let why = slot.why.clone().unwrap_or(Cause::Asked);
+            if slot.probe.is_none() && !health.is_available(server, now) {
+                self.close_as(at, why, Some(Verdict::FoundDead), now);
+            } else if deadline <= now {
+                let answered = slot.question.is_some_and(|asked| health.is_answered(server, asked));
+                let verdict = match answered || why.is_local() {
+                    true => Verdict::Alive,
+                    false => Verdict::Dead,
+                };
+                self.close_as(at, why, Some(verdict), now);
+            } else {
+                let connection = slot.id;
+                self.slots[at].state = State::Connecting { deadline: None };
+                self.actions.push_back(Action::Connect { connection, deadline: now });
+            }
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the cause is on this side.
+    fn is_local(&self) -> bool {
+        matches!(self, Cause::Connect(failure) if failure.is_local())
+    }
+
+    /// What a server is told to be dead for.
+    pub(super) fn death(&self) -> DeathCause {
+        match self {
+            Cause::Connect(failure) => DeathCause::Connect(*failure),
+            Cause::Timeout => DeathCause::SocketTimeout,
+            Cause::Stream(CloseReason::Refused) => DeathCause::TooManyConnections,
+            Cause::Stream(CloseReason::Protocol(_)) => DeathCause::Protocol,
+            Cause::Stream(_) => DeathCause::Closed,
+            Cause::Asked => DeathCause::Asked,
+        }
+    }
+
+    fn of_death(cause: DeathCause) -> Self {
+        match cause {
+            DeathCause::Connect(failure) => Cause::Connect(failure),
+            DeathCause::SocketTimeout => Cause::Timeout,
+            _ => Cause::Stream(CloseReason::Refused),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What everybody who shares a health table knows of one server: whether it answers, and whether
+//! anybody has a connection to it.
+
+use core::time::Duration;
+
+use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::death::DeathCause;
+use super::health::Nanos;
+use crate::Time;
+
+/// How far apart two replies must be for both to be noted while nobody has asked. Threads that share a
+/// server so write to its entry a thousand times a second at most, whatever they ask of it.
+const RESOLUTION: Duration = Duration::from_millis(1);
+
+/// What is known of one server beside whether it is dead. Nothing else hangs on these words, so that
+/// no access needs more than `Relaxed`.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// The number of the last question, and in the lower half that of the last one that a reply
+    /// followed.
+    questions: AtomicU64,
+    /// When the last reply came that was noted, in nanoseconds.
+    replied_at: AtomicU64,
+    /// How many connections are open.
+    open: AtomicU32,
+    /// Until when nobody asks for another connection while there are open ones, in nanoseconds.
+    refusing_until: AtomicU64,
+    /// The code of the [`DeathCause`] that another connection failed by.
+    refusal: AtomicU8,
+}
+
+/// A question whether a server answers anybody: made by `Health::ask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question(u32);
+
+impl Evidence {
+    pub(super) fn ask(&self) -> Question {
+        let before = self.questions.fetch_add(1 << 32, Ordering::Relaxed);
+        Question(asked(before).wrapping_add(1))
+    }
+
+    pub(super) fn is_answered(&self, Question(number): Question) -> bool {
+        let last = answered(self.questions.load(Ordering::Relaxed));
+        // The numbers wrap around.
+        last.wrapping_sub(number) <= u32::MAX / 2
+    }
+
+    pub(super) fn replied(&self, now: Time) {
+        let questions = self.questions.load(Ordering::Relaxed);
+        if asked(questions) != answered(questions) {
+            let answer = |word| Some(word & !u64::from(u32::MAX) | u64::from(asked(word)));
+            // Err is for a change refused, and none is.
+            let _ = self.questions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, answer);
+        }
+        let noted = Nanos::from_word(self.replied_at.load(Ordering::Relaxed));
+        if now >= Time::from(noted) + RESOLUTION {
+            self.replied_at.fetch_max(Nanos::from(now).word(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn has_replied_since(&self, then: Time) -> bool {
+        self.replied_at.load(Ordering::Relaxed) > Nanos::from(then).word()
+    }
+
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refuse_until(&self, until: Time, cause: DeathCause) {
+        self.refusal.store(cause.to_code(), Ordering::Relaxed);
+        self.refusing_until.fetch_max(Nanos::from(until).word(), Ordering::Relaxed);
+    }
+
+    pub(super) fn refusing_until(&self) -> Time {
+        Nanos::from_word(self.refusing_until.load(Ordering::Relaxed)).into()
+    }
+
+    pub(super) fn refusal(&self) -> DeathCause {
+        DeathCause::from_code(self.refusal.load(Ordering::Relaxed))
+    }
+}
+
+fn asked(word: u64) -> u32 {
+    u32::try_from(word >> 32).unwrap_or(u32::MAX)
+}
+
+fn answered(word: u64) -> u32 {
+    u32::try_from(word & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_answered_by_what_comes_after_it() {
+        let evidence = Evidence::default();
+        let now = Time::from_millis(5);
+        evidence.replied(now);
+        let first = evidence.ask();
+        assert!(!evidence.is_answered(first));
+        let second = evidence.ask();
+        evidence.replied(now);
+        assert!(evidence.is_answered(first) && evidence.is_answered(second));
+        let third = evidence.ask();
+        assert!(evidence.is_answered(second) && !evidence.is_answered(third));
+    }
+
+    #[test]
+    fn the_numbers_of_questions_wrap_around() {
+        let evidence = Evidence::default();
+        let last = u64::from(u32::MAX);
+        evidence.questions.store(last << 32 | last, Ordering::Relaxed);
+        let question = evidence.ask();
+        assert!(!evidence.is_answered(question));
+        evidence.replied(Time::ZERO);
+        assert!(evidence.is_answered(question));
+    }
+
+    /// What was noted a moment ago is not noted again, unless somebody asks.
+    #[test]
+    fn replies_are_noted_once_a_millisecond() {
+        let at = |micros| Time::new(Duration::from_micros(micros));
+        let evidence = Evidence::default();
+        let cases =
+            [(1_000, 1_000), (1_500, 1_000), (1_999, 1_000), (2_000, 2_000), (1_700, 2_000)];
+        for (now, noted) in cases {
+            evidence.replied(at(now));
+            assert!(!evidence.has_replied_since(at(noted)), "{now}");
+            assert!(evidence.has_replied_since(at(noted - 1)), "{now}");
+        }
+    }
+}
