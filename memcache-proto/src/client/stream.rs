@@ -207,7 +207,8 @@ impl Stream {
         let request = self.connection.submit(command)?;
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
         let stats = matches!(command, Command::Stats(_));
-        let held = (matches!(command, Command::Get { .. }) && !merge).then_some(waiter.operation);
+        let is_get = matches!(command, Command::Get { .. } | Command::Gat { .. });
+        let held = (is_get && !merge).then_some(waiter.operation);
         if let Some(operation) = held {
             operations.hold(operation);
         }

@@ -141,9 +141,11 @@ fn a_hit_is_done_at_its_value_and_a_miss_at_the_end() {
 fn without_merging_a_get_is_done_when_nothing_more_is_owed() {
     let names = names(3);
     let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
-    let cases: [&dyn Fn(&mut Net) -> OperationId; 3] = [
+    let exptime = Exptime::NEVER;
+    let cases: [&dyn Fn(&mut Net) -> OperationId; 4] = [
         &|net| net.submit(get("key0")),
         &|net| net.submit(Operation::Get { key: key("key1"), cas: true }),
+        &|net| net.submit(Operation::Gat { key: key("key2"), exptime, cas: false }),
         &|net| net.submit(Operation::GetMany { keys: &keys, cas: false }),
     ];
     for (number, submit) in cases.iter().enumerate() {
