@@ -26,7 +26,7 @@ pub enum ProtocolError {
     UnterminatedValue,
     /// A well-formed response that does not answer the request whose turn it was.
     UnexpectedResponse,
-    /// A value for a key that the request did not ask for.
+    /// A reply about a key that the request did not ask for, or one value more of a key than it asked for.
     UnexpectedKey,
     /// Bytes arrived and nothing was in flight.
     Unsolicited,
@@ -48,7 +48,9 @@ impl fmt::Display for ProtocolError {
             ProtocolError::UnexpectedResponse => {
                 write!(f, "a response that does not answer the request")
             }
-            ProtocolError::UnexpectedKey => write!(f, "a value for a key that was not asked for"),
+            ProtocolError::UnexpectedKey => {
+                write!(f, "a key that was not asked for, or not as often")
+            }
             ProtocolError::Unsolicited => write!(f, "bytes that nothing had asked for"),
             ProtocolError::TooMuch => write!(f, "a reply longer than Limits allows"),
         }

@@ -138,6 +138,24 @@ impl Operations {
         }
     }
 
+    /// Takes an answer back, so that there is another to come; one of many only if `one_of_many` says so.
+    /// Whether it did: not where the operation has completed.
+    pub(super) fn take_back(&mut self, id: OperationId, number: u32, one_of_many: bool) -> bool {
+        let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0) else {
+            return false;
+        };
+        match &mut entry.outcome {
+            Some(Outcome::One(_)) => {}
+            Some(Outcome::Many(many)) if one_of_many => {
+                let at = many.replies.iter().rposition(|&(at, _)| at == number as usize);
+                at.map(|at| many.replies.remove(at));
+            }
+            _ => return false,
+        }
+        entry.remaining += 1;
+        true
+    }
+
     /// Keeps an operation from completing before the end of one of its replies, whatever is answered.
     pub(super) fn hold(&mut self, id: OperationId) {
         if let Some(entry) = self.entry_mut(id) {

@@ -35,7 +35,9 @@ pub struct Many {
     /// What is worth telling: the items found, the items not stored, the keys that were not there to
     /// be deleted. In the order of arrival.
     pub replies: Vec<(usize, Reply)>,
-    /// The keys whose server could not be asked or did not answer.
+    /// The keys whose server could not be asked, did not answer, or gave more values than were asked for.
+    /// Such a key may have had its first value in what [`Client::take_replies`](super::Client::take_replies)
+    /// gave before.
     pub failed: Vec<(usize, Failure)>,
 }
 

@@ -9,7 +9,9 @@ use super::nature;
 use super::operations::{OperationId, Operations};
 use super::outcome::{Failure, FailureKind, Item, Reply};
 use crate::codec::{Chunks, Command, MetaRequest, Response};
-use crate::connection::{Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes};
+use crate::connection::{
+    CloseReason, Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes,
+};
 use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
@@ -373,17 +375,24 @@ impl Stream {
                         operations.deliver(waiter.operation, waiter.number, Ok(Reply::Ok));
                     }
                 }
-                Event::Failed { delivery, text } => unanswered.push(Unanswered {
-                    request: event.request,
-                    flush: part.flush,
-                    delivery,
-                    doubt: doubt
-                        .clone()
-                        .filter(|_| part.silence.is_some() && delivery == Delivery::Unanswered),
-                    text: text.to_vec(),
-                    waiters: waiters.iter().take(part.waiters).copied().collect(),
-                    held: part.held,
-                }),
+                Event::Failed { delivery, text } => {
+                    let text = text.to_vec();
+                    let mut waiting: Vec<_> = waiters.iter().take(part.waiters).copied().collect();
+                    if let Some(CloseReason::Protocol(_)) = connection.close_reason() {
+                        take_back(&mut waiting, connection.repeated(), operations);
+                    }
+                    unanswered.push(Unanswered {
+                        request: event.request,
+                        flush: part.flush,
+                        delivery,
+                        doubt: doubt
+                            .clone()
+                            .filter(|_| part.silence.is_some() && delivery == Delivery::Unanswered),
+                        text,
+                        waiters: waiting,
+                        held: part.held,
+                    });
+                }
             }
             *first_waiter += part.waiters as u64;
             waiters.drain(..part.waiters);
@@ -437,6 +446,16 @@ impl Stream {
             }
         }
         given_up
+    }
+}
+
+/// Has those fail who were answered by a reply that broke the protocol before its end: the get of one key,
+/// which waits for the end, and whoever asked for a key that had a value too many. Other values that came
+/// before are as good as any.
+fn take_back(waiters: &mut [Waiter], repeated: &[usize], operations: &mut Operations) {
+    for (index, waiter) in waiters.iter_mut().enumerate().filter(|(_, waiter)| waiter.done) {
+        let is_repeated = repeated.binary_search(&index).is_ok();
+        waiter.done = !operations.take_back(waiter.operation, waiter.number, is_repeated);
     }
 }
 

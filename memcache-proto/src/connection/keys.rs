@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::Key;
 
@@ -7,7 +8,7 @@ use crate::Key;
 ///
 /// Servers answer in the order of the keys, so each search goes on behind the last key found, and all
 /// of them together look at each key once. A proxy may answer in another order; from the first value
-/// that does the keys are looked up in an index.
+/// that does the keys are looked up in an index. No key is found more often than it was asked for.
 ///
 /// Every request has one, so it is small.
 pub(super) struct KeyOrder {
@@ -19,7 +20,11 @@ pub(super) struct KeyOrder {
     index: Option<Box<Index>>,
 }
 
-/// The keys in the order of their bytes, and equal ones in their own.
+/// The keys that a search has passed over, by their numbers, in order. They may still be answered. Only
+/// the request that is being answered needs them.
+pub(super) type PassedOver = Vec<Range<u32>>;
+
+/// The keys not found before, in the order of their bytes, and equal ones in their own.
 struct Index(Vec<Place>);
 
 struct Place {
@@ -42,15 +47,24 @@ impl KeyOrder {
         (self.next, self.number, self.index) = (self.first, 0, None);
     }
 
-    /// The number of `key` among the keys of `line`, which is without its CR LF. A key that is there
-    /// more than once has its numbers in turn.
+    /// The number of `key` among the keys of `line`, which is without its CR LF; `None` where it is not
+    /// there, or was found before. A key that is there more than once has its numbers in turn.
+    /// `passed_over` must be empty before the first search.
     #[inline]
-    pub(super) fn find(&mut self, line: &[u8], key: Key<'_>) -> Option<u32> {
+    pub(super) fn find(
+        &mut self,
+        line: &[u8],
+        key: Key<'_>,
+        passed_over: &mut PassedOver,
+    ) -> Option<u32> {
         if self.index.is_none() {
             let mut at = position(self.next);
             let mut number = self.number;
             while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
                 if let Some([] | [b' ', ..]) = rest.strip_prefix(key.as_bytes()) {
+                    if number != self.number {
+                        passed_over.push(self.number..number);
+                    }
                     let next = at + key.len() + 1;
                     self.next = u32::try_from(next).unwrap_or(u32::MAX);
                     self.number = number + 1;
@@ -60,7 +74,8 @@ impl KeyOrder {
                 at += space + 1;
                 number += 1;
             }
-            self.index = Some(Box::new(Index(index(line, position(self.first)))));
+            let index = index(line, position(self.first), self.number, passed_over);
+            self.index = Some(Box::new(Index(index)));
         }
         self.look_up(line, key)
     }
@@ -70,12 +85,18 @@ impl KeyOrder {
         let Index(index) = &mut **self.index.as_mut()?;
         let first = index.partition_point(|place| place.key(line) < key.as_bytes());
         let place = index.get_mut(first).filter(|place| place.key(line) == key.as_bytes())?;
-        let found = usize::try_from(place.found).unwrap_or(usize::MAX);
-        place.found += 1;
-        let number = place.number;
+        let found = position(place.found);
+        place.found = place.found.saturating_add(1);
         let equal = index.get(first.saturating_add(found));
-        // More values than keys of this name: the last of them is answered again.
-        Some(equal.filter(|place| place.key(line) == key.as_bytes()).map_or(number, |p| p.number))
+        equal.filter(|place| place.key(line) == key.as_bytes()).map(|place| place.number)
+    }
+
+    /// All numbers of `key` among the keys of `line`, whether it was found or not.
+    #[cold]
+    pub(super) fn numbers_of(&self, line: &[u8], key: Key<'_>) -> Vec<usize> {
+        let keys = line.get(position(self.first)..).unwrap_or_default();
+        let keys = keys.split(|&byte| byte == b' ').enumerate();
+        keys.filter(|(_, asked)| *asked == key.as_bytes()).map(|(number, _)| number).collect()
     }
 }
 
@@ -89,8 +110,10 @@ fn position(at: u32) -> usize {
     usize::try_from(at).unwrap_or(usize::MAX)
 }
 
-fn index(line: &[u8], first: usize) -> Vec<Place> {
+/// The keys of `line` but for those before the number `next` that have not been passed over.
+fn index(line: &[u8], first: usize, next: u32, passed_over: &[Range<u32>]) -> Vec<Place> {
     let mut start = first;
+    let mut gaps = passed_over.iter().peekable();
     let keys = line.get(first..).unwrap_or_default().split(|&byte| byte == b' ');
     let mut places: Vec<_> = (0_u32..)
         .zip(keys)
@@ -98,6 +121,11 @@ fn index(line: &[u8], first: usize) -> Vec<Place> {
             let end = start + key.len();
             let place = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
             start = end + 1;
+            while gaps.next_if(|gap| gap.end <= number).is_some() {}
+            let passed_over = gaps.peek().is_some_and(|gap| gap.contains(&number));
+            if number < next && !passed_over {
+                return None;
+            }
             Some(Place { start: place.0, end: place.1, number, found: 0 })
         })
         .collect();
@@ -127,11 +155,45 @@ mod tests {
             ("get ab a abc", &[("a", Some(1)), ("abc", Some(2)), ("ab", Some(0))]),
             ("get ab", &[("a", None), ("abc", None), ("ab", Some(0))]),
             ("get a a b", &[("b", Some(2)), ("a", Some(0)), ("a", Some(1))]),
+            // None of them more often than it was asked for.
+            ("get a", &[("a", Some(0)), ("a", None)]),
+            ("get a b c", &[("a", Some(0)), ("a", None), ("b", Some(1)), ("b", None)]),
+            ("get a b c", &[("a", Some(0)), ("c", Some(2)), ("b", Some(1)), ("b", None)]),
+            ("get a b c", &[("b", Some(1)), ("b", None), ("a", Some(0)), ("a", None)]),
+            ("get a b c d e", &[("b", Some(1)), ("d", Some(3)), ("c", Some(2)), ("b", None)]),
+            ("get a b c d e", &[("b", Some(1)), ("d", Some(3)), ("d", None), ("a", Some(0))]),
+            ("get a b c d e", &[("e", Some(4)), ("c", Some(2)), ("e", None), ("c", None)]),
+            ("get a b a", &[("b", Some(1)), ("a", Some(2)), ("a", Some(0)), ("a", None)]),
+            ("get a a b", &[("a", Some(0)), ("a", Some(1)), ("a", None), ("b", Some(2))]),
         ];
         for (line, asked) in cases {
             let mut order = KeyOrder::new("get ".len());
+            let mut passed_over = PassedOver::new();
             for &(name, expected) in *asked {
-                assert_eq!(order.find(line.as_bytes(), key(name)), expected, "{name} of {line}");
+                let found = order.find(line.as_bytes(), key(name), &mut passed_over);
+                assert_eq!(found, expected, "{name} of {line}");
+            }
+        }
+    }
+
+    /// However a server mixes the keys, each is found as often as it was asked for.
+    #[test]
+    fn every_order_is_found_once() {
+        let keys = ["a", "b", "a", "c", "d"];
+        let line = format!("get {}", keys.join(" "));
+        let most = |name: &str| keys.iter().filter(|key| **key == name).count();
+        for orders in 0..4_usize.pow(7) {
+            let mut order = KeyOrder::new("get ".len());
+            let (mut passed_over, mut found) = (PassedOver::new(), Vec::new());
+            for place in 0..7 {
+                let name = ["a", "b", "c", "d"][orders / 4_usize.pow(place) % 4];
+                let before = found.iter().filter(|&&number| keys[number] == name).count();
+                let number = order.find(line.as_bytes(), key(name), &mut passed_over);
+                assert_eq!(number.is_some(), before < most(name), "{name} in {orders}");
+                let Some(number) = number.map(position) else { continue };
+                assert_eq!(keys[number], name);
+                assert!(!found.contains(&number), "{number} twice in {orders}");
+                found.push(number);
             }
         }
     }
@@ -142,8 +204,10 @@ mod tests {
         let names: Vec<String> = (0..200_000).map(|number| format!("key{number}")).collect();
         let line = format!("get {}", names.join(" "));
         let mut order = KeyOrder::new("get ".len());
+        let mut passed_over = PassedOver::new();
         for (number, name) in (0_u32..200_000).zip(&names).collect::<Vec<_>>().into_iter().rev() {
-            assert_eq!(order.find(line.as_bytes(), key(name)), Some(number));
+            let found = order.find(line.as_bytes(), key(name), &mut passed_over);
+            assert_eq!(found, Some(number));
         }
     }
 }

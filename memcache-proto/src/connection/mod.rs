@@ -49,7 +49,8 @@ pub use queue::RequestId;
 /// The protocol on one stream, without the stream.
 ///
 /// Replies come in the order of the requests. Each is checked against the request whose turn it is,
-/// and each value's key against the keys that were asked for. On any doubt (a response that does not
+/// and every key that a reply carries against those that were asked for: none is answered more often than it
+/// was asked for. On any doubt (a response that does not
 /// fit, a malformed one, bytes that nothing asked for, EOF with a request in flight) the connection is
 /// closed for good: every request that waits fails, and no later byte is believed.
 ///
@@ -337,6 +338,12 @@ impl Connection {
     /// Whether the server owes a reply to a request that it has been sent all of.
     pub(crate) fn is_owed(&self) -> bool {
         self.queue.is_owed()
+    }
+
+    /// Which keys of the get that was being answered had one value too many, in order, where that closed
+    /// the connection.
+    pub(crate) fn repeated(&self) -> &[usize] {
+        self.queue.repeated()
     }
 
     /// Whether the connection is open and nothing is queued, in flight or half received.

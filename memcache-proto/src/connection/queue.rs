@@ -4,13 +4,15 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::expect::{Expect, Fit};
-use super::keys::KeyOrder;
+use super::keys::{KeyOrder, PassedOver};
 use super::{CloseReason, Delivery, Event, Head, Reply, ValueBytes};
 use crate::codec::{Command, Item, Response};
 use crate::{Key, Limits, ProtocolError};
 
 /// Text kept for later use once nothing is queued, in bytes.
 const KEPT: usize = 256 << 10;
+/// How many runs of missing keys there is kept room for then.
+const KEPT_GAPS: usize = 1 << 10;
 /// A get this long is sent rather than held back for more keys to join it.
 const FULL_GET: usize = 8 << 10;
 
@@ -50,6 +52,10 @@ pub(super) struct Queue {
     awaited: usize,
     /// Whether a request has been cancelled since `release`.
     withdrawn: bool,
+    /// Which keys of the first request the values of its reply have passed over.
+    passed_over: PassedOver,
+    /// Which keys of a request had one value too many, which closed the connection.
+    repeated: Vec<usize>,
 }
 
 struct Request {
@@ -343,13 +349,13 @@ impl Queue {
             }
             Item::LargeValue { key, flags, cas, value } => {
                 require_cas(request, cas)?;
-                let index = Self::index_of(&self.text, self.base, request, key)?;
+                let index = self.index_of(key)?;
                 let value = ValueBytes::Large(value);
                 return Ok((event(Reply::Value { index, flags, cas, value }), None));
             }
             Item::Response(Response::Value { key, flags, cas, value }) => {
                 require_cas(request, cas)?;
-                let index = Self::index_of(&self.text, self.base, request, key)?;
+                let index = self.index_of(key)?;
                 let value = ValueBytes::Shared(value);
                 return Ok((event(Reply::Value { index, flags, cas, value }), None));
             }
@@ -378,26 +384,33 @@ impl Queue {
         }
     }
 
-    /// Which of the request's keys this is.
+    /// Which of the first request's keys this is.
     #[inline]
-    fn index_of(
-        text: &[u8],
-        base: u64,
-        request: &mut Request,
-        key: Key<'_>,
-    ) -> Result<usize, CloseReason> {
-        if !matches!(request.expect, Expect::Values { .. }) {
-            return Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse));
+    fn index_of(&mut self, key: Key<'_>) -> Result<usize, CloseReason> {
+        let unexpected = |error| Err(CloseReason::Protocol(error));
+        let request = match self.requests.front_mut() {
+            Some(request) if matches!(request.expect, Expect::Values { .. }) => request,
+            _ => return unexpected(ProtocolError::UnexpectedResponse),
+        };
+        if request.parts == 0 {
+            self.passed_over.clear();
         }
         request.parts += 1;
-        if request.parts > request.keys as usize {
-            return Err(CloseReason::Protocol(ProtocolError::UnexpectedKey));
+        let at = usize::try_from(request.start - self.base).unwrap_or(usize::MAX);
+        let line = self.text.get(at..at + request.len - 2).unwrap_or_default();
+        match request.order.find(line, key, &mut self.passed_over) {
+            Some(index) => Ok(index as usize),
+            None => {
+                self.repeated = request.order.numbers_of(line, key);
+                unexpected(ProtocolError::UnexpectedKey)
+            }
         }
-        let at = usize::try_from(request.start - base).unwrap_or(usize::MAX);
-        let line = text.get(at..at + request.len - 2).unwrap_or_default();
-        let found = request.order.find(line, key);
-        let index = found.ok_or(CloseReason::Protocol(ProtocolError::UnexpectedKey))?;
-        Ok(index as usize)
+    }
+
+    /// Which keys of the first request had one value too many, in order; none where it was not that which
+    /// closed the connection.
+    pub(super) fn repeated(&self) -> &[usize] {
+        &self.repeated
     }
 
     /// Takes the first request off because the connection closed. Those that have not been begun stay, if
@@ -501,6 +514,8 @@ impl Queue {
             self.base = self.end();
             self.text.clear();
             self.text.shrink_to(KEPT);
+            self.passed_over.clear();
+            self.passed_over.shrink_to(KEPT_GAPS);
         } else if spent > KEPT && spent > self.text.len() / 2 {
             self.base += spent as u64;
             self.text.drain(..spent);

@@ -1,5 +1,8 @@
 //! Many keys at once, and what is bounded.
 
+use memcache_proto::client::Client;
+use memcache_proto::client::calls::{self, Answer, Call, Config};
+
 use crate::*;
 
 #[test]
@@ -47,17 +50,79 @@ fn keys_asked_twice_are_answered_twice() {
     assert_eq!(net.perform(get_many(&[])), Outcome::Many(Many::default()));
 }
 
+/// Of several keys, those that were answered before a doubt stay, but for one that was answered twice.
 #[test]
-fn a_value_that_comes_twice_counts_once() {
-    let mut net = Net::new(1, Settings::default());
-    net.peers[0].mode = Mode::Says(
-        b"VALUE key0 7 13\r\nvalue of key0\r\nVALUE key0 7 13\r\nvalue of key0\r\nEND\r\n",
-    );
-    let names = names(3);
+fn a_key_that_is_answered_twice_is_not_found() {
+    let value = |number: usize| format!("VALUE key{number} 7 13\r\nvalue of key{number}\r\n");
+    let says = |numbers: &[usize]| numbers.iter().map(|&number| value(number)).collect::<String>();
+    type Case<'a> = (&'a [usize], &'a str, &'a [usize], &'a [usize], ProtocolError);
+    let unexpected = ProtocolError::UnexpectedKey;
+    let cases: &[Case<'_>] = &[
+        (&[0, 0], "END\r\n", &[], &[0, 1, 2, 3], unexpected),
+        (&[0, 1, 0], "END\r\n", &[1], &[0, 2, 3], unexpected),
+        (&[2, 0, 2], "END\r\n", &[0], &[1, 2, 3], unexpected),
+        // It was asked for twice, so it may come twice.
+        (&[1, 1, 2, 1], "END\r\n", &[2], &[0, 1, 3], unexpected),
+        (&[0, 5], "END\r\n", &[0], &[1, 2, 3], unexpected),
+        (&[0, 1], "STORED\r\n", &[0, 1], &[2, 3], ProtocolError::UnexpectedResponse),
+    ];
+    let names = ["key0", "key1", "key2", "key1"].map(str::to_owned);
     let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
-    let many = net.perform(get_many(&keys)).many().expect("many keys");
-    assert_eq!((found(&many, &names).len(), many.failed.len()), (1, 0));
-    assert!(net.clients[0].is_idle());
+    for &(numbers, end, hits, failed, error) in cases {
+        for (cut, settings) in [(30, Settings::default()), (usize::MAX, merging())] {
+            let mut net = Net::new(1, settings);
+            net.cut = cut;
+            net.peers[0].mode = Mode::Says((says(numbers) + end).leak().as_bytes());
+            let many = net.perform(get_many(&keys)).many().expect("many keys");
+            let mut found: Vec<_> = found(&many, &names).into_keys().collect();
+            found.sort_unstable();
+            assert_eq!(found, hits, "{numbers:?}{end}");
+            let mut lost: Vec<_> = many.failed.iter().map(|(number, _)| *number).collect();
+            lost.sort_unstable();
+            assert_eq!(lost, failed, "{numbers:?}{end}");
+            let kind = FailureKind::Protocol(error);
+            assert!(
+                many.failed.iter().all(|(_, failure)| failure.kind == kind),
+                "{numbers:?}{end}"
+            );
+            assert_eq!(net.open(0), 0);
+        }
+    }
+}
+
+/// What has been taken cannot be taken back, so all of the call fails.
+#[test]
+fn a_value_that_was_taken_and_comes_again_fails_the_call() {
+    let value = "VALUE a 16 1\r\n1\r\n";
+    for taken in [false, true] {
+        let mut config = Config::default();
+        config.add_server("10.0.0.0", 1);
+        let calls = config.build(|| 0).expect("a server");
+        let mut client = Client::new(calls.cluster().clone());
+        let now = Time::ZERO;
+        let call = calls::get_many::<String, _, HashMap<_, _>>(["a", "b"]);
+        let submit = |operation: Operation<'_>| Ok(client.submit(operation, now).expect("room"));
+        let (id, mut answer) = call.submit(&calls, submit).expect("they can be sent");
+        let Some(Action::Connect { connection, .. }) = client.poll_action(now) else { panic!() };
+        client.connected(connection, now);
+        let len = client.transmit(connection).len();
+        client.transmitted(connection, len, now);
+        for _ in 0..2 {
+            client.receive_buffer(connection)[..value.len()].copy_from_slice(value.as_bytes());
+            client.received(connection, value.len(), now);
+            if taken {
+                answer.take(client.take_replies(id), &calls);
+            }
+        }
+        let outcome = client.take(id).expect("it is done");
+        let result = answer.finish(outcome, &calls, |_| None);
+        if taken {
+            assert!(result.is_err(), "{result:?}");
+        } else {
+            let many = result.expect("each key has its own error");
+            assert_eq!((many.result.len(), many.failed.len()), (0, 2));
+        }
+    }
 }
 
 #[test]

@@ -190,6 +190,47 @@ fn eof_in_a_value_fails_what_was_sent() {
     }
 }
 
+/// A doubt is told to every call that has not returned: a hit that came before it in the same reply is none.
+#[test]
+fn a_hit_before_a_doubt_is_none() {
+    const HIT: &str = "VALUE key0 7 13\r\nvalue of key0\r\n";
+    let cases: &[(&str, ProtocolError)] = &[
+        ("VALUE key0 7 13\r\nvalue of key0\r\nEND\r\n", ProtocolError::UnexpectedKey),
+        ("VALUE key0 7 13\r\nother of key0\r\nEND\r\n", ProtocolError::UnexpectedKey),
+        ("VALUE key1 7 13\r\nvalue of key1\r\nEND\r\n", ProtocolError::UnexpectedKey),
+        ("STORED\r\n", ProtocolError::UnexpectedResponse),
+        ("HTTP/1.1 400 Bad Request\r\n", ProtocolError::Malformed),
+        ("VALUE key0 7 1\r\nvalue of key0\r\n", ProtocolError::UnterminatedValue),
+    ];
+    for &(doubt, error) in cases {
+        // The requests are written at once, as a server that answers each piece would say more.
+        for (cut, gat_first) in [(25, false), (40, true), (usize::MAX, false), (usize::MAX, true)] {
+            let mut net = Net::new(1, Settings::default());
+            net.cut = cut;
+            net.peers[0].mode = Mode::Says(format!("{HIT}{doubt}").leak().as_bytes());
+            let gat = Operation::Gat { key: key("key0"), exptime: Exptime::NEVER, cas: false };
+            let first = if gat_first { gat } else { get("key0") };
+            let ids = [net.submit(first), net.submit(get("key1"))];
+            net.run();
+            for id in ids {
+                let expected = (Delivery::Unanswered, FailureKind::Protocol(error));
+                assert_eq!(failed(net.take(id)), expected, "{doubt} in {cut}");
+            }
+            assert_eq!(net.open(0), 0);
+            net.peers[0].mode = Mode::Up;
+            assert_eq!(value(net.get("key0")), None, "{doubt} in {cut}");
+        }
+    }
+    // A whole reply is believed, whatever comes behind it; so is a hit that has been told already.
+    let whole = format!("{HIT}END\r\nHTTP/1.1\r\n");
+    let twice = format!("{HIT}{HIT}END\r\n");
+    for (settings, says) in [(Settings::default(), whole), (merging(), twice)] {
+        let mut net = Net::new(1, settings);
+        net.peers[0].mode = Mode::Says(says.leak().as_bytes());
+        assert_eq!(value(net.get("key0")), some("value of key0"));
+    }
+}
+
 #[test]
 fn a_reply_that_answers_something_else_is_not_believed() {
     let cases: &[(&[u8], ProtocolError)] = &[

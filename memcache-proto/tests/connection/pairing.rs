@@ -155,6 +155,11 @@ fn doubt_closes_for_good_and_every_waiter_is_told_how_far_it_came() {
             &with_values,
             protocol(ProtocolError::UnexpectedKey),
         ),
+        (
+            "VALUE foo 0 1\r\n1\r\nVALUE foo 0 1\r\n1\r\nEND\r\n",
+            &with_value,
+            protocol(ProtocolError::UnexpectedKey),
+        ),
         ("VALUE foo 0 1\r\n12\r\n", &three, protocol(ProtocolError::UnterminatedValue)),
         ("VALUE foo 0 -1\r\n", &three, protocol(ProtocolError::Malformed)),
         ("VALUE foo 0 1\r\n", &[], CloseReason::Eof),
@@ -326,6 +331,70 @@ fn values_are_paired_with_their_keys_in_any_order() {
             }
         }
     }
+}
+
+#[test]
+fn no_key_is_answered_more_often_than_it_was_asked_for() {
+    let cases: &[(&str, &str, &[usize])] = &[
+        ("a", "a a", &[0]),
+        ("a b", "a a", &[0]),
+        ("a b", "b b", &[1]),
+        ("a b c", "a b a", &[0, 1]),
+        ("a b c", "c a c", &[2, 0]),
+        ("a b c", "c a a", &[2, 0]),
+        ("a b c d", "b d c b", &[1, 3, 2]),
+        ("a b c d", "b d d", &[1, 3]),
+        ("a b a", "a a a", &[0, 2]),
+        ("a b a", "b a a a", &[1, 2, 0]),
+        ("a a b", "b a a a", &[2, 0, 1]),
+    ];
+    for (asked, answered, expected) in cases {
+        let keys: Vec<_> = asked.split(' ').map(key).collect();
+        for large in [false, true] {
+            let mut bench = Bench::with(Limits { inline_value_len: 0, ..Limits::default() });
+            bench.submit(get(&keys));
+            bench.submit(Command::Version);
+            bench.write();
+            let mut reply = String::new();
+            for key in answered.split(' ') {
+                reply += &format!("VALUE {key} 0 1\r\n1\r\n");
+            }
+            reply += "END\r\nVERSION 1\r\n";
+            let mut told: Vec<_> =
+                expected.iter().map(|index| format!("0 value {index} 1")).collect();
+            told.extend([0, 1].map(|number| format!("{number} failed Unanswered")));
+            // Byte by byte every value has a buffer of its own.
+            let piece = if large { 1 } else { usize::MAX };
+            assert_eq!(bench.read_in(piece, reply.as_bytes()), told, "{answered} to {asked}");
+            let reason = CloseReason::Protocol(ProtocolError::UnexpectedKey);
+            assert_eq!(bench.close_reason(), Some(reason), "{answered} to {asked}");
+            assert_closed_for_good(&mut bench, answered);
+        }
+    }
+}
+
+/// What was passed over in one reply says nothing of the next.
+#[test]
+fn each_get_is_answered_by_itself() {
+    let keys = ["a", "b", "c", "d"].map(key);
+    let answers = ["d", "b c a", "c d a b", "a d", "b a", "", "d", "a a"];
+    let mut bench = Bench::new();
+    let (mut replies, mut told) = (String::new(), Vec::new());
+    for answered in answers {
+        let number = bench.submit(get(&keys));
+        for name in answered.split_terminator(' ') {
+            replies += &format!("VALUE {name} 0 1\r\n1\r\n");
+            let index = keys.iter().position(|&asked| asked == key(name)).expect("one of them");
+            told.push(format!("{number} value {index} 1"));
+        }
+        replies += "END\r\n";
+        told.push(format!("{number} last"));
+    }
+    // The last has a value too many.
+    told.truncate(told.len() - 2);
+    told.push("7 failed Unanswered".into());
+    bench.write();
+    assert_eq!(bench.read(replies.as_bytes()), told);
 }
 
 #[test]

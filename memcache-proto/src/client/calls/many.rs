@@ -105,8 +105,11 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
             if calls.is_miss(&failure) {
                 continue;
             }
-            if let Some(key) = self.keys.get_mut(number).and_then(Option::take) {
-                self.many.failed.push((key, calls.error(failure, &source)));
+            let error = calls.error(failure, &source);
+            match self.keys.get_mut(number).and_then(Option::take) {
+                Some(key) => self.many.failed.push((key, error)),
+                // Its value is in the map already, and then the server gave another one.
+                None => return Err(error),
             }
         }
         Ok(self.many)
