@@ -107,7 +107,7 @@ impl Request {
         let minute = Exptime::from_wire(60);
         let request = match self.ask {
             Ask::Get { value, vivify } => {
-                let get = MetaGet::new(key).client_flags();
+                let get = MetaGet::new(key).client_flags().cas().ttl();
                 let get = if value { get.value() } else { get };
                 let get = if vivify { get.vivify(minute) } else { get };
                 MetaRequest::Get(if self.quiet { get.quiet() } else { get })

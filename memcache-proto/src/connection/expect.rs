@@ -1,4 +1,5 @@
-use crate::codec::{Command, Response, StoreVerb};
+use crate::codec::meta::common::Returns;
+use crate::codec::{Command, MetaFlags, MetaRequest, Response, StoreVerb};
 
 /// The replies that a request may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +27,7 @@ pub(super) enum Expect {
     /// Lines, then `END`, with nothing else in flight.
     Metadump,
     /// What answers a meta request.
-    Meta {
-        kind: MetaKind,
-        /// Whether there is no reply where all goes as expected.
-        quiet: bool,
-    },
+    Meta(MetaExpect),
     /// `MN`.
     Noop,
     /// EOF.
@@ -41,9 +38,22 @@ pub(super) enum Expect {
     Unsent,
 }
 
+/// What a meta request may be answered. All that is checked against it is here, so that its text is looked
+/// at only where a reply carries a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MetaExpect {
+    kind: MetaKind,
+    /// Whether there is no reply where all goes as expected.
+    quiet: bool,
+    /// Whether it is done only if the item has some cas unique.
+    compares: bool,
+    /// What it is to give back.
+    asked: Returns,
+}
+
 /// Which meta request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MetaKind {
+enum MetaKind {
     Get,
     Set,
     Delete,
@@ -89,15 +99,11 @@ impl Expect {
             Command::Stats(_) => Expect::Stats,
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
-            Command::MetaGet(get) => Expect::Meta { kind: MetaKind::Get, quiet: get.is_quiet() },
-            Command::MetaSet(set) => Expect::Meta { kind: MetaKind::Set, quiet: set.is_quiet() },
-            Command::MetaDelete(delete) => {
-                Expect::Meta { kind: MetaKind::Delete, quiet: delete.is_quiet() }
-            }
-            Command::MetaArithmetic(arithmetic) => {
-                Expect::Meta { kind: MetaKind::Arithmetic, quiet: arithmetic.is_quiet() }
-            }
-            Command::MetaDebug(_) => Expect::Meta { kind: MetaKind::Debug, quiet: false },
+            Command::MetaGet(get) => MetaExpect::of(MetaRequest::Get(get)),
+            Command::MetaSet(set) => MetaExpect::of(MetaRequest::Set(set)),
+            Command::MetaDelete(delete) => MetaExpect::of(MetaRequest::Delete(delete)),
+            Command::MetaArithmetic(count) => MetaExpect::of(MetaRequest::Arithmetic(count)),
+            Command::MetaDebug(key) => MetaExpect::of(MetaRequest::Debug(key)),
             Command::MetaNoop => Expect::Noop,
         }
     }
@@ -114,50 +120,12 @@ impl Expect {
 
     /// Whether it may be answered by the reply to a later request.
     pub(super) fn is_quiet(self) -> bool {
-        matches!(self, Expect::Meta { quiet: true, .. })
-    }
-
-    fn fit_meta(kind: MetaKind, response: &Response<'_>) -> Fit {
-        match (kind, response) {
-            (MetaKind::Get, Response::Va { .. } | Response::Hd(_) | Response::En(_))
-            // Some write OK where others write HD.
-            | (
-                MetaKind::Set,
-                Response::Hd(_)
-                | Response::Ns(_)
-                | Response::Ex(_)
-                | Response::Nf(_)
-                | Response::Ok,
-            )
-            | (
-                MetaKind::Delete,
-                Response::Hd(_) | Response::Nf(_) | Response::Ex(_) | Response::Ok,
-            )
-            | (
-                MetaKind::Arithmetic,
-                Response::Va { .. }
-                | Response::Hd(_)
-                | Response::Nf(_)
-                | Response::Ns(_)
-                | Response::Ex(_)
-                | Response::Ok,
-            )
-            | (MetaKind::Debug, Response::Me { .. } | Response::En(_))
-            | (_, Response::ServerError(_)) => Fit::Last,
-            // After an ERROR its value would be run as commands.
-            (MetaKind::Set, Response::Error(_)) => Fit::LastAndClose,
-            (_, Response::Error(_)) => Fit::Last,
-            (MetaKind::Arithmetic, Response::ClientError(text)) if is_about_the_number(text) => {
-                Fit::Last
-            }
-            (_, Response::ClientError(_)) => Fit::LastAndClose,
-            _ => Fit::Unexpected,
-        }
+        matches!(self, Expect::Meta(MetaExpect { quiet: true, .. }))
     }
 
     pub(super) fn fit(self, response: &Response<'_>) -> Fit {
-        if let Expect::Meta { kind, .. } = self {
-            return Self::fit_meta(kind, response);
+        if let Expect::Meta(meta) = self {
+            return meta.fit(response);
         }
         match (self, response) {
             (Expect::Values { .. }, Response::End)
@@ -190,6 +158,71 @@ impl Expect {
             (Expect::Number, Response::ClientError(text)) if is_about_the_number(text) => Fit::Last,
             // What a server that was started with -F answers.
             (Expect::Ok, Response::ClientError(b"flush_all not allowed")) => Fit::Last,
+            (_, Response::ClientError(_)) => Fit::LastAndClose,
+            _ => Fit::Unexpected,
+        }
+    }
+}
+
+impl MetaExpect {
+    fn of(request: MetaRequest<'_>) -> Expect {
+        let kind = match request {
+            MetaRequest::Get(_) => MetaKind::Get,
+            MetaRequest::Set(_) => MetaKind::Set,
+            MetaRequest::Delete(_) => MetaKind::Delete,
+            MetaRequest::Arithmetic(_) => MetaKind::Arithmetic,
+            MetaRequest::Debug(_) => MetaKind::Debug,
+        };
+        let (quiet, compares) = (request.is_quiet(), request.compares_cas());
+        Expect::Meta(MetaExpect { kind, quiet, compares, asked: request.returns() })
+    }
+
+    /// How a value with these flags fits.
+    #[inline]
+    pub(super) fn fit_value(self, flags: &MetaFlags<'_>) -> Fit {
+        let fits = self.asked.has(b'v')
+            && match self.kind {
+                MetaKind::Get => self.is_whole(flags),
+                MetaKind::Arithmetic => true,
+                MetaKind::Set | MetaKind::Delete | MetaKind::Debug => false,
+            };
+        if fits { Fit::Last } else { Fit::Unexpected }
+    }
+
+    /// Whether an item comes with all that was asked for. Flags of 0 that are none, for instance, would
+    /// have its value read as another type.
+    #[inline]
+    fn is_whole(self, flags: &MetaFlags<'_>) -> bool {
+        flags.has_all(self.asked.without(b'v'))
+    }
+
+    fn fit(self, response: &Response<'_>) -> Fit {
+        let is_value_due = self.asked.has(b'v');
+        match (self.kind, response) {
+            (MetaKind::Get, Response::Hd(flags)) if !is_value_due && self.is_whole(flags) => {
+                Fit::Last
+            }
+            // Some write OK where others write HD.
+            (MetaKind::Arithmetic, Response::Hd(_) | Response::Ok) if !is_value_due => Fit::Last,
+            (MetaKind::Set | MetaKind::Delete, Response::Hd(_) | Response::Ok)
+            | (MetaKind::Get, Response::En(_))
+            | (MetaKind::Set | MetaKind::Arithmetic, Response::Ns(_))
+            | (MetaKind::Delete | MetaKind::Arithmetic, Response::Nf(_))
+            | (MetaKind::Debug, Response::Me { .. } | Response::En(_))
+            | (_, Response::ServerError(_)) => Fit::Last,
+            // Only who compares is told of an item that has changed, and a set of one that is gone.
+            (MetaKind::Set, Response::Nf(_))
+            | (MetaKind::Set | MetaKind::Delete | MetaKind::Arithmetic, Response::Ex(_))
+                if self.compares =>
+            {
+                Fit::Last
+            }
+            // After an ERROR its value would be run as commands.
+            (MetaKind::Set, Response::Error(_)) => Fit::LastAndClose,
+            (_, Response::Error(_)) => Fit::Last,
+            (MetaKind::Arithmetic, Response::ClientError(text)) if is_about_the_number(text) => {
+                Fit::Last
+            }
             (_, Response::ClientError(_)) => Fit::LastAndClose,
             _ => Fit::Unexpected,
         }

@@ -338,7 +338,7 @@ impl Queue {
             Some(request) if self.in_flight > 0 => request,
             _ => return Err(unsolicited(&item)),
         };
-        if matches!(request.expect, Expect::Meta { .. } | Expect::Noop) {
+        if matches!(request.expect, Expect::Meta(_) | Expect::Noop) {
             return self.pair_meta(item);
         }
         let number = RequestId(self.first);

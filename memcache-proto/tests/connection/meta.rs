@@ -49,21 +49,21 @@ fn check(cases: &[Case<'_>]) {
 #[test]
 fn every_request_carries_an_opaque_and_its_reply_is_known_by_it() {
     let set = Command::MetaSet(MetaSet::set(name("a"), b"1"));
+    let compare = Command::MetaSet(MetaSet::set(name("a"), b"1").compare_cas(7));
     let delete = Command::MetaDelete(MetaDelete::new(name("a")));
     let count = Command::MetaArithmetic(MetaArithmetic::incr(name("a"), 1).value());
     let debug = Command::MetaDebug(name("a"));
     let lost = &["0 failed Unanswered"][..];
     check(&[
         (&[mg("a")], "VA 1 O0\r\nx\r\n", &["0 meta value x"]),
-        (&[mg("a")], "HD O0\r\n", &["0 last"]),
         (&[mg("a")], "EN O0\r\n", &["0 last"]),
         // Some say no more than that.
         (&[mg("a")], "EN\r\n", &["0 last"]),
         (&[mg("a"), mg("b")], "VA 1 O0\r\nx\r\nEN O1\r\n", &["0 meta value x", "1 last"]),
         (&[set], "HD O0\r\n", &["0 last"]),
         (&[set], "NS O0\r\n", &["0 last"]),
-        (&[set], "EX O0\r\n", &["0 last"]),
-        (&[set], "NF O0\r\n", &["0 last"]),
+        (&[compare], "EX O0\r\n", &["0 last"]),
+        (&[compare], "NF O0\r\n", &["0 last"]),
         (&[set], "OK\r\n", &["0 last"]),
         (&[set], "OK O0\r\n", &["0 last"]),
         (&[delete], "NF O0\r\n", &["0 last"]),
@@ -97,6 +97,82 @@ fn every_request_carries_an_opaque_and_its_reply_is_known_by_it() {
         ),
         (&[quiet_mg("a")], "VA 1 O0\r\nx\r\nMN\r\n", &["0 meta value x"]),
     ]);
+}
+
+/// What a reply has and has not of an item is what was asked for. A reply of any other form is another's.
+#[test]
+fn a_reply_is_of_the_form_that_was_asked_for() {
+    let get = MetaGet::new(name("a"));
+    let (bare, value) = (Command::MetaGet(get), Command::MetaGet(get.value()));
+    let item = Command::MetaGet(get.value().client_flags().cas().ttl());
+    let info = Command::MetaGet(get.client_flags().cas().size().ttl().hit().last_access());
+    let incr = MetaArithmetic::incr(name("a"), 1);
+    let (count, counted) = (Command::MetaArithmetic(incr), Command::MetaArithmetic(incr.value()));
+    let compare_count = Command::MetaArithmetic(incr.compare_cas(7));
+    let delete = MetaDelete::new(name("a"));
+    let (delete, compare_delete) =
+        (Command::MetaDelete(delete), Command::MetaDelete(delete.compare_cas(7)));
+    let set = MetaSet::set(name("a"), b"1").cas().key();
+    let (set, compare_set) = (Command::MetaSet(set), Command::MetaSet(set.compare_cas(7)));
+    let debug = Command::MetaDebug(name("a"));
+    let (last, lost) = (&["0 last"][..], &["0 failed Unanswered"][..]);
+    check(&[
+        // The value is there where it was asked for, and only there.
+        (&[bare], "HD O0\r\n", last),
+        (&[bare], "OK O0\r\n", last),
+        (&[bare], "VA 1 O0\r\nx\r\n", lost),
+        (&[value], "VA 0 O0\r\n\r\n", &["0 meta value "]),
+        (&[value], "HD O0\r\n", lost),
+        (&[value], "OK O0\r\n", lost),
+        (&[counted], "VA 1 O0\r\n8\r\n", &["0 meta value 8"]),
+        (&[counted], "HD O0\r\n", lost),
+        (&[counted], "OK\r\n", lost),
+        (&[count], "HD O0\r\n", last),
+        (&[count], "OK O0\r\n", last),
+        (&[count], "OK\r\n", last),
+        (&[count], "VA 1 O0\r\n8\r\n", lost),
+        // An item comes with all that was asked for, in whatever order, and perhaps with more.
+        (&[item], "VA 1 O0 t-1 c5 f0\r\nx\r\n", &["0 meta value x"]),
+        (&[item], "VA 1 f0 c5 s1 t-1 O0 W\r\nx\r\n", &["0 meta value x"]),
+        (&[item], "VA 1 c5 t-1 O0\r\nx\r\n", lost),
+        (&[item], "VA 1 f0 t-1 O0\r\nx\r\n", lost),
+        (&[item], "VA 1 f0 c5 O0\r\nx\r\n", lost),
+        (&[info], "HD f0 c5 s1 t-1 h1 l9 O0\r\n", last),
+        (&[info], "HD f0 c5 t-1 h1 l9 O0\r\n", lost),
+        (&[info], "HD f0 c5 s1 t-1 l9 O0\r\n", lost),
+        (&[info], "HD f0 c5 s1 t-1 h1 O0\r\n", lost),
+        (&[info], "HD O0\r\n", lost),
+        // A miss has nothing of an item; nor does a store say more than that it is done, everywhere.
+        (&[item], "EN O0\r\n", last),
+        (&[info], "EN\r\n", last),
+        (&[set], "HD O0\r\n", last),
+        (&[set], "OK\r\n", last),
+        // Only who compares is told that the item has changed.
+        (&[set], "EX O0\r\n", lost),
+        (&[set], "NF O0\r\n", lost),
+        (&[delete], "EX O0\r\n", lost),
+        (&[count], "EX O0\r\n", lost),
+        (&[compare_set], "EX O0\r\n", last),
+        (&[compare_set], "NF O0\r\n", last),
+        (&[compare_delete], "EX O0\r\n", last),
+        (&[compare_count], "EX O0\r\n", last),
+        (&[count], "NF O0\r\n", last),
+        (&[count], "NS O0\r\n", last),
+        (&[count], "EN O0\r\n", lost),
+        (&[delete], "EN O0\r\n", lost),
+        (&[debug], "VA 1\r\nx\r\n", lost),
+        (&[debug], "NF\r\n", lost),
+    ]);
+    // The same where the value has a buffer of its own.
+    for (request, has_it) in [(bare, false), (value, true), (count, false), (item, false)] {
+        let mut bench = Bench::new();
+        bench.submit(request);
+        bench.write();
+        let reply = [b"VA 300000 O0\r\n", &[b'x'; 300_000][..], b"\r\n"].concat();
+        let happened = bench.read_in(4096, &reply);
+        assert_eq!(happened.len(), 1, "{request:?}");
+        assert_eq!(happened[0].starts_with("0 meta value x"), has_it, "{request:?}");
+    }
 }
 
 /// Two that carry the same opaque could have each other's values.

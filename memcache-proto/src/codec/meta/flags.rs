@@ -3,6 +3,7 @@ use core::fmt;
 
 use nom::Err;
 
+use super::common::Returns;
 use crate::ProtocolError;
 use crate::codec::grammar::{Fault, INCOMPLETE, MALFORMED, Parsed, number, short_number, signed};
 use crate::value::Flags;
@@ -43,10 +44,15 @@ const TTL: u16 = u16::from_ne_bytes(*b" t");
 const OPAQUE: u16 = u16::from_ne_bytes(*b" O");
 const CR_LF: u16 = u16::from_ne_bytes(*b"\r\n");
 
-/// The bit of a letter. No two letters share one, and f, c and t have low ones, as masks for those are
-/// shorter.
+/// The bit of a letter. No two letters share one, and small ones from c on have low ones, as masks for those
+/// are shorter.
 const fn bit(letter: u8) -> u64 {
     1 << (letter.wrapping_sub(b'c') & 63)
+}
+
+/// The same for a letter that may be asked for: all of those have low ones.
+pub(super) const fn low_bit(letter: u8) -> u32 {
+    1 << (letter.wrapping_sub(b'c') & 31)
 }
 
 impl<'a> MetaFlags<'a> {
@@ -164,6 +170,11 @@ impl<'a> MetaFlags<'a> {
     #[inline(always)]
     const fn has(&self, letter: u8) -> bool {
         self.present & bit(letter) != 0
+    }
+
+    /// Whether all that was asked for is there.
+    pub(crate) fn has_all(&self, asked: Returns) -> bool {
+        self.present & asked.bits() == asked.bits()
     }
 
     /// The text of a flag that is not one of the commonest.

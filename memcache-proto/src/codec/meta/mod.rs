@@ -1,7 +1,7 @@
 //! The meta commands and what answers them (protocol.txt, "Meta Commands").
 
 mod change;
-mod common;
+pub(crate) mod common;
 mod encode;
 mod flags;
 mod get;

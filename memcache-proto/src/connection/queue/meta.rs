@@ -1,9 +1,9 @@
 //! Which request a meta reply is for, and what the silence of quiet ones says.
 
-use super::super::expect::{Expect, Fit, MetaKind, is_about_the_number};
+use super::super::expect::{Expect, Fit, is_about_the_number};
 use super::super::{CloseReason, Event, Reply, ValueBytes};
 use super::{Queue, RequestId, is_refusal};
-use crate::codec::{Item, Response};
+use crate::codec::{Item, MetaFlags, Response};
 use crate::{ErrorLine, ProtocolError};
 
 impl Queue {
@@ -14,31 +14,19 @@ impl Queue {
         item: Item<'a>,
     ) -> Result<(Event<'a>, Option<CloseReason>), CloseReason> {
         let unexpected = CloseReason::Protocol(ProtocolError::UnexpectedResponse);
-        let (reply, opaque) = match item {
+        let reply = match item {
             Item::LargeVa { flags, value } => {
-                let value = ValueBytes::Large(value);
-                (Reply::MetaValue { flags, value }, flags.opaque())
+                Reply::MetaValue { flags, value: ValueBytes::Large(value) }
             }
             Item::Response(Response::Va { flags, value }) => {
-                let value = ValueBytes::Shared(value);
-                (Reply::MetaValue { flags, value }, flags.opaque())
+                Reply::MetaValue { flags, value: ValueBytes::Shared(value) }
             }
-            Item::Response(response) => {
-                if is_refusal(&response) {
-                    return Err(CloseReason::Refused);
-                }
-                let opaque = match response {
-                    Response::Hd(flags)
-                    | Response::Nf(flags)
-                    | Response::Ns(flags)
-                    | Response::En(flags)
-                    | Response::Ex(flags) => flags.opaque(),
-                    _ => None,
-                };
-                (Reply::Last(response), opaque)
-            }
+            Item::Response(response) if is_refusal(&response) => return Err(CloseReason::Refused),
+            Item::Response(response) => Reply::Last(response),
             Item::LargeValue { .. } => return Err(unexpected),
         };
+        let flags = flags_of(&reply);
+        let opaque = flags.and_then(MetaFlags::opaque);
         let error = match &reply {
             Reply::Last(response) => response.as_error_line(),
             _ => None,
@@ -52,21 +40,13 @@ impl Queue {
         };
         let Some(request) = self.requests.get(at) else { return Err(unexpected) };
         let fits = match (&reply, request.expect) {
-            (Reply::MetaValue { .. }, Expect::Meta { kind, .. }) => {
-                matches!(kind, MetaKind::Get | MetaKind::Arithmetic).then_some(Fit::Last)
-            }
+            (Reply::MetaValue { flags, .. }, Expect::Meta(meta)) => Some(meta.fit_value(flags)),
             (Reply::Last(response), expect) => Some(expect.fit(response)),
             _ => None,
         };
-        // Every form that can carry an opaque is to carry the request's, so one without is another's.
-        let carries = match &reply {
-            Reply::MetaValue { .. } => true,
-            Reply::Last(response) => matches!(
-                response,
-                Response::Hd(_) | Response::Nf(_) | Response::Ns(_) | Response::Ex(_)
-            ),
-            _ => false,
-        };
+        // Every form that can carry an opaque is to carry the request's, so one without is another's. A
+        // miss alone has been seen without.
+        let carries = flags.is_some() && !matches!(reply, Reply::Last(Response::En(_)));
         if carries && opaque.is_none() {
             return Err(unexpected);
         }
@@ -113,6 +93,21 @@ impl Queue {
         let mut in_flight = self.requests.iter().take(last + 1);
         in_flight
             .position(|request| opaque_of(self.text_at(request.start, request.len)) == Some(opaque))
+    }
+}
+
+/// The flags that came with a reply, where it is of a form that has any.
+fn flags_of<'r, 'a>(reply: &'r Reply<'a>) -> Option<&'r MetaFlags<'a>> {
+    match reply {
+        Reply::MetaValue { flags, .. }
+        | Reply::Last(
+            Response::Hd(flags)
+            | Response::Nf(flags)
+            | Response::Ns(flags)
+            | Response::En(flags)
+            | Response::Ex(flags),
+        ) => Some(flags),
+        _ => None,
     }
 }
 
