@@ -108,13 +108,16 @@ impl Request {
         let request = match self.ask {
             Ask::Get { value, vivify } => {
                 let get = MetaGet::new(key).client_flags().cas().ttl();
+                // An item that `mg` made comes back under its bytes, whatever they are.
+                let get = if key.is_base64() { get } else { get.key() };
                 let get = if value { get.value() } else { get };
                 let get = if vivify { get.vivify(minute) } else { get };
                 MetaRequest::Get(if self.quiet { get.quiet() } else { get })
             }
             Ask::Set { add, .. } => {
                 let set = if add { MetaSet::add(key, value) } else { MetaSet::set(key, value) };
-                let set = set.client_flags(Flags::new(u32::try_from(self.key).expect("few")));
+                let flags = Flags::new(u32::try_from(self.key).expect("few"));
+                let set = set.client_flags(flags).key();
                 MetaRequest::Set(if self.quiet { set.quiet() } else { set })
             }
             Ask::Delete { invalidate } => {
@@ -122,10 +125,11 @@ impl Request {
                     true => MetaDelete::invalidate(key, None),
                     false => MetaDelete::new(key),
                 };
+                let delete = delete.key();
                 MetaRequest::Delete(if self.quiet { delete.quiet() } else { delete })
             }
             Ask::Count { create } => {
-                let count = MetaArithmetic::incr(key, 1);
+                let count = MetaArithmetic::incr(key, 1).key();
                 let count = if create { count.create(7, minute) } else { count };
                 MetaRequest::Arithmetic(if self.quiet { count.quiet() } else { count })
             }

@@ -175,6 +175,85 @@ fn a_reply_is_of_the_form_that_was_asked_for() {
     }
 }
 
+/// `YSBi` is `a b` in base64, `YQ==` is `a`. A server writes a key as whoever stored it did.
+#[test]
+fn a_key_that_comes_back_is_the_one_asked_for() {
+    let get = |key| Command::MetaGet(MetaGet::new(name(key)).value().key());
+    let set = |key| Command::MetaSet(MetaSet::set(name(key), b"1").key());
+    let delete = |key| Command::MetaDelete(MetaDelete::new(name(key)).key());
+    let count = |key| Command::MetaArithmetic(MetaArithmetic::incr(name(key), 1).value().key());
+    let quiet = |key| Command::MetaGet(MetaGet::new(name(key)).value().key().quiet());
+    let debug = |key| Command::MetaDebug(name(key));
+    let (last, lost) = (&["0 last"][..], &["0 failed Unanswered"][..]);
+    let value = &["0 meta value x"][..];
+    let both_lost = &["0 failed Unanswered", "1 failed Unanswered"][..];
+    check(&[
+        (&[get("a")], "VA 1 ka O0\r\nx\r\n", value),
+        (&[get("a")], "VA 1 O0 kYQ== b\r\nx\r\n", value),
+        (&[get("a b")], "VA 1 kYSBi b O0\r\nx\r\n", value),
+        (&[get("YQ==")], "VA 1 kYQ== O0\r\nx\r\n", value),
+        (&[get("a")], "VA 1 kb O0\r\nx\r\n", lost),
+        (&[get("a")], "VA 1 kaa O0\r\nx\r\n", lost),
+        (&[get("aa")], "VA 1 ka O0\r\nx\r\n", lost),
+        (&[get("a")], "VA 1 kYQ== O0\r\nx\r\n", lost),
+        (&[get("YQ==")], "VA 1 kYQ== b O0\r\nx\r\n", lost),
+        (&[get("a b")], "VA 1 kYSBi O0\r\nx\r\n", lost),
+        (&[get("a b")], "VA 1 kYSBj b O0\r\nx\r\n", lost),
+        (&[get("a b")], "VA 1 kYSB b O0\r\nx\r\n", lost),
+        // The key as it is, where the item does not know that it was in base64.
+        (&[get("a b")], "VA 1 ka b O0\r\nx\r\n", value),
+        (&[get("a W")], "VA 1 O0 ka W\r\nx\r\n", value),
+        (&[get("a W")], "VA 1 ka X O0\r\nx\r\n", lost),
+        (&[get("a W")], "VA 1 ka W\r\nx\r\n", lost),
+        (&[get("a b")], "VA 1 kYSB b O0\r\nx\r\n", lost),
+        // A hit has the key, where that was asked for.
+        (&[get("a")], "VA 1 O0\r\nx\r\n", lost),
+        (&[get("a")], "EN\r\n", last),
+        (&[get("a")], "EN O0\r\n", last),
+        (&[get("a")], "EN ka O0\r\n", last),
+        (&[get("a b")], "EN kYSBi b O0\r\n", last),
+        (&[get("a")], "EN kb O0\r\n", lost),
+        (&[get("a")], "EN kb\r\n", lost),
+        (&[set("a")], "HD ka O0\r\n", last),
+        (&[set("a b")], "HD kYSBi b O0\r\n", last),
+        (&[set("a")], "HD kb O0\r\n", lost),
+        (&[set("a")], "NS ka O0\r\n", last),
+        (&[set("a")], "NS kb O0\r\n", lost),
+        (&[delete("a")], "HD O0 ka\r\n", last),
+        (&[delete("a")], "HD O0 kb\r\n", lost),
+        (&[delete("a")], "NF O0 ka\r\n", last),
+        (&[delete("a")], "NF O0 kb\r\n", lost),
+        (&[count("a")], "VA 1 ka O0\r\nx\r\n", value),
+        (&[count("a b")], "VA 1 kYSBi b O0\r\nx\r\n", value),
+        (&[count("a")], "VA 1 kb O0\r\nx\r\n", lost),
+        // One that nobody asked for is looked at, too.
+        (&[mg("a")], "VA 1 ka O0\r\nx\r\n", value),
+        (&[mg("a")], "VA 1 kb O0\r\nx\r\n", lost),
+        // The key of a request, not of that before it.
+        (&[quiet("a"), quiet("b")], "VA 1 kb O1\r\nx\r\nMN\r\n", &["1 meta value x"]),
+        (&[quiet("a"), quiet("b")], "VA 1 ka O1\r\nx\r\n", both_lost),
+        (&[debug("a")], "ME a exp=-1 la=1\r\n", last),
+        (&[debug("a")], "ME YQ== exp=-1 la=1\r\n", last),
+        (&[debug("a b")], "ME YSBi exp=-1 la=1\r\n", last),
+        (&[debug("a b")], "ME a b exp=-1 la=1\r\n", last),
+        (&[debug("a  b")], "ME a  b exp=-1 la=1\r\n", last),
+        (&[debug("a")], "ME b exp=-1 la=1\r\n", lost),
+        (&[debug("a")], "ME aa exp=-1 la=1\r\n", lost),
+        (&[debug("aa")], "ME a exp=-1 la=1\r\n", lost),
+        (&[debug("a b")], "ME YQ== exp=-1 la=1\r\n", lost),
+        (&[debug("a b")], "ME a bc exp=-1 la=1\r\n", lost),
+        (&[debug("a b")], "ME a exp=-1 la=1\r\n", lost),
+    ]);
+    for (request, reply) in [(get("a"), "VA 1 kb O0\r\nx\r\n"), (debug("a"), "ME b exp=-1\r\n")] {
+        let mut bench = Bench::new();
+        bench.submit(request);
+        bench.write();
+        bench.read(reply.as_bytes());
+        let reason = CloseReason::Protocol(ProtocolError::UnexpectedKey);
+        assert_eq!(bench.close_reason(), Some(reason), "{reply}");
+    }
+}
+
 /// Two that carry the same opaque could have each other's values.
 #[test]
 fn an_opaque_of_the_callers_is_replaced() {

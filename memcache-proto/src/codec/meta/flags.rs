@@ -243,6 +243,15 @@ impl<'a> MetaFlags<'a> {
         self.text(b'k')
     }
 
+    /// Whether `k` is followed by these bytes as they are, spaces and all.
+    pub(crate) fn has_raw_key(&self, key: &[u8]) -> bool {
+        let mut found = memchr::memmem::find_iter(self.line, b" k");
+        found.any(|at| {
+            let behind = self.line.get(at + 2..).and_then(|behind| behind.strip_prefix(key));
+            matches!(behind, Some([] | [b' ', ..]))
+        })
+    }
+
     /// `b`: whether the key is in base64.
     #[must_use]
     #[inline]

@@ -3,8 +3,8 @@
 use super::super::expect::{Expect, Fit, is_about_the_number};
 use super::super::{CloseReason, Event, Reply, ValueBytes};
 use super::{Queue, RequestId, is_refusal};
-use crate::codec::{Item, MetaFlags, Response};
-use crate::{ErrorLine, ProtocolError};
+use crate::codec::{Item, MetaFlags, MetaKey, Response};
+use crate::{ErrorLine, Key, MAX_KEY_LEN, ProtocolError};
 
 impl Queue {
     /// What `item` means where a meta request is first: it may be the answer to a later one, where those
@@ -49,6 +49,14 @@ impl Queue {
         let carries = flags.is_some() && !matches!(reply, Reply::Last(Response::En(_)));
         if carries && opaque.is_none() {
             return Err(unexpected);
+        }
+        let names_a_key = matches!(reply, Reply::Last(Response::Me { .. }))
+            || flags.is_some_and(|flags| flags.key().is_some());
+        if fits == Some(Fit::Last) && names_a_key {
+            let text = self.text_at(request.start, request.len);
+            if !names_the_key_of(text, &reply) {
+                return Err(CloseReason::Protocol(ProtocolError::UnexpectedKey));
+            }
         }
         match (fits, error) {
             (Some(Fit::Last | Fit::LastAndClose), Some(error)) if request.expect.is_quiet() => {
@@ -111,10 +119,47 @@ fn flags_of<'r, 'a>(reply: &'r Reply<'a>) -> Option<&'r MetaFlags<'a>> {
     }
 }
 
+/// The words of a meta request but for the command, the key first.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let line = memchr::memchr(b'\r', text).and_then(|end| text.get(..end)).unwrap_or_default();
+    line.split(|&byte| byte == b' ').skip(1)
+}
+
 /// The token of `O` in a meta request.
 fn opaque_of(text: &[u8]) -> Option<&[u8]> {
-    let end = memchr::memchr(b'\r', text)?;
-    let words = text.get(..end)?.split(|&byte| byte == b' ');
-    // The command and the key.
-    words.skip(2).find_map(|word| word.strip_prefix(b"O"))
+    words(text).skip(1).find_map(|word| word.strip_prefix(b"O"))
+}
+
+/// The key of a meta request.
+fn key_of(text: &[u8]) -> Option<MetaKey<'_>> {
+    let mut words = words(text);
+    let key = Key::parsed(words.next()?);
+    Some(MetaKey::from_wire(key, words.any(|word| word == b"b")))
+}
+
+/// Whether the key that a reply carries is that of the request of this text.
+///
+/// Servers write it as whoever stored the item did, in base64 or not, whichever way it was asked for. Of an
+/// item that `mg`, `ma` or an append has made memcached writes it as it is, whatever bytes those are: what
+/// is behind a space then looks like flags, or like the items of `ME`.
+#[cold]
+fn names_the_key_of(text: &[u8], reply: &Reply<'_>) -> bool {
+    let mut space = [0; MAX_KEY_LEN];
+    let Some(asked) = key_of(text).and_then(|key| key.decode(&mut space)) else { return false };
+    let is_asked = |told: &[u8], base64| {
+        let mut space = [0; MAX_KEY_LEN];
+        MetaKey::from_wire(Key::parsed(told), base64).decode(&mut space) == Some(asked)
+    };
+    if let Reply::Last(Response::Me { key, items }) = reply {
+        // It does not say whether the key is in base64.
+        let rest = asked.strip_prefix(*key).and_then(|rest| rest.strip_prefix(b" "));
+        let items = rest.and_then(|rest| items.strip_prefix(rest));
+        let is_raw = items.is_some_and(|items| items.starts_with(b" "));
+        return is_asked(key, false) || is_asked(key, true) || is_raw;
+    }
+    flags_of(reply).is_some_and(|flags| {
+        let is_asked = |key| is_asked(key, flags.is_base64());
+        let is_raw = || asked.contains(&b' ') && flags.has_raw_key(asked);
+        flags.key().is_some_and(is_asked) || is_raw()
+    })
 }
