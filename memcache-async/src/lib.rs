@@ -83,5 +83,5 @@ pub use memcache_proto::value::{
     ValueError, ValueFormat, ValueRef,
 };
 pub use memcache_proto::{
-    ErrorLine, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
+    ErrorLine, Escaped, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
 };

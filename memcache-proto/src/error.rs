@@ -1,6 +1,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::escape::Escaped;
 /// A peer broke the protocol. The connection it came on is closed for good, because nothing that
 /// follows can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,10 @@ impl fmt::Display for ProtocolError {
 impl core::error::Error for ProtocolError {}
 
 /// A server's own words, from a line that begins `ERROR`, `CLIENT_ERROR` or `SERVER_ERROR`.
+///
+/// [`Response::as_error_line`](crate::codec::Response::as_error_line) makes one as
+/// [`Escaped`](crate::Escaped) shows the words; whatever they are, they are displayed so. The bytes as
+/// they came are in the [`Response`](crate::codec::Response).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorLine {
@@ -78,8 +83,30 @@ impl fmt::Display for ErrorLine {
             ErrorLine::Client(text) => ("CLIENT_ERROR", text),
             ErrorLine::Server(text) => ("SERVER_ERROR", text),
         };
-        write!(f, "{word}{}{text}", if text.is_empty() { "" } else { " " })
+        write!(f, "{word}{}{}", if text.is_empty() { "" } else { " " }, Escaped(text))
     }
 }
 
 impl core::error::Error for ErrorLine {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_servers_words_are_displayed_escaped_however_they_were_made() {
+        let words = || "\x1b[2J no".to_string();
+        for (line, expected) in [
+            (ErrorLine::Error(String::new()), "ERROR"),
+            (ErrorLine::Error(words()), "ERROR \\x1b[2J no"),
+            (ErrorLine::Client(words()), "CLIENT_ERROR \\x1b[2J no"),
+            (ErrorLine::Server(words()), "SERVER_ERROR \\x1b[2J no"),
+            (ErrorLine::Server("\\x1b[2J no".into()), "SERVER_ERROR \\x1b[2J no"),
+        ] {
+            assert_eq!(line.to_string(), expected);
+            assert!(!alloc::format!("{line:?}").contains('\x1b'));
+        }
+    }
+}

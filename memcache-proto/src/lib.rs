@@ -72,6 +72,7 @@ pub mod client;
 pub mod codec;
 pub mod connection;
 mod error;
+mod escape;
 mod expiry;
 mod key;
 mod limits;
@@ -82,6 +83,7 @@ mod time;
 pub mod value;
 
 pub use error::{ErrorLine, ProtocolError};
+pub use escape::Escaped;
 pub use expiry::{Expiry, ExpiryError, Exptime};
 pub use key::{Key, KeyBuf, KeyError, KeyRef, MAX_KEY_LEN, ToKey};
 pub use limits::Limits;

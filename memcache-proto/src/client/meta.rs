@@ -3,6 +3,7 @@ use alloc::string::String;
 use bytes::Bytes;
 
 use crate::codec::{MetaFlags, MetaRequest, Response};
+use crate::escape::text;
 use crate::value::Flags;
 
 /// A meta request, and what chooses its server: its key's hash, unless the caller has a number of his
@@ -48,7 +49,7 @@ pub struct MetaReply {
     pub stale: bool,
     /// `Z`: another client is making a new value.
     pub won_by_another: bool,
-    /// Of `me`: what the server knows, as it says it.
+    /// Of `me`: what the server knows, as it says it and [`Escaped`](crate::Escaped) shows it.
     pub debug: Option<String>,
 }
 
@@ -99,10 +100,9 @@ impl MetaReply {
             Response::Ns(flags) => Self::with_flags(MetaStatus::NotStored, flags),
             Response::Ex(flags) => Self::with_flags(MetaStatus::Exists, flags),
             Response::En(flags) => Self::with_flags(MetaStatus::Miss, flags),
-            Response::Me { items, .. } => MetaReply {
-                debug: Some(String::from_utf8_lossy(items).into_owned()),
-                ..MetaReply::default()
-            },
+            Response::Me { items, .. } => {
+                MetaReply { debug: Some(text(items)), ..MetaReply::default() }
+            }
             _ => return None,
         })
     }

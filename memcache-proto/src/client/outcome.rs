@@ -10,6 +10,7 @@ use super::meta::MetaReply;
 use super::operation::Rejection;
 use crate::codec::Response;
 use crate::connection::Delivery;
+use crate::escape::text;
 use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
 use crate::value::Flags;
 use crate::{ErrorLine, ProtocolError};
@@ -65,9 +66,11 @@ pub enum Reply {
     Meta(MetaReply),
     /// The counter's new value.
     Number(u64),
-    /// The server's version.
+    /// The server's version, as [`Escaped`](crate::Escaped) shows it.
     Version(String),
-    /// The server's statistics, names and values, in its order.
+    /// The server's statistics, names and values, in its order, as [`Escaped`](crate::Escaped) shows
+    /// them. The bytes as they came are in the [`Response`]s of a
+    /// [`Connection`](crate::connection::Connection).
     Stats(Vec<(String, String)>),
 }
 
@@ -227,7 +230,7 @@ impl Reply {
             Response::Exists => Reply::Exists,
             Response::NotFound => Reply::NotFound,
             Response::Number(number) => Reply::Number(*number),
-            Response::Version(text) => Reply::Version(String::from_utf8_lossy(text).into_owned()),
+            Response::Version(version) => Reply::Version(text(version)),
             Response::Hd(_)
             | Response::En(_)
             | Response::Nf(_)

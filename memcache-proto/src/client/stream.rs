@@ -12,6 +12,7 @@ use crate::codec::{Chunks, Command, MetaRequest, Response};
 use crate::connection::{
     CloseReason, Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes,
 };
+use crate::escape::text;
 use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
@@ -470,7 +471,6 @@ fn silence_of(command: &Command<'_>) -> Option<MetaStatus> {
 
 /// A line of statistics as a name and a value.
 fn line(response: &Response<'_>) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match *response {
         Response::Stat { name, value } => (text(name), text(value)),
         Response::Prefix { prefix, get, hit, set, del } => {

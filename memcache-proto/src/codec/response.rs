@@ -1,6 +1,7 @@
 use super::frequent::{self, Deliver};
 use super::meta::MetaFlags;
 use super::parse_response::{Found, Header, find_any};
+use crate::escape::text;
 use crate::value::Flags;
 use crate::{ErrorLine, Key, Limits, ProtocolError};
 
@@ -8,7 +9,7 @@ use crate::{ErrorLine, Key, Limits, ProtocolError};
 ///
 /// A reply may be of several: a multi get is answered by a [`Response::Value`] for each key found and
 /// then [`Response::End`]. Which responses answer which command is the connection's
-/// to know.
+/// to know. Texts are as they came: show them as [`Escaped`](crate::Escaped), which its `Debug` does.
 ///
 /// ```
 /// use memcache_proto::Limits;
@@ -182,10 +183,10 @@ impl<'a> Response<'a> {
         frequent::deliver(input, limits, Parse { input, limits })
     }
 
-    /// The server's own words, where this is one of the three error lines.
+    /// The server's own words, where this is one of the three error lines: as [`Escaped`](crate::Escaped)
+    /// shows them.
     #[must_use]
     pub fn as_error_line(&self) -> Option<ErrorLine> {
-        let text = |text: &[u8]| alloc::string::String::from_utf8_lossy(text).into_owned();
         match self {
             Response::Error(words) => Some(ErrorLine::Error(text(words))),
             Response::ClientError(words) => Some(ErrorLine::Client(text(words))),

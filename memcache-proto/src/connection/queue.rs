@@ -457,6 +457,8 @@ impl Queue {
         (self.sent, self.released) = (start, start);
         (self.unanswered, self.silent) = (0, 0);
         (self.in_flight, self.awaited) = (0, 0);
+        self.passed_over.clear();
+        self.repeated.clear();
         self.free();
     }
 

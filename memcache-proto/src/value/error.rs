@@ -6,6 +6,8 @@ use bytes::Bytes;
 use core::error::Error;
 use core::fmt;
 
+use crate::escape::Quoting;
+
 /// Why a value cannot be had in the form that its flags, or the caller, ask for, or cannot be stored.
 ///
 /// It says nothing about the connection, which goes on. Where only the bytes as they were stored
@@ -230,8 +232,9 @@ impl fmt::Debug for Cause {
 }
 
 impl fmt::Display for Cause {
+    /// The error's own words, as [`Escaped`](crate::Escaped) shows text: they may quote a value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&Quoting(&self.0), f)
     }
 }
 

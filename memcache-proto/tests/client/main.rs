@@ -2,6 +2,7 @@
 
 mod delivery;
 mod evidence;
+mod calls;
 mod failover;
 mod looking;
 mod many;

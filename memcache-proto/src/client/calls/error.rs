@@ -3,6 +3,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use crate::client::{ClusterError, Failure, Rejection, Stored};
+use crate::escape::Quoting;
 use crate::routing::AddressError;
 use crate::value::ValueError;
 use crate::{ExpiryError, KeyError};
@@ -102,7 +103,7 @@ impl fmt::Display for Error {
                 }
                 failure.fmt(f)?;
                 match source {
-                    Some(source) => write!(f, ": {source}"),
+                    Some(source) => write!(f, ": {}", Quoting(source)),
                     None => Ok(()),
                 }
             }
