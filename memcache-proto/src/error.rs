@@ -1,7 +1,9 @@
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 use crate::escape::Escaped;
+
 /// A peer broke the protocol. The connection it came on is closed for good, because nothing that
 /// follows can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,101 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
+/// How a peer broke the protocol, and with which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What is wrong.
+    pub error: ProtocolError,
+    /// The beginning of the line that it is about; empty where there is none.
+    pub line: Excerpt,
+}
+
+impl Violation {
+    /// An error about the line that `received` begins with.
+    #[must_use]
+    pub fn new(error: ProtocolError, received: &[u8]) -> Self {
+        Violation { error, line: Excerpt::of(received) }
+    }
+}
+
+impl From<ProtocolError> for Violation {
+    fn from(error: ProtocolError) -> Self {
+        Violation { error, line: Excerpt::default() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line.is_empty() {
+            true => write!(f, "{}", self.error),
+            false => write!(f, "{}: {}", self.error, self.line),
+        }
+    }
+}
+
+impl core::error::Error for Violation {}
+
+/// The beginning of a line that a peer sent, for a log: at most [`Excerpt::MAX_LEN`] bytes, without its
+/// CR LF, and never anything of a value behind it.
+///
+/// It is displayed in quotes, as [`Escaped`](crate::Escaped) shows it, with `...` where the line goes on.
+///
+/// ```
+/// use memcache_proto::Excerpt;
+///
+/// let line = Excerpt::of(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n");
+/// assert_eq!(line.to_string(), "\"HTTP/1.1 400 Bad Request\"");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// One more than is shown, where the line goes on.
+    bytes: Option<Arc<[u8]>>,
+}
+
+impl Excerpt {
+    /// The most that is kept of a line, in bytes.
+    pub const MAX_LEN: usize = 40;
+
+    /// The beginning of the first line of `received`.
+    #[must_use]
+    pub fn of(received: &[u8]) -> Self {
+        let some = received.get(..=Self::MAX_LEN).unwrap_or(received);
+        let line = memchr::memchr(b'\n', some).and_then(|end| some.get(..end)).unwrap_or(some);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Excerpt { bytes: (!line.is_empty()).then(|| line.into()) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        bytes.get(..Self::MAX_LEN).unwrap_or(bytes)
+    }
+
+    /// Whether there is nothing to show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.bytes.as_ref().is_some_and(|bytes| bytes.len() > Self::MAX_LEN)
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.goes_on() { "..." } else { "" };
+        write!(f, "\"{}{more}\"", Escaped(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Excerpt({self})")
+    }
+}
+
 /// A server's own words, from a line that begins `ERROR`, `CLIENT_ERROR` or `SERVER_ERROR`.
 ///
 /// [`Response::as_error_line`](crate::codec::Response::as_error_line) makes one as
@@ -94,6 +191,30 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+
+    #[test]
+    fn an_excerpt_is_of_one_line_and_of_a_few_bytes() {
+        let long = [b'x'; 100];
+        let forty = &long[..40];
+        let cases: &[(&[u8], &[u8], &str)] = &[
+            (b"", b"", "\"\""),
+            (b"\r\n", b"", "\"\""),
+            (b"STORED\r\nEND\r\n", b"STORED", "\"STORED\""),
+            (b"VALUE k 0 6\r\nsecret\r\n", b"VALUE k 0 6", "\"VALUE k 0 6\""),
+            (b"HTT", b"HTT", "\"HTT\""),
+            (b"\x16\x03\x01 \xff\n", b"\x16\x03\x01 \xff", "\"\\x16\\x03\\x01 \\xff\""),
+            (forty, forty, "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""),
+            (&long, forty, "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\""),
+        ];
+        for (received, bytes, shown) in cases {
+            let line = Excerpt::of(received);
+            assert_eq!(line.as_bytes(), *bytes);
+            assert_eq!(line.to_string(), *shown);
+            assert_eq!(line.is_empty(), bytes.is_empty());
+        }
+        let whole = [forty, b"\r\n"].concat();
+        assert!(!Excerpt::of(&whole).goes_on(), "all of it is there");
+    }
 
     #[test]
     fn a_servers_words_are_displayed_escaped_however_they_were_made() {

@@ -82,7 +82,7 @@ pub mod server;
 mod time;
 pub mod value;
 
-pub use error::{ErrorLine, ProtocolError};
+pub use error::{ErrorLine, Excerpt, ProtocolError, Violation};
 pub use escape::Escaped;
 pub use expiry::{Expiry, ExpiryError, Exptime};
 pub use key::{Key, KeyBuf, KeyError, KeyRef, MAX_KEY_LEN, ToKey};

@@ -57,5 +57,6 @@ pub use memcache_proto::value::{
     ValueError, ValueFormat, ValueRef,
 };
 pub use memcache_proto::{
-    ErrorLine, Escaped, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError, ToKey,
+    ErrorLine, Escaped, Excerpt, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError,
+    ToKey, Violation,
 };

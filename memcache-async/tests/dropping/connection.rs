@@ -3,7 +3,7 @@
 use crate::*;
 
 use harness::MemoryStream;
-use memcache_async::{Builder, Connection, Limits, ProtocolError, StatsArgument};
+use memcache_async::{Builder, Connection, Limits, ProtocolError, StatsArgument, Violation};
 
 /// A connection to the only server.
 fn connect(net: &Net) -> Connection<MemoryStream> {
@@ -131,8 +131,14 @@ fn a_stream_that_fails_says_how() {
 #[test]
 fn a_peer_that_breaks_the_protocol_is_not_believed_any_more() {
     let cases: [(&[u8], FailureKind); 3] = [
-        (b"STORED\r\n", FailureKind::Protocol(ProtocolError::UnexpectedResponse)),
-        (b"VALUE other 0 1\r\n1\r\nEND\r\n", FailureKind::Protocol(ProtocolError::UnexpectedKey)),
+        (
+            b"STORED\r\n",
+            FailureKind::Protocol(Violation::new(ProtocolError::UnexpectedResponse, b"STORED")),
+        ),
+        (
+            b"VALUE other 0 1\r\n1\r\nEND\r\n",
+            FailureKind::Protocol(Violation::new(ProtocolError::UnexpectedKey, b"VALUE other 0 1")),
+        ),
         (b"ERROR Too many open connections\r\n", FailureKind::Refused),
     ];
     for (says, expected) in cases {

@@ -7,9 +7,9 @@ use super::nature::is_read;
 use super::stream::{Stream, Unanswered};
 use super::{Action, Client, FailureKind, NoticeEvent, State};
 use crate::codec::{Command, Keys};
-use crate::connection::{CloseReason, Delivery, RequestId};
+use crate::connection::{CloseReason, Connection, Delivery, RequestId};
 use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
-use crate::{Key, Limits, MAX_KEY_LEN, Time};
+use crate::{Key, Limits, MAX_KEY_LEN, Time, Violation};
 
 /// How often in a row a connection may end without a reply before its server is dead.
 pub(super) const STRIKES: u8 = 2;
@@ -23,6 +23,8 @@ pub(super) enum Cause {
     Timeout,
     /// What became of the stream.
     Stream(CloseReason),
+    /// The server broke the protocol.
+    Protocol(Violation),
     /// The owner of the client asked for it.
     Asked,
 }
@@ -191,7 +193,7 @@ impl Client {
             }
             Cause::Timeout => Verdict::Dead,
             Cause::Asked | Cause::Stream(CloseReason::Form) => Verdict::Alive,
-            Cause::Stream(_) => {
+            Cause::Stream(_) | Cause::Protocol(_) => {
                 let health = self.cluster.health();
                 let slot = &mut self.slots[at];
                 let tells = tells && !health.has_replied_since(slot.id.server, slot.active_at);
@@ -203,8 +205,9 @@ impl Client {
 
     fn note_end(&mut self, end: &End) {
         match &end.cause {
-            Cause::Stream(CloseReason::Protocol(error)) => {
-                self.note(end.server, NoticeEvent::UnexpectedReply { error: *error });
+            Cause::Protocol(error) => {
+                let error = error.clone();
+                self.note(end.server, NoticeEvent::UnexpectedReply { error });
             }
             Cause::Stream(_) => {
                 let reason = end.cause.failure();
@@ -229,7 +232,7 @@ impl Client {
         let replied = slot.proven;
         let connected = match &end.cause {
             Cause::Connect(_) | Cause::Asked | Cause::Stream(CloseReason::Refused) => false,
-            Cause::Timeout | Cause::Stream(_) => true,
+            Cause::Timeout | Cause::Stream(_) | Cause::Protocol(_) => true,
         };
         match end.verdict {
             Verdict::Wait { until, deadline } => {
@@ -367,13 +370,22 @@ impl Client {
 }
 
 impl Cause {
+    /// What a connection itself says; `None` where it is open.
+    pub(super) fn of(connection: &Connection) -> Option<Self> {
+        match connection.violation() {
+            Some(violation) => Some(Cause::Protocol(violation)),
+            None => connection.close_reason().cloned().map(Cause::Stream),
+        }
+    }
+
     pub(super) fn failure(&self) -> FailureKind {
         match self {
             Cause::Connect(failure) => FailureKind::Connect(*failure),
             Cause::Timeout => FailureKind::SocketTimeout,
             Cause::Asked | Cause::Stream(CloseReason::Disconnected) => FailureKind::Disconnected,
             Cause::Stream(CloseReason::Eof) => FailureKind::Eof,
-            Cause::Stream(CloseReason::Protocol(error)) => FailureKind::Protocol(*error),
+            Cause::Protocol(violation) => FailureKind::Protocol(violation.clone()),
+            Cause::Stream(CloseReason::Protocol(error)) => FailureKind::Protocol((*error).into()),
             Cause::Stream(CloseReason::Form) => FailureKind::Form,
             Cause::Stream(CloseReason::Refused) => FailureKind::Refused,
         }

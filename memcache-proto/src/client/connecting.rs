@@ -132,7 +132,7 @@ impl Cause {
             Cause::Connect(failure) => DeathCause::Connect(*failure),
             Cause::Timeout => DeathCause::SocketTimeout,
             Cause::Stream(CloseReason::Refused) => DeathCause::TooManyConnections,
-            Cause::Stream(CloseReason::Protocol(_)) => DeathCause::Protocol,
+            Cause::Protocol(_) => DeathCause::Protocol,
             Cause::Stream(_) => DeathCause::Closed,
             Cause::Asked => DeathCause::Asked,
         }

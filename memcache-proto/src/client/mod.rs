@@ -419,7 +419,8 @@ impl Client {
         let Some(slot) = self.slot_mut(connection).filter(|slot| slot.look) else { return };
         if slot.stream.connection.buffered() > 0 {
             // The beginning of something that nothing had asked for.
-            let cause = Cause::Stream(CloseReason::Protocol(ProtocolError::Unsolicited));
+            slot.stream.connection.fail(ProtocolError::Unsolicited);
+            let cause = Cause::of(&slot.stream.connection).unwrap_or(Cause::Asked);
             return self.close(connection.index(), cause, now);
         }
         (slot.look, slot.transmitting) = (false, false);
@@ -461,7 +462,7 @@ impl Client {
         let limits = &cluster.settings().limits;
         let mut unanswered = Vec::new();
         let news = slot.stream.deliver(server, limits, operations, chunks, &mut unanswered);
-        let closed = slot.stream.connection.close_reason().cloned();
+        let closed = Cause::of(&slot.stream.connection);
         if news.replied {
             cluster.health().replied(server, now);
             (slot.strikes, slot.proven) = (0, true);
@@ -474,7 +475,7 @@ impl Client {
             self.note(server, NoticeEvent::NotFlushed { reason });
         }
         match closed {
-            Some(reason) => self.close_with(at, Cause::Stream(reason), unanswered, None, now),
+            Some(cause) => self.close_with(at, cause, unanswered, None, now),
             None => self.update(at),
         }
     }

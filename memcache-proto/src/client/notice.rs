@@ -1,12 +1,12 @@
 use core::fmt;
 
 use super::FailureKind;
-use crate::ProtocolError;
+use crate::Violation;
 use crate::routing::ServerIndex;
 
 /// Something that happened between a client and a server, for a log: what python-memcached prints with
-/// `debug=1`. It holds no key and no value. Taken with
-/// [`Client::poll_notice`](super::Client::poll_notice).
+/// `debug=1`. It holds no value, and a key only where a server sent one in a line that it should not have
+/// sent. Taken with [`Client::poll_notice`](super::Client::poll_notice).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The server concerned.
@@ -29,8 +29,8 @@ pub enum NoticeEvent {
     /// The server sent what no request had asked for, or what is not of the protocol. Its connection is
     /// closed.
     UnexpectedReply {
-        /// What is wrong with it.
-        error: ProtocolError,
+        /// What is wrong with it, and its beginning.
+        error: Violation,
     },
     /// A connection ended for another reason.
     Disconnected {

@@ -309,7 +309,9 @@ impl fmt::Display for Rejection {
                 "the flags {:#x} have more than the 32 bits that servers keep",
                 flags.bits(),
             ),
-            Rejection::Full => write!(f, "too many bytes of requests wait for their replies"),
+            Rejection::Full => {
+                write!(f, "more than max_queued_bytes of requests wait for their replies")
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::connection::Delivery;
 use crate::escape::text;
 use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
 use crate::value::Flags;
-use crate::{ErrorLine, ProtocolError};
+use crate::{ErrorLine, Violation};
 
 /// How an operation ended. Which of the methods takes it apart is said at each
 /// [`Operation`](super::Operation).
@@ -335,7 +335,7 @@ pub enum FailureKind {
     /// The connection was lost, or closed by the adapter.
     Disconnected,
     /// The server broke the protocol.
-    Protocol(ProtocolError),
+    Protocol(Violation),
     /// The server found fault with another request on the same connection, which had to be closed.
     Form,
     /// The server has too many open connections.
@@ -392,14 +392,19 @@ impl fmt::Display for FailureKind {
                  not know",
             ),
             FailureKind::Disconnected => write!(f, "the connection was lost"),
-            FailureKind::Protocol(error) => write!(f, "the server sent {error}"),
+            FailureKind::Protocol(violation) => write!(f, "the server sent {violation}"),
             FailureKind::Form => {
-                write!(f, "the connection was closed after another request's error")
+                write!(
+                    f,
+                    "the server found fault with another request, and the connection was closed"
+                )
             }
-            FailureKind::Refused => write!(f, "the server has too many open connections"),
+            FailureKind::Refused => {
+                write!(f, "the server has too many open connections (its option -c)")
+            }
             FailureKind::Server(line) => write!(f, "the server answered {line}"),
             FailureKind::Unknown(line) => {
-                write!(f, "the server answered this quiet request or another beside it {line}")
+                write!(f, "the server answered {line} to this quiet request or to others with it")
             }
             FailureKind::Rejected(reason) => fmt::Display::fmt(reason, f),
             FailureKind::OtherOperation => write!(f, "the outcome is of another kind of operation"),

@@ -308,6 +308,7 @@ impl Stream {
             let Some(part) = parts.front().filter(|part| part.request == event.request) else {
                 continue;
             };
+            let request = event.request;
             match event.reply {
                 Event::Doubt(_) | Event::Cancelled => {}
                 Event::MetaValue { flags, value } => {
@@ -383,7 +384,7 @@ impl Stream {
                         take_back(&mut waiting, connection.repeated(), operations);
                     }
                     unanswered.push(Unanswered {
-                        request: event.request,
+                        request,
                         flush: part.flush,
                         delivery,
                         doubt: doubt

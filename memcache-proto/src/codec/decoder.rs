@@ -332,6 +332,17 @@ impl Decoder {
         self.end - self.start
     }
 
+    /// Where the line stands that the next call of [`next`](Decoder::next) looks at.
+    #[inline]
+    pub(crate) fn line_at(&self) -> usize {
+        self.start
+    }
+
+    /// What has been received from a line on that stood there, for as long as nothing more is read.
+    pub(crate) fn received_from(&self, line_at: usize) -> &[u8] {
+        self.buffer.get(line_at..self.end).unwrap_or_default()
+    }
+
     /// Whether there is now what the last call found missing.
     #[inline(never)]
     fn resume(&mut self) -> Result<Resumed, ProtocolError> {

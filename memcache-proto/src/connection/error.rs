@@ -10,7 +10,8 @@ pub enum CloseReason {
     Eof,
     /// The adapter lost or closed it.
     Disconnected,
-    /// The server broke the protocol.
+    /// The server broke the protocol. [`Connection::violation`](super::Connection::violation) has the
+    /// beginning of the line, too.
     Protocol(ProtocolError),
     /// The server found fault with the form of a request, after which versions differ in what they
     /// send and read.

@@ -38,7 +38,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::codec::{Command, Decoder, Token};
-use crate::{Key, Limits, ProtocolError};
+use crate::{Excerpt, Key, Limits, ProtocolError, Violation};
 
 pub use error::{CloseReason, SubmitError};
 pub use event::{Delivery, Event, Reply, ValueBytes};
@@ -75,6 +75,10 @@ pub struct Connection {
     closed: Option<CloseReason>,
     /// The request that was first when it closed.
     ended_at: Option<Head>,
+    /// Where the line is still to be found for which it was closed.
+    line_at: Option<usize>,
+    /// Its beginning, where it is there no more.
+    line: Excerpt,
 }
 
 /// The first of the requests that a connection had not answered when it closed.
@@ -104,6 +108,8 @@ impl Connection {
             quiet: 0,
             closed: None,
             ended_at: None,
+            line_at: None,
+            line: Excerpt::default(),
         }
     }
 
@@ -256,6 +262,9 @@ impl Connection {
 
     /// Where to read to; never empty. Then call [`received`](Self::received).
     pub fn receive_buffer(&mut self) -> &mut [u8] {
+        if let Some(line_at) = self.line_at.take() {
+            self.line = Excerpt::of(self.decoder.received_from(line_at));
+        }
         self.decoder.space()
     }
 
@@ -300,6 +309,7 @@ impl Connection {
         self.queue.restart();
         (self.eof, self.answering, self.replied) = (false, false, false);
         (self.closed, self.ended_at) = (None, None);
+        (self.line_at, self.line) = (None, Excerpt::default());
     }
 
     /// Whether a reply has come since this was last asked, to whatever request: also to one that was
@@ -310,6 +320,9 @@ impl Connection {
 
     /// Closes the connection because of what the server sent.
     pub(crate) fn fail(&mut self, error: ProtocolError) {
+        if error == ProtocolError::Unsolicited {
+            self.line_at = Some(self.decoder.line_at());
+        }
         self.close(CloseReason::Protocol(error));
     }
 
@@ -365,6 +378,17 @@ impl Connection {
         self.closed.as_ref()
     }
 
+    /// How the server broke the protocol, with the beginning of the line that it did so with; `None`
+    /// where the connection is open or was closed for another reason.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        let Some(CloseReason::Protocol(error)) = self.closed else { return None };
+        Some(match self.line_at {
+            Some(line_at) => Violation::new(error, self.decoder.received_from(line_at)),
+            None => Violation { error, line: self.line.clone() },
+        })
+    }
+
     /// Bytes of requests that wait, sent or not.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
@@ -386,11 +410,12 @@ impl Connection {
         }
         let begun_only = self.keeps_unsent;
         let Connection {
-            decoder, queue, limits, eof, answering, replied, closed, ended_at, ..
+            decoder, queue, limits, eof, answering, replied, closed, ended_at, line_at, ..
         } = self;
         if closed.is_some() {
             return queue.fail_next(begun_only);
         }
+        let at = decoder.line_at();
         let reason = match decoder.next() {
             Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
                 Ok((event, then)) => {
@@ -409,7 +434,7 @@ impl Connection {
             Err(error) => CloseReason::Protocol(error),
         };
         *ended_at = queue.close(&reason);
-        *closed = Some(reason);
+        (*closed, *line_at) = (Some(reason), Some(at));
         queue.fail_next(begun_only)
     }
 
@@ -428,6 +453,7 @@ impl Connection {
 
     /// Takes in one response to the first request, which is cancelled; false where there is none.
     fn swallow(&mut self) -> bool {
+        let at = self.decoder.line_at();
         let reason = match self.decoder.next() {
             Ok(Some(item)) => match self.queue.pair(item, self.limits.max_lines) {
                 Ok((_, then)) => {
@@ -440,6 +466,7 @@ impl Connection {
             Err(error) => Some(CloseReason::Protocol(error)),
         };
         self.answering &= self.queue.awaits_reply();
+        self.line_at = reason.is_some().then_some(at);
         if let Some(reason) = reason {
             self.close(reason);
         }

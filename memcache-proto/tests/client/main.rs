@@ -26,7 +26,7 @@ use memcache_proto::client::{
 use memcache_proto::codec::{Command, MetaGet, MetaKey, MetaSet, StatsArgument, StoreVerb};
 use memcache_proto::routing::{Admission, ServerIndex};
 use memcache_proto::value::Flags;
-use memcache_proto::{ErrorLine, Exptime, KeyError, Limits, ProtocolError, Time};
+use memcache_proto::{ErrorLine, Exptime, KeyError, Limits, ProtocolError, Time, Violation};
 
 use pair::{Mode, Net, get, item, key, set};
 

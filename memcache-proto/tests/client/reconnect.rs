@@ -125,11 +125,11 @@ fn what_happens_is_noted_with_its_reason() {
     // Nonsense, and again.
     net.peers[0].mode = Mode::Says(b"hello\r\n");
     for _ in 0..2 {
-        let kind = FailureKind::Protocol(ProtocolError::Malformed);
+        let kind = FailureKind::Protocol(Violation::new(ProtocolError::Malformed, b"hello"));
         assert_eq!(failure(net.get(&name)).kind, kind);
     }
-    let error = ProtocolError::Malformed;
-    let reason = FailureKind::Protocol(error);
+    let error = Violation::new(ProtocolError::Malformed, b"hello");
+    let reason = FailureKind::Protocol(error.clone());
     let unexpected = UnexpectedReply { error };
     assert_eq!(
         notices(&mut net.clients[0]),

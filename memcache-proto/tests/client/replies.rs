@@ -245,7 +245,8 @@ fn a_reply_that_answers_something_else_is_not_believed() {
         let ids = [net.submit(get("key0")), net.submit(get("key1"))];
         net.run();
         for id in ids {
-            let expected = (Delivery::Unanswered, FailureKind::Protocol(*error));
+            let kind = FailureKind::Protocol(Violation::new(*error, bytes));
+            let expected = (Delivery::Unanswered, kind);
             assert_eq!(failed(net.take(id)), expected);
         }
         assert!(!is_dead(&net, 0), "the first failure");
@@ -375,7 +376,8 @@ fn statistics_are_kept_in_order_and_bounded() {
         let mut net = Net::new(1, Settings { limits, ..Settings::default() });
         let servers = net.perform(stats).servers().expect("all servers");
         let failure = servers[0].1.clone().expect_err("too much");
-        assert_eq!(failure.kind, FailureKind::Protocol(ProtocolError::TooMuch));
+        let FailureKind::Protocol(violation) = failure.kind else { panic!("{failure:?}") };
+        assert_eq!(violation.error, ProtocolError::TooMuch);
         assert_eq!(failure.delivery, Delivery::Unanswered);
         assert!(!is_dead(&net, 0));
         assert_eq!(value(net.get("a")), None);

@@ -5,6 +5,7 @@ mod cancelling;
 mod meta;
 mod pairing;
 mod sending;
+mod violations;
 
 use memcache_proto::codec::{Command, Keys, MetadumpTarget, StatsArgument, StoreVerb};
 use memcache_proto::connection::{

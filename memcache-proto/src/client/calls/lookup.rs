@@ -1,6 +1,7 @@
 use super::names::CallName;
 use super::{Call, CallKey, Calls, Error, One, Trouble};
 use crate::client::{Delivery, Failure, FailureKind, Item, Operation, OperationId, Outcome};
+use crate::routing::ServerIndex;
 use crate::value::FromValue;
 use crate::{Expiry, ProtocolError, ToKey};
 
@@ -29,7 +30,7 @@ pub fn gets<V: FromValue, K: ToKey>(key: K) -> Lookup<K, Option<(V, u64)>> {
     let answer = One(|outcome: Outcome, calls: &Calls| {
         let Some(item) = calls.item(outcome)? else { return Ok(None) };
         // A number of our own would make of a later cas whatever it happens to match.
-        let unique = item.cas.ok_or(NO_ANSWER)?;
+        let unique = item.cas.ok_or_else(|| no_answer(None))?;
         Ok(Some((calls.decode(item)?, unique)))
     });
     Lookup { key, ask: Ask::Gets, answer }
@@ -75,9 +76,7 @@ fn value<V: FromValue>(outcome: Outcome, calls: &Calls) -> Result<Option<V>, Tro
 }
 
 /// An answer that lacks what was asked for.
-pub(super) const NO_ANSWER: Failure = Failure {
-    server: None,
-    delivery: Delivery::Answered,
-    changes: false,
-    kind: FailureKind::Protocol(ProtocolError::UnexpectedResponse),
-};
+pub(super) fn no_answer(server: Option<ServerIndex>) -> Failure {
+    let kind = FailureKind::Protocol(ProtocolError::UnexpectedResponse.into());
+    Failure { server, delivery: Delivery::Answered, changes: false, kind }
+}

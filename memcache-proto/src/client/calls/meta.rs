@@ -1,6 +1,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use super::lookup::no_answer;
 use super::meta_results::{Changed, ItemInfo, MetaItem};
 use super::names::CallName;
 use super::{Call, CallKey, Calls, Error, One, Trouble};
@@ -307,11 +308,11 @@ fn counted(outcome: Outcome, _: &Calls) -> Result<Option<u64>, Trouble> {
         (MetaStatus::Done, Some(value)) => {
             let digits = value.trim_ascii_end();
             let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
-            number.map(Some).ok_or(super::lookup::NO_ANSWER.into())
+            number.map(Some).ok_or_else(|| no_answer(None).into())
         }
         (MetaStatus::Miss | MetaStatus::NotFound, _) => Ok(None),
         (MetaStatus::NotStored, _) => Err(Error::NotStored(Stored::NotStored).into()),
         (MetaStatus::Exists, _) => Err(Error::NotStored(Stored::Exists).into()),
-        (MetaStatus::Done, None) => Err(super::lookup::NO_ANSWER.into()),
+        (MetaStatus::Done, None) => Err(no_answer(None).into()),
     }
 }

@@ -107,7 +107,8 @@ macro_rules! __settings {
         }
 
         /// Has `debug` told what happens between the client and its servers: the server's name and the
-        /// event, never a key or a value. It is called by whoever makes a call, and should be quick.
+        /// event, never a value, and a key only where a server sent one in a line that it should not have
+        /// sent. It is called by whoever makes a call, and should be quick.
         pub fn debug(
             mut self,
             debug: impl Fn(&str, &$crate::client::NoticeEvent) + Send + Sync + 'static,
