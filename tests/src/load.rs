@@ -3,7 +3,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use memcache_proto::client::FailureKind;
-use memcache_proto::client::calls::{self, Call, Error};
+use memcache_proto::client::calls::{self, Call, Error, FailedKey};
 use memcache_proto::{Expiry, ToKey};
 
 /// Counters begin at their number times this, which tells them apart.
@@ -232,9 +232,9 @@ impl<C: Caller> Worker<C> {
         }
     }
 
-    fn take_failed<K: ToKey>(&mut self, failed: Vec<(K, Error)>) {
-        for (_, error) in failed {
-            self.take(Err::<(), _>(error));
+    fn take_failed<K: ToKey>(&mut self, failed: Vec<FailedKey<K>>) {
+        for failed in failed {
+            self.take(Err::<(), _>(failed.error));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use memcache_proto::routing::ServerAddress;
-use memcache_sync::{Client, Connector, Expiry, Sockets, StatsArgument, Stream};
+use memcache_sync::{Client, Connector, Expiry, FailedKey, Sockets, StatsArgument, Stream};
 use memcache_tests::api::{Api, Config};
 use memcache_tests::{Full, Memcached, Scripted, Step};
 
@@ -92,7 +92,7 @@ mod any_client {
         let stored = stored.expect("asked");
         // Ten candidates are tried for a key; of some keys none is the server that is left.
         assert!(stored.failed.len() < 30, "{:?}", stored.failed);
-        for (_, error) in &stored.failed {
+        for FailedKey { error, .. } in &stored.failed {
             assert!(error.to_string().contains("no connection could be made: "), "{error}");
             assert!(error.to_string().contains("timed out"), "{error}");
         }

@@ -104,7 +104,7 @@ impl What {
                 }
                 // A key that was asked for twice may have failed once.
                 assert!(many.result.len() + many.failed.len() <= keys.len());
-                many.failed.into_iter().try_for_each(|(_, error)| Err(error))?;
+                many.failed.into_iter().try_for_each(|failed| Err(failed.error))?;
             }
             What::Set(at, value) => client.set(key(at), value, expiry).await?,
             What::Add(at, value) => drop(client.add(key(at), value, expiry).await?),
@@ -112,14 +112,14 @@ impl What {
                 let count = items.len();
                 let many = client.set_many(items, expiry).await?;
                 assert_eq!(many.result + many.failed.len(), count);
-                many.failed.into_iter().try_for_each(|(_, error)| Err(error))?;
+                many.failed.into_iter().try_for_each(|failed| Err(failed.error))?;
             }
             What::Delete(at) => drop(client.delete(key(at)).await?),
             What::DeleteMany(some) => {
                 let count = some.len();
                 let many = client.delete_many(some.into_iter().map(key)).await?;
                 assert!(many.result + many.failed.len() <= count);
-                many.failed.into_iter().try_for_each(|(_, error)| Err(error))?;
+                many.failed.into_iter().try_for_each(|failed| Err(failed.error))?;
             }
             What::Incr(at) => {
                 let number = client.incr(format!("counter{at}"), 1).await?;

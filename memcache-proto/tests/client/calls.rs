@@ -1,11 +1,12 @@
 //! Calls as an application makes them, through a client in memory: what their errors say.
 
-use memcache_proto::Violation;
-use memcache_proto::client::calls::{self, Answer, Call, Calls, Config, Error};
-use memcache_proto::value::{Cause, Value, ValueError};
+use memcache_proto::client::calls::{self, Answer, Call, Calls, Config, Error, FailedKey};
+use memcache_proto::value::{Cause, ToValue, Value, ValueError, ValueRef};
+use memcache_proto::{Expiry, Violation};
 
 use crate::*;
 
+const NEVER: Expiry = Expiry::Never;
 /// The name of the only server, in stats.
 const NAME: &str = "10.0.0.0:11211 (1)";
 
@@ -33,6 +34,156 @@ fn saying(bytes: &'static [u8]) -> (Net, Calls) {
     net.peers[0].mode = Mode::Says(bytes);
     let calls = calls(&net);
     (net, calls)
+}
+
+type Map = HashMap<String, Value>;
+
+/// Each key that failed, and why.
+fn told(failed: Vec<FailedKey<String>>) -> Vec<String> {
+    failed.iter().map(|failed| format!("{} is {failed}", failed.key.escape_debug())).collect()
+}
+
+/// A value, or none that could be stored.
+#[derive(Clone, Copy)]
+struct Maybe(bool);
+
+impl ToValue for Maybe {
+    fn to_value(&self) -> Result<ValueRef<'_>, ValueError> {
+        match self.0 {
+            true => "value".to_value(),
+            false => {
+                Err(ValueError::Serialize { cause: "no\n\x1b[2J".into(), bytes: [][..].into() })
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_sent_fails_alone_and_is_named_by_its_number() {
+    /// Which keys, which of them cannot be sent, and what is said of those.
+    type Case<'a> = (&'a [&'a str], &'a [(usize, &'a str)]);
+    let long = "k".repeat(251);
+    let cases: &[Case<'_>] = &[
+        (&["a", "b"], &[]),
+        (&["a b"], &[(0, "0x20 at position 1")]),
+        (&["", "a", "b"], &[(0, "the key is empty")]),
+        (&["a", "\n", "b"], &[(1, "0x0a at position 0")]),
+        (&["a", "b", &long], &[(2, "251 bytes")]),
+        (
+            &["x y", "a", "", "\u{7f}", "b", "c", "d\t"],
+            &[(0, "0x20"), (2, "empty"), (3, "0x7f"), (6, "0x09")],
+        ),
+        (&["", ""], &[(0, "empty"), (1, "empty")]),
+    ];
+    for (keys, bad) in cases {
+        let mut net = Net::new(3, Settings::default());
+        let calls = calls(&net);
+        let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
+        let good = keys.len() - bad.len();
+        let check = |failed: Vec<FailedKey<String>>| {
+            assert_eq!(failed.len(), bad.len(), "{failed:?}");
+            for (FailedKey { number, key, error }, (expected, says)) in failed.iter().zip(*bad) {
+                assert_eq!((number, key), (expected, &keys[*number]));
+                assert!(matches!(error, Error::Key(_)), "{error:?}");
+                assert!(error.to_string().contains(says), "{error}");
+            }
+        };
+        let items = keys.iter().map(|key| (key.clone(), key.len()));
+        let stored = run(&mut net, &calls, calls::set_many(items, NEVER)).expect("asked");
+        assert_eq!(stored.result, good);
+        check(stored.failed);
+        let get = || calls::get_many::<usize, _, HashMap<_, _>>(keys.clone());
+        let found = run(&mut net, &calls, get()).expect("asked");
+        assert_eq!(found.result.len(), good);
+        assert!(found.result.iter().all(|(key, len)| key.len() == *len), "{:?}", found.result);
+        check(found.failed);
+        // With a prefix of the call.
+        let found = run(&mut net, &calls, get().key_prefix("p:")).expect("asked");
+        let numbers = |failed: &[FailedKey<_>]| failed.iter().map(|key| key.number).collect();
+        let (numbers, expected): (Vec<_>, Vec<_>) =
+            (numbers(&found.failed), bad.iter().map(|(number, _)| *number).collect());
+        assert_eq!((found.result.len(), numbers), (0, expected));
+        let deleted = run(&mut net, &calls, calls::delete_many(keys.clone())).expect("asked");
+        assert_eq!(deleted.result, good);
+        check(deleted.failed);
+        let found = run(&mut net, &calls, get()).expect("asked");
+        assert_eq!(found.result.len(), 0, "they were deleted");
+        let sent = calls::delete_many(keys.clone()).noreply();
+        let sent = run(&mut net, &calls, sent).expect("asked");
+        assert_eq!(sent.result, good);
+        check(sent.failed);
+        assert!(net.clients[0].is_idle());
+    }
+}
+
+/// Answers are counted without the keys that were not sent, and told with them.
+#[test]
+fn the_numbers_of_answers_are_those_of_the_call() {
+    let (mut net, calls) = saying(b"STORED\r\nNOT_STORED\r\nSERVER_ERROR out of memory\r\n");
+    let items = [("", "v"), ("a", "v"), ("b c", "v"), ("d", "v"), ("e", "v"), ("\n", "v")];
+    let items = items.map(|(key, value)| (key.to_owned(), value));
+    let stored = run(&mut net, &calls, calls::set_many(items, NEVER)).expect("asked");
+    assert_eq!(stored.result, 1);
+    assert_eq!(
+        told(stored.failed),
+        [
+            " is key 0: the key is empty".to_owned(),
+            "b c is key 2: the key holds byte 0x20 at position 1; spaces and control characters \
+             are not allowed"
+                .to_owned(),
+            "d is key 3: the server, or a proxy before it, declined to store the value: it \
+             answered NOT_STORED"
+                .to_owned(),
+            format!("e is key 4: {NAME}: the server answered SERVER_ERROR out of memory"),
+            "\\n is key 5: the key holds byte 0x0a at position 0; spaces and control characters \
+             are not allowed"
+                .to_owned(),
+        ],
+    );
+
+    let (mut net, calls) = saying(b"VALUE a 16 1\r\n\xff\r\nVALUE d 16 1\r\nv\r\nEND\r\n");
+    let keys = ["", "a", "b c", "d", "e"].map(str::to_owned);
+    let found = run(&mut net, &calls, calls::get_many::<Value, _, Map>(keys)).expect("asked");
+    assert_eq!(found.result, HashMap::from([("d".to_owned(), Value::from("v"))]));
+    let numbers: Vec<_> = found.failed.iter().map(|failed| failed.number).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
+#[test]
+fn a_value_that_cannot_be_stored_fails_alone() {
+    let mut net = Net::new(1, Settings::default());
+    let calls = calls(&net);
+    let items = [true, false, true].map(Maybe);
+    let items = ["a", "b", "c"].map(str::to_owned).into_iter().zip(items);
+    let stored = run(&mut net, &calls, calls::set_many(items, NEVER)).expect("asked");
+    assert_eq!(stored.result, 2);
+    assert_eq!(told(stored.failed), ["b is key 1: the value was not serialized: no\\n\\x1b[2J"]);
+    assert_eq!(value(net.get("c")), some("value"));
+    assert_eq!(value(net.get("b")), None);
+    let error = run(&mut net, &calls, calls::set("b", Maybe(false), NEVER)).expect_err("none");
+    assert!(matches!(error, Error::Value(_)), "{error:?}");
+}
+
+#[test]
+fn all_or_nothing_names_the_key() {
+    let (mut net, calls) = saying(b"VALUE a 0 1\r\nv\r\nEND\r\n");
+    let keys = ["a", "b c"].map(str::to_owned);
+    let found = run(&mut net, &calls, calls::get_many::<Value, _, Map>(keys)).expect("asked");
+    let error = found.into_result().expect_err("one cannot be sent");
+    assert!(
+        matches!(&error, Error::OfKey { number: 1, error } if matches!(**error, Error::Key(_)))
+    );
+    assert!(error.to_string().starts_with("key 1: the key holds byte 0x20"), "{error}");
+    assert!(!error.may_have_been_applied() && !error.is_unavailable() && error.server().is_none());
+
+    // What else there is to know of it is known as before.
+    let mut net = Net::new(1, Settings::default());
+    net.peers[0].mode = Mode::Silent;
+    let items = [("a".to_owned(), "v")];
+    let stored = run(&mut net, &calls, calls::set_many(items, NEVER)).expect("asked");
+    let error = stored.into_result().expect_err("nobody answers");
+    assert!(error.may_have_been_applied() && error.is_unavailable(), "{error:?}");
+    assert_eq!(error.server(), Some(NAME));
 }
 
 /// What a server sent, wherever it is shown.

@@ -2,6 +2,7 @@
 
 use memcache_proto::client::Client;
 use memcache_proto::client::calls::{self, Answer, Call, Config};
+use memcache_proto::codec::{MetaGet, MetaKey, MetaRequest};
 
 use crate::*;
 
@@ -164,6 +165,26 @@ fn a_key_counts_with_its_prefix() {
         assert_eq!(many.failed[0].1.kind, FailureKind::Rejected(rejected.reason));
     }
     assert!(net.clients[0].is_idle());
+}
+
+#[test]
+fn a_meta_key_that_is_too_long_with_its_prefix_fails_alone() {
+    let settings = Settings { key_prefix: vec![b'p'; 200], ..Settings::default() };
+    let mut net = Net::new(1, settings);
+    net.peers[0].mode = Mode::Says(b"EN\r\n");
+    let keys = ["k".repeat(51), "k".repeat(50), String::from("k") + &"k".repeat(249)];
+    let requests = keys.each_ref().map(|key| {
+        let key = MetaKey::new(key.as_bytes()).expect("a key");
+        MetaRequest::Get(MetaGet::new(key)).into()
+    });
+    let many = net.perform(Operation::MetaMany { requests: &requests }).many().expect("many keys");
+    assert_eq!((many.replies.len(), many.replies[0].0), (1, 1), "{many:?}");
+    let failed: Vec<_> = many.failed.iter().map(|(number, failure)| (*number, failure)).collect();
+    let [(0, first), (2, second)] = failed[..] else { panic!("{failed:?}") };
+    for (failure, len) in [(first, 251), (second, 450)] {
+        let reason = Rejection::Key(KeyError::TooLong { len, max: 250 });
+        assert_eq!(failure.kind, FailureKind::Rejected(reason));
+    }
 }
 
 #[test]

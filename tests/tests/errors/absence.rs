@@ -2,7 +2,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Instant;
 
-use memcache_sync::Expiry;
+use memcache_sync::{Expiry, FailedKey};
 use memcache_tests::{Full, Memcached, Step};
 
 use super::*;
@@ -137,7 +137,7 @@ pub(crate) fn one_servers_failure_is_only_its_own_keys<A: Api>() {
     assert!(started.elapsed() < TIMEOUT + SLACK, "{:?}", started.elapsed());
     assert!(stored.result >= 20 && stored.result < 100, "{}", stored.result);
     assert_eq!(stored.result + stored.failed.len(), 100);
-    for (_, error) in &stored.failed {
+    for FailedKey { error, .. } in &stored.failed {
         assert_says(error, &[&silent.address(), "socket_timeout"]);
         assert!(error.may_have_been_applied() && error.is_unavailable());
     }

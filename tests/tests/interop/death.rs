@@ -235,7 +235,7 @@ impl Round<'_> {
         }
         let found = self.rust.get_many::<usize, _>(&self.keys).expect("asked");
         assert!(found.result.values().all(|read| *read == theirs));
-        assert!(found.failed.iter().all(|(_, error)| is_nowhere(error)), "{:?}", found.failed);
+        assert!(found.failed.iter().all(|failed| is_nowhere(&failed.error)), "{:?}", found.failed);
         for (key, stored) in self.keys.iter().zip(&stored) {
             assert_eq!(found.result.contains_key(key), *stored, "{}", key.escape_ascii());
         }

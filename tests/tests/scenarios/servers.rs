@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use memcache_sync::{Error, StatsArgument, Value};
+use memcache_sync::{Error, FailedKey, StatsArgument, Value};
 use memcache_tests::api::Api;
 
 use crate::{Context, NEVER, get, noise, text};
@@ -39,7 +39,23 @@ pub(crate) fn many<A: Api>(context: &Context<A>) {
     assert_eq!(client.set_many(items, NEVER).expect("asked").result, 3);
     let found = client.get_many::<u8, _>(["r1", "r2", "r3"]).expect("asked");
     assert_eq!(found.result, HashMap::from([("r1", 1), ("r3", 3)]));
-    assert!(matches!(found.failed[..], [("r2", Error::Value(_))]), "{:?}", found.failed);
+    let [FailedKey { number: 1, key: "r2", error }] = &found.failed[..] else {
+        panic!("{:?}", found.failed)
+    };
+    assert!(matches!(error, Error::Value(_)), "{error:?}");
+    // And so is a key that cannot be sent.
+    let items = [("s1", 1), ("s 2", 2), ("s3", 3)];
+    let stored = client.set_many(items, NEVER).expect("asked");
+    let found = client.get_many::<u8, _>(["s1", "s 2", "s3"]).expect("asked");
+    assert_eq!((stored.result, &found.result), (2, &HashMap::from([("s1", 1), ("s3", 3)])));
+    let deleted = client.delete_many(["s 2", "s1", "s3"]).expect("asked");
+    assert_eq!(deleted.result, 2);
+    for (failed, number) in [(stored.failed, 1), (found.failed, 1), (deleted.failed, 0)] {
+        let [FailedKey { key: "s 2", error: Error::Key(_), .. }] = failed[..] else {
+            panic!("{failed:?}")
+        };
+        assert_eq!(failed[0].number, number);
+    }
     assert_eq!(text(client, "r3").as_deref(), Some("3"));
 }
 

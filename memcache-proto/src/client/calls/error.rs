@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -40,6 +41,14 @@ pub enum Error {
         /// The system's error, where there was one. It is in the message already.
         source: Option<Source>,
     },
+    /// What went wrong with one key of a call on many: what
+    /// [`Many::into_result`](super::Many::into_result) returns.
+    OfKey {
+        /// Which of the call's keys, counted from 0.
+        number: usize,
+        /// What went wrong.
+        error: Box<Error>,
+    },
     /// The server, or a proxy before it, declined to store a value that was to be stored whatever was
     /// there. A condition that did not hold, of an add for instance, is no error.
     NotStored(Stored),
@@ -67,6 +76,7 @@ impl Error {
     pub fn server(&self) -> Option<&str> {
         match self {
             Error::Server { server, .. } => server.as_deref(),
+            Error::OfKey { error, .. } => error.server(),
             _ => None,
         }
     }
@@ -75,7 +85,11 @@ impl Error {
     /// the answer did not come. Repeating a set is harmless then; repeating an incr may count twice.
     #[must_use]
     pub fn may_have_been_applied(&self) -> bool {
-        matches!(self, Error::Server { failure, .. } if failure.may_have_been_applied())
+        match self {
+            Error::Server { failure, .. } => failure.may_have_been_applied(),
+            Error::OfKey { error, .. } => error.may_have_been_applied(),
+            _ => false,
+        }
     }
 
     /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,
@@ -85,6 +99,7 @@ impl Error {
         match self {
             Error::Busy => true,
             Error::Server { failure, .. } => failure.kind.is_unavailable(),
+            Error::OfKey { error, .. } => error.is_unavailable(),
             _ => false,
         }
     }
@@ -107,6 +122,7 @@ impl fmt::Display for Error {
                     None => Ok(()),
                 }
             }
+            Error::OfKey { number, error } => write!(f, "key {number}: {error}"),
             Error::NotStored(answer) => {
                 let answer = match answer {
                     Stored::Stored => "STORED",

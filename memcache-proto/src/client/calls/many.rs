@@ -2,15 +2,15 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::names::CallName;
-use super::{Answer, Call, CallKey, Calls, Error, Many, Source};
+use super::{Answer, Call, CallKey, Calls, Error, FailedKey, Many, Source};
 use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, RoutedKey, Stored};
 use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
 use crate::value::{FromValue, ToValue};
-use crate::{Expiry, KeyError, ToKey};
+use crate::{Expiry, ToKey};
 
 /// The values of those of the keys that are there, under the caller's own keys, in a map of the
-/// caller's choice. Values that cannot be read are in [`Many::failed`], too.
+/// caller's choice. Keys that cannot be sent and values that cannot be read are in [`Many::failed`], too.
 pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     keys: impl IntoIterator<Item = K>,
 ) -> GetMany<K, V, M> {
@@ -18,7 +18,8 @@ pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     GetMany { keys, prefix: Vec::new(), found: PhantomData }
 }
 
-/// Stores many items, whatever was there. The result is how many were stored.
+/// Stores many items, whatever was there. The result is how many were stored. Items that cannot be sent
+/// are in [`Many::failed`], too.
 pub fn set_many<K: ToKey, V: ToValue>(
     items: impl IntoIterator<Item = (K, V)>,
     expiry: impl Into<Expiry>,
@@ -28,7 +29,8 @@ pub fn set_many<K: ToKey, V: ToValue>(
     SetMany { items, expiry: expiry.into(), prefix, min_compress_len, noreply }
 }
 
-/// Deletes many keys. The result is how many were there.
+/// Deletes many keys. The result is how many were there. Keys that cannot be sent are in
+/// [`Many::failed`], too.
 pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K> {
     DeleteMany { keys: keys.into_iter().collect(), prefix: Vec::new(), noreply: false }
 }
@@ -55,6 +57,7 @@ impl<K, V, M> GetMany<K, V, M> {
 pub struct Found<K, V, M> {
     /// Those that have no answer yet.
     keys: Vec<Option<K>>,
+    sent: Sent,
     many: Many<M, K>,
     values: PhantomData<fn() -> V>,
 }
@@ -69,11 +72,18 @@ impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Call for GetMany<K, V,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
         calls.count(CallName::GetMany);
-        let keys = checked(calls, &self.prefix, self.keys.iter().flatten())?;
-        let id = submit(Operation::GetMany { keys: &routed(&keys), cas: false })?;
-        drop(keys);
-        let many = Many { result: M::default(), failed: Vec::new() };
-        Ok((id, Found { keys: self.keys, many, values: PhantomData }))
+        let GetMany { mut keys, prefix, .. } = self;
+        let checked = keys.iter().flatten().map(|key| Ok(calls.keys.apply(&prefix, key)?));
+        let (checked, refused) = separated(checked);
+        let id = submit(Operation::GetMany { keys: &routed(&checked), cas: false })?;
+        drop(checked);
+        let sent = Sent::without(&refused);
+        let failed = refused.into_iter().filter_map(|(number, error)| {
+            let key = keys.get_mut(number).and_then(Option::take)?;
+            Some(FailedKey { number, key, error })
+        });
+        let many = Many { result: M::default(), failed: failed.collect() };
+        Ok((id, Found { keys, sent, many, values: PhantomData }))
     }
 }
 
@@ -84,11 +94,12 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
 
     fn take(&mut self, replies: Vec<(usize, Reply)>, calls: &Calls) {
         for (number, reply) in replies {
+            let number = self.sent.number(number);
             let key = self.keys.get_mut(number).and_then(Option::take);
             let (Some(key), Reply::Item(item)) = (key, reply) else { continue };
             match calls.decode(item) {
                 Ok(value) => self.many.result.extend([(key, value)]),
-                Err(error) => self.many.failed.push((key, error)),
+                Err(error) => self.many.failed.push(FailedKey { number, key, error }),
             }
         }
     }
@@ -105,13 +116,15 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
             if calls.is_miss(&failure) {
                 continue;
             }
+            let number = self.sent.number(number);
             let error = calls.error(failure, &source);
             match self.keys.get_mut(number).and_then(Option::take) {
-                Some(key) => self.many.failed.push((key, error)),
+                Some(key) => self.many.failed.push(FailedKey { number, key, error }),
                 // Its value is in the map already, and then the server gave another one.
                 None => return Err(error),
             }
         }
+        self.many.failed.sort_by_key(|failed| failed.number);
         Ok(self.many)
     }
 }
@@ -179,8 +192,10 @@ impl<K> DeleteMany<K> {
 /// The answer to [`set_many`] and [`delete_many`].
 pub struct Counted<K> {
     keys: Vec<K>,
+    /// Those that could not be sent.
+    refused: Vec<(usize, Error)>,
     /// What a reply says that is no failure and yet not what was asked for.
-    refused: fn(&Reply) -> Option<Error>,
+    declined: fn(&Reply) -> Option<Error>,
 }
 
 impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
@@ -195,20 +210,21 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
         calls.count(CallName::SetMany);
         let (verb, noreply) = (StoreVerb::Set, self.noreply);
         let exptime = calls.exptime(self.expiry)?;
-        let id = {
-            let keys = checked(calls, &self.prefix, self.items.iter().map(|(key, _)| key))?;
-            let values = self.items.iter().map(|(_, value)| value.to_value());
+        let (id, refused) = {
             let encode = |value| calls.transcoder.encode_for(verb, value, self.min_compress_len);
-            let values = values.map(|value| encode(value?)).collect::<Result<Vec<_>, _>>()?;
-            let items = keys.iter().zip(&values).map(|(key, value)| {
+            let checked = self.items.iter().map(|(key, value)| {
+                Ok((calls.keys.apply(&self.prefix, key)?, encode(value.to_value()?)?))
+            });
+            let (checked, refused) = separated(checked);
+            let items = checked.iter().map(|(key, value)| {
                 let (key, flags, value) = (key.as_routed(), value.flags, &*value.bytes);
                 NewItem { key, flags, exptime, value }
             });
             let items: Vec<_> = items.collect();
-            submit(Operation::StoreMany { verb, items: &items, noreply })?
+            (submit(Operation::StoreMany { verb, items: &items, noreply })?, refused)
         };
         let keys = self.items.into_iter().map(|(key, _)| key).collect();
-        Ok((id, Counted { keys, refused: declined }))
+        Ok((id, Counted { keys, refused, declined }))
     }
 }
 
@@ -222,10 +238,11 @@ impl<K: ToKey> Call for DeleteMany<K> {
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
         calls.count(CallName::DeleteMany);
-        let keys = checked(calls, &self.prefix, self.keys.iter())?;
-        let id = submit(Operation::DeleteMany { keys: &routed(&keys), noreply: self.noreply })?;
-        drop(keys);
-        Ok((id, Counted { keys: self.keys, refused: |_| None }))
+        let checked = self.keys.iter().map(|key| Ok(calls.keys.apply(&self.prefix, key)?));
+        let (checked, refused) = separated(checked);
+        let id = submit(Operation::DeleteMany { keys: &routed(&checked), noreply: self.noreply })?;
+        drop(checked);
+        Ok((id, Counted { keys: self.keys, refused, declined: |_| None }))
     }
 }
 
@@ -238,30 +255,57 @@ impl<K> Answer for Counted<K> {
         calls: &Calls,
         source: impl Fn(ServerIndex) -> Option<Source>,
     ) -> Result<Self::Output, Error> {
+        let Counted { keys, refused, declined } = self;
         let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
-        let result = self.keys.len() - outcome.replies.len() - outcome.failed.len();
+        let sent = Sent::without(&refused);
+        let done = keys.len() - refused.len();
+        let result = done - outcome.replies.len() - outcome.failed.len();
         let failed = outcome.failed.into_iter();
         let failed = failed.map(|(number, failure)| (number, calls.error(failure, &source)));
-        let refused = outcome.replies.iter();
-        let refused = refused.filter_map(|(number, reply)| Some((*number, (self.refused)(reply)?)));
-        let mut failed: Vec<_> = failed.chain(refused).collect();
+        let replies = outcome.replies.iter();
+        let declined = replies.filter_map(|(number, reply)| Some((*number, declined(reply)?)));
+        let answered = failed.chain(declined);
+        let answered = answered.map(|(number, error)| (sent.number(number), error));
+        let mut failed: Vec<_> = refused.into_iter().chain(answered).collect();
         failed.sort_by_key(|&(number, _)| number);
         let mut failed = failed.into_iter().peekable();
-        let failed = self.keys.into_iter().enumerate().filter_map(|(number, key)| {
+        let failed = keys.into_iter().enumerate().filter_map(|(number, key)| {
             let (_, error) = failed.next_if(|&(failed, _)| failed == number)?;
-            Some((key, error))
+            Some(FailedKey { number, key, error })
         });
         Ok(Many { result, failed: failed.collect() })
     }
 }
 
-/// All keys, checked before anything is done with one.
-fn checked<'a, K: ToKey + 'a>(
-    calls: &Calls,
-    prefix: &[u8],
-    keys: impl Iterator<Item = &'a K>,
-) -> Result<Vec<CallKey<'a>>, KeyError> {
-    keys.map(|key| calls.keys.apply(prefix, key)).collect()
+/// What can be sent, and by its number what cannot.
+fn separated<T>(checked: impl Iterator<Item = Result<T, Error>>) -> (Vec<T>, Vec<(usize, Error)>) {
+    let (mut good, mut refused) = (Vec::with_capacity(checked.size_hint().0), Vec::new());
+    for (number, checked) in checked.enumerate() {
+        match checked {
+            Ok(checked) => good.push(checked),
+            Err(error) => refused.push((number, error)),
+        }
+    }
+    (good, refused)
+}
+
+/// Which of a call's keys were sent: an operation counts these alone.
+struct Sent {
+    /// Of each key that was not, how many were before it.
+    gaps: Vec<usize>,
+}
+
+impl Sent {
+    /// All but those that were refused, which are in order.
+    fn without(refused: &[(usize, Error)]) -> Self {
+        let gaps = refused.iter().zip(0..).map(|(&(number, _), before)| number - before);
+        Sent { gaps: gaps.collect() }
+    }
+
+    /// The number in the call of the key with this number in the operation.
+    fn number(&self, sent: usize) -> usize {
+        sent + self.gaps.partition_point(|&gap| gap <= sent)
+    }
 }
 
 fn routed<'a>(keys: &'a [CallKey<'_>]) -> Vec<RoutedKey<'a>> {

@@ -85,7 +85,7 @@ pub use meta_results::{Changed, ItemInfo, MetaItem};
 pub use meta_store::{MetaStore, append_or_create, meta_set, prepend_or_create};
 pub use profile::Profile;
 pub use recache::{Found as FoundValue, Lease, Otherwise, Recache, Recaching, Turn};
-pub use results::{Many, PerServer};
+pub use results::{FailedKey, Many, PerServer};
 use sealed::Sealed;
 pub use servers::{
     EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, stats, version,

@@ -1,5 +1,7 @@
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::{IntoIter, Vec};
+use core::fmt;
 
 use super::Error;
 
@@ -23,8 +25,42 @@ use super::Error;
 pub struct Many<T, K> {
     /// What was done: the values found, or how many items were stored or deleted.
     pub result: T,
-    /// The keys for which it was not, and why. Whatever the reason, no other key was affected.
-    pub failed: Vec<(K, Error)>,
+    /// The keys for which it was not, and why, in the order of the call. Whatever the reason, no other
+    /// key was affected: a key that cannot be sent is here, too, and the others were.
+    pub failed: Vec<FailedKey<K>>,
+}
+
+/// A key of a call on many for which nothing was done, or perhaps nothing.
+///
+/// ```
+/// use memcache_proto::KeyError;
+/// use memcache_proto::client::calls::{Error, FailedKey};
+///
+/// let failed = FailedKey { number: 2, key: "", error: Error::Key(KeyError::Empty) };
+/// assert_eq!(failed.to_string(), "key 2: the key is empty");
+/// ```
+#[derive(Clone, Debug)]
+pub struct FailedKey<K> {
+    /// Which of the call's keys it is, counted from 0.
+    pub number: usize,
+    /// The key, as the caller gave it.
+    pub key: K,
+    /// Why.
+    pub error: Error,
+}
+
+impl<K> fmt::Display for FailedKey<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {}: {}", self.number, self.error)
+    }
+}
+
+impl<K: fmt::Debug> core::error::Error for FailedKey<K> {}
+
+impl<K> From<FailedKey<K>> for Error {
+    fn from(failed: FailedKey<K>) -> Self {
+        Error::OfKey { number: failed.number, error: Box::new(failed.error) }
+    }
 }
 
 impl<T, K> Many<T, K> {
@@ -32,11 +68,11 @@ impl<T, K> Many<T, K> {
     ///
     /// # Errors
     ///
-    /// The first of [`failed`](Self::failed).
+    /// The first of [`failed`](Self::failed), as an [`Error::OfKey`].
     pub fn into_result(self) -> Result<T, Error> {
         match self.failed.into_iter().next() {
             None => Ok(self.result),
-            Some((_, error)) => Err(error),
+            Some(failed) => Err(failed.into()),
         }
     }
 }

@@ -60,8 +60,8 @@ macro_rules! __calls {
         ///
         /// # Errors
         ///
-        /// [`Error::Key`](crate::Error::Key) where one cannot be sent; then nothing is. Keys whose server
-        /// fails, and values that cannot be read as a `V`, are in [`Many::failed`](crate::Many::failed).
+        /// See [`Error`](crate::Error). A key that cannot be sent, or whose server fails, or whose value
+        /// cannot be read as a `V`, is in [`Many::failed`](crate::Many::failed); the others are looked up.
         pub $($async)? fn get_many<V, K>(
             & $($mut)? $self,
             keys: impl IntoIterator<Item = K>,
@@ -175,9 +175,9 @@ macro_rules! __calls {
         ///
         /// # Errors
         ///
-        /// [`Error::Key`](crate::Error::Key) or [`Error::Expiry`](crate::Error::Expiry) where one cannot be
-        /// sent; then nothing is. Items that are too long, or whose server fails or declines, are in
-        /// [`Many::failed`](crate::Many::failed).
+        /// [`Error::Expiry`](crate::Error::Expiry) where the expiry cannot be sent; then nothing is. Else see
+        /// [`Error`](crate::Error). An item whose key or value cannot be sent, or whose server fails or
+        /// declines, is in [`Many::failed`](crate::Many::failed); the others are stored.
         pub $($async)? fn set_many<K: $crate::ToKey, V: $crate::value::ToValue>(
             & $($mut)? $self,
             items: impl IntoIterator<Item = (K, V)>,
@@ -204,8 +204,8 @@ macro_rules! __calls {
         ///
         /// # Errors
         ///
-        /// [`Error::Key`](crate::Error::Key) where one cannot be sent; then nothing is. Keys whose server
-        /// fails are in [`Many::failed`](crate::Many::failed).
+        /// See [`Error`](crate::Error). A key that cannot be sent, or whose server fails, is in
+        /// [`Many::failed`](crate::Many::failed); the others are deleted.
         pub $($async)? fn delete_many<K: $crate::ToKey>(
             & $($mut)? $self,
             keys: impl IntoIterator<Item = K>,
