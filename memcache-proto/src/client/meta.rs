@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::codec::{MetaFlags, MetaRequest, Response};
 use crate::escape::text;
+use crate::routing::ServerIndex;
 use crate::value::Flags;
 
 /// A meta request, and what chooses its server: its key's hash, unless the caller has a number of his
@@ -29,6 +30,8 @@ impl<'a> From<MetaRequest<'a>> for RoutedMeta<'a> {
 pub struct MetaReply {
     /// What came of it.
     pub status: MetaStatus,
+    /// The server that answered; `None` where that is not known.
+    pub server: Option<ServerIndex>,
     /// The value, not decoded.
     pub value: Option<Bytes>,
     /// `f`: the flags that were stored with it.
@@ -71,13 +74,18 @@ pub enum MetaStatus {
 }
 
 impl MetaReply {
-    pub(super) fn silent(status: MetaStatus) -> Self {
-        MetaReply { status, ..MetaReply::default() }
+    pub(super) fn silent(status: MetaStatus, server: ServerIndex) -> Self {
+        MetaReply { status, server: Some(server), ..MetaReply::default() }
     }
 
-    pub(super) fn with_flags(status: MetaStatus, flags: &MetaFlags<'_>) -> Self {
+    pub(super) fn with_flags(
+        status: MetaStatus,
+        server: ServerIndex,
+        flags: &MetaFlags<'_>,
+    ) -> Self {
         MetaReply {
             status,
+            server: Some(server),
             value: None,
             client_flags: flags.client_flags(),
             cas: flags.cas(),
@@ -93,15 +101,16 @@ impl MetaReply {
     }
 
     /// What a line without a value says; `None` where it is of another protocol.
-    pub(super) fn of(response: &Response<'_>) -> Option<Self> {
+    pub(super) fn of(response: &Response<'_>, server: ServerIndex) -> Option<Self> {
+        let with_flags = |status, flags| Self::with_flags(status, server, flags);
         Some(match response {
-            Response::Hd(flags) => Self::with_flags(MetaStatus::Done, flags),
-            Response::Nf(flags) => Self::with_flags(MetaStatus::NotFound, flags),
-            Response::Ns(flags) => Self::with_flags(MetaStatus::NotStored, flags),
-            Response::Ex(flags) => Self::with_flags(MetaStatus::Exists, flags),
-            Response::En(flags) => Self::with_flags(MetaStatus::Miss, flags),
+            Response::Hd(flags) => with_flags(MetaStatus::Done, flags),
+            Response::Nf(flags) => with_flags(MetaStatus::NotFound, flags),
+            Response::Ns(flags) => with_flags(MetaStatus::NotStored, flags),
+            Response::Ex(flags) => with_flags(MetaStatus::Exists, flags),
+            Response::En(flags) => with_flags(MetaStatus::Miss, flags),
             Response::Me { items, .. } => {
-                MetaReply { debug: Some(text(items)), ..MetaReply::default() }
+                MetaReply { debug: Some(text(items)), ..Self::silent(MetaStatus::Done, server) }
             }
             _ => return None,
         })

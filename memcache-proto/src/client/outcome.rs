@@ -77,6 +77,8 @@ pub enum Reply {
 /// An item as a server keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
+    /// The server that it came from.
+    pub server: ServerIndex,
     /// The flags stored with it.
     pub flags: Flags,
     /// The cas unique, if it was asked for.
@@ -236,7 +238,7 @@ impl Reply {
             | Response::Nf(_)
             | Response::Ns(_)
             | Response::Ex(_)
-            | Response::Me { .. } => MetaReply::of(response).map_or(Reply::Ok, Reply::Meta),
+            | Response::Me { .. } => MetaReply::of(response, server).map_or(Reply::Ok, Reply::Meta),
             _ => match response.as_error_line() {
                 Some(line) => {
                     return Err(Failure::answered(server, FailureKind::Server(line)));

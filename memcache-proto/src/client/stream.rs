@@ -282,7 +282,7 @@ impl Stream {
             while let Some(part) = parts.front().filter(|part| part.request < event.request) {
                 if let Some(status) = part.silence {
                     let reply = match doubt {
-                        None => Ok(Reply::Meta(MetaReply::silent(status))),
+                        None => Ok(Reply::Meta(MetaReply::silent(status, server))),
                         Some(line) => Err(FailureKind::Unknown(line.clone())),
                     };
                     let waiting = waiters.iter().take(part.waiters);
@@ -314,7 +314,7 @@ impl Stream {
                 Event::MetaValue { flags, value } => {
                     let waiting = waiters.front().filter(|_| part.waiters > 0);
                     if let Some(waiter) = waiting.filter(|waiter| !waiter.done) {
-                        let mut reply = MetaReply::with_flags(MetaStatus::Done, &flags);
+                        let mut reply = MetaReply::with_flags(MetaStatus::Done, server, &flags);
                         reply.value = Some(match value {
                             ValueBytes::Shared(value) => chunks.copy(value, buffered),
                             ValueBytes::Large(value) => Bytes::from(value.take()),
@@ -336,7 +336,7 @@ impl Stream {
                         ValueBytes::Shared(value) => chunks.copy(value, buffered),
                         ValueBytes::Large(value) => Bytes::from(value.take()),
                     };
-                    let item = Item { flags, cas, value };
+                    let item = Item { server, flags, cas, value };
                     operations.deliver(waiter.operation, waiter.number, Ok(Reply::Item(item)));
                     continue;
                 }

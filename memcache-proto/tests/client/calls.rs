@@ -1,6 +1,8 @@
 //! Calls as an application makes them, through a client in memory: what their errors say.
 
-use memcache_proto::client::calls::{self, Answer, Call, Calls, Config, Error, FailedKey};
+use memcache_proto::client::calls::{
+    self, Answer, Call, Calls, Config, Error, FailedKey, Recaching, Turn,
+};
 use memcache_proto::value::{Cause, ToValue, Value, ValueError, ValueRef};
 use memcache_proto::{Expiry, Violation};
 
@@ -161,7 +163,7 @@ fn a_value_that_cannot_be_stored_fails_alone() {
     assert_eq!(value(net.get("c")), some("value"));
     assert_eq!(value(net.get("b")), None);
     let error = run(&mut net, &calls, calls::set("b", Maybe(false), NEVER)).expect_err("none");
-    assert!(matches!(error, Error::Value(_)), "{error:?}");
+    assert!(matches!(error, Error::Value { server: None, .. }), "{error:?}");
 }
 
 #[test]
@@ -184,6 +186,37 @@ fn all_or_nothing_names_the_key() {
     let error = stored.into_result().expect_err("nobody answers");
     assert!(error.may_have_been_applied() && error.is_unavailable(), "{error:?}");
     assert_eq!(error.server(), Some(NAME));
+}
+
+#[test]
+fn a_value_that_cannot_be_read_says_of_which_server_and_which_key() {
+    let says = |error: &Error, expected: &str| {
+        assert!(matches!(error, Error::Value { server: Some(_), .. }), "{error:?}");
+        assert_eq!((error.server(), error.to_string()), (Some(NAME), expected.to_owned()));
+    };
+    let unreadable = format!("{NAME}: the value is text, which cannot be read as u8");
+    let (mut net, calls) = saying(b"VALUE a 16 3 7\r\ntwo\r\nEND\r\n");
+    says(&run(&mut net, &calls, calls::get::<u8, _>("a")).expect_err("text"), &unreadable);
+    says(&run(&mut net, &calls, calls::gets::<u8, _>("a")).expect_err("text"), &unreadable);
+    says(&run(&mut net, &calls, calls::gat::<u8, _>("a", NEVER)).expect_err("text"), &unreadable);
+    let get = calls::get_many::<u8, _, HashMap<_, _>>(["b", "", "a"].map(str::to_owned));
+    let found = run(&mut net, &calls, get).expect("asked");
+    let [FailedKey { number: 1, .. }, FailedKey { number: 2, key, error }] = &found.failed[..]
+    else {
+        panic!("{:?}", found.failed)
+    };
+    assert_eq!(key, "a");
+    says(error, &unreadable);
+
+    // The replies to meta commands, too, and with them those who share the making of a value.
+    const META: &[u8] = b"VA 3 O0 f16 c7 t-1\r\ntwo\r\n";
+    let (mut net, calls) = saying(META);
+    says(&run(&mut net, &calls, calls::meta_get::<u8, _>("a")).expect_err("text"), &unreadable);
+    let mut part = Recaching::new(calls.recache());
+    let (mut net, calls) = saying(META);
+    let item = run(&mut net, &calls, part.look::<u8, _>("a")).expect("answered");
+    let turn: Result<Turn<u8>, Error> = part.turn(item);
+    says(&turn.expect_err("nobody is to replace it"), &unreadable);
 }
 
 /// What a server sent, wherever it is shown.

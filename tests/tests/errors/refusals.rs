@@ -50,7 +50,7 @@ pub(crate) fn what_cannot_be_sent_is_refused_and_nothing_else_is_harmed<A: Api>(
             |c| c.incr("text", 1).map(drop),
             &["CLIENT_ERROR", "non-numeric", "127.0.0.1:"],
         ),
-        ("no integer", |c| c.get::<u64>("text").map(drop), &["text", "u64"]),
+        ("no integer", |c| c.get::<u64>("text").map(drop), &["127.0.0.1:", "text", "u64"]),
     ];
     for (name, call, words) in calls {
         let error = call(&client).expect_err(name);
@@ -65,7 +65,9 @@ pub(crate) fn what_cannot_be_sent_is_refused_and_nothing_else_is_harmed<A: Api>(
                 failure(&error),
                 (FailureKind::Server(ErrorLine::Client(_)), Delivery::Answered)
             ),
-            "no integer" => matches!(error, Error::Value(ValueError::Mismatch { .. })),
+            "no integer" => {
+                matches!(error, Error::Value { error: ValueError::Mismatch { .. }, .. })
+            }
             "no bytes" => matches!(error, Error::Key(KeyError::Empty)),
             "many" | "set many" | "delete many" => matches!(
                 &error,

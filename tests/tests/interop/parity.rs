@@ -384,7 +384,7 @@ fn what_cannot_be_read_is_an_error_and_a_pickle_opaque() {
     let raw = Raw { flags: Flags::INTEGER, bytes: "1_000".into() };
     both.rust.set("k", raw, NEVER).expect("stored");
     assert_eq!(both.python.call("get", json!(["k"])), 1_000);
-    assert!(matches!(both.rust.get::<Value>("k"), Err(Error::Value(_))));
+    assert!(matches!(both.rust.get::<Value>("k"), Err(Error::Value { .. })));
     // A pickle that cannot be loaded is a miss.
     let raw = Raw { flags: Flags::PICKLE, bytes: "no pickle".into() };
     both.rust.set("k", &raw, NEVER).expect("stored");

@@ -74,7 +74,7 @@ pub(crate) fn pickles_stay_opaque(profile: &Profile) {
         assert_eq!(**bytes, holding.bytes, "{object}");
         let refused = pair.rust.get::<String>(&theirs);
         assert!(
-            matches!(refused, Err(Error::Value(ValueError::Mismatch { .. }))),
+            matches!(refused, Err(Error::Value { error: ValueError::Mismatch { .. }, .. })),
             "{object}: {refused:?}"
         );
 
@@ -100,7 +100,8 @@ pub(crate) fn a_bool_is_the_number_that_it_is_equal_to(profile: &Profile) {
         assert_eq!(pair.python.call("set", json!([theirs, truth])), true);
         let holding = servers.place(&theirs).1;
         let read = pair.rust.get::<bool>(&theirs);
-        let is_refused = matches!(read, Err(Error::Value(ValueError::Mismatch { .. })));
+        let is_refused =
+            matches!(read, Err(Error::Value { error: ValueError::Mismatch { .. }, .. }));
         match profile.bools {
             Bools::Integers => {
                 assert_eq!(holding, stored);

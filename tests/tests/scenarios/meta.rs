@@ -239,7 +239,7 @@ pub(crate) fn recached<A: Api>(context: &Context<A>) {
     // One that cannot be read is an error, until it is somebody's to replace.
     client.set("cold", "text", NEVER).expect("stored");
     let unread = client.get_or_set_with("cold", expiry, never);
-    assert!(matches!(unread, Err(Error::Value(_))), "{unread:?}");
+    assert!(matches!(unread, Err(Error::Value { .. })), "{unread:?}");
     assert_eq!(client.invalidate("cold", None).expect("asked"), Changed::Done);
     assert!(matches!(client.get_or_set_with("cold", expiry, fails), Err(Error::Busy)));
     let made = client.get_or_set_with("cold", expiry, || Ok(3)).expect("computed");

@@ -30,8 +30,14 @@ pub enum Error {
     Expiry(ExpiryError),
     /// The value, or the operation, cannot be sent.
     Rejected(Rejection),
-    /// The value that was stored cannot be read as the type asked for.
-    Value(ValueError),
+    /// The value that is stored cannot be read as the type asked for, or the value to store cannot be
+    /// made into bytes.
+    Value {
+        /// The server that the value came from, as in stats; `None` where it is one to store.
+        server: Option<String>,
+        /// What is wrong with it.
+        error: ValueError,
+    },
     /// A server could not be asked, did not answer, or answered with an error.
     Server {
         /// The server that was asked last, as in stats; `None` where all are dead.
@@ -75,7 +81,7 @@ impl Error {
     #[must_use]
     pub fn server(&self) -> Option<&str> {
         match self {
-            Error::Server { server, .. } => server.as_deref(),
+            Error::Server { server, .. } | Error::Value { server, .. } => server.as_deref(),
             Error::OfKey { error, .. } => error.server(),
             _ => None,
         }
@@ -111,11 +117,12 @@ impl fmt::Display for Error {
             Error::Key(error) => error.fmt(f),
             Error::Expiry(error) => error.fmt(f),
             Error::Rejected(reason) => reason.fmt(f),
-            Error::Value(error) => error.fmt(f),
+            Error::Value { server, error } => {
+                name(server.as_deref(), f)?;
+                error.fmt(f)
+            }
             Error::Server { server, failure, source } => {
-                if let Some(server) = server {
-                    write!(f, "{server}: ")?;
-                }
+                name(server.as_deref(), f)?;
                 failure.fmt(f)?;
                 match source {
                     Some(source) => write!(f, ": {}", Quoting(source)),
@@ -156,6 +163,14 @@ impl fmt::Display for Error {
     }
 }
 
+/// The name of a server, before what is said of it.
+fn name(server: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match server {
+        Some(server) => write!(f, "{server}: "),
+        None => Ok(()),
+    }
+}
+
 impl core::error::Error for Error {}
 
 impl From<KeyError> for Error {
@@ -172,7 +187,7 @@ impl From<ExpiryError> for Error {
 
 impl From<ValueError> for Error {
     fn from(error: ValueError) -> Self {
-        Error::Value(error)
+        Error::Value { server: None, error }
     }
 }
 

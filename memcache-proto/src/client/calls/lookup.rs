@@ -30,7 +30,7 @@ pub fn gets<V: FromValue, K: ToKey>(key: K) -> Lookup<K, Option<(V, u64)>> {
     let answer = One(|outcome: Outcome, calls: &Calls| {
         let Some(item) = calls.item(outcome)? else { return Ok(None) };
         // A number of our own would make of a later cas whatever it happens to match.
-        let unique = item.cas.ok_or_else(|| no_answer(None))?;
+        let unique = item.cas.ok_or_else(|| no_answer(Some(item.server)))?;
         Ok(Some((calls.decode(item)?, unique)))
     });
     Lookup { key, ask: Ask::Gets, answer }

@@ -42,7 +42,20 @@ pub struct AskItem {
 pub fn meta_get<V: FromValue, K: ToKey>(key: K) -> MetaCall<K, AskItem, Option<MetaItem<V>>> {
     let answer = One(|outcome: Outcome, calls: &Calls| {
         let Some(reply) = calls.meta_item(outcome)? else { return Ok(None) };
-        Ok(Some(MetaItem::of(reply, calls)?))
+        let read = |server, flags, value| calls.read(server, flags, value);
+        Ok(Some(MetaItem::of(reply, read)?))
+    });
+    MetaCall::new(key, CallName::MetaGet, AskItem::default(), AskItem::request, answer)
+}
+
+/// As [`meta_get`], where a value that cannot be read is no error of the call.
+pub(super) fn meta_try_get<V: FromValue, K: ToKey>(
+    key: K,
+) -> MetaCall<K, AskItem, Option<MetaItem<Result<V, Error>>>> {
+    let answer = One(|outcome: Outcome, calls: &Calls| {
+        let Some(reply) = calls.meta_item(outcome)? else { return Ok(None) };
+        let read = |server, flags, value| Ok(calls.read(server, flags, value));
+        Ok(Some(MetaItem::of(reply, read)?))
     });
     MetaCall::new(key, CallName::MetaGet, AskItem::default(), AskItem::request, answer)
 }
@@ -308,11 +321,11 @@ fn counted(outcome: Outcome, _: &Calls) -> Result<Option<u64>, Trouble> {
         (MetaStatus::Done, Some(value)) => {
             let digits = value.trim_ascii_end();
             let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
-            number.map(Some).ok_or_else(|| no_answer(None).into())
+            number.map(Some).ok_or_else(|| no_answer(reply.server).into())
         }
         (MetaStatus::Miss | MetaStatus::NotFound, _) => Ok(None),
         (MetaStatus::NotStored, _) => Err(Error::NotStored(Stored::NotStored).into()),
         (MetaStatus::Exists, _) => Err(Error::NotStored(Stored::Exists).into()),
-        (MetaStatus::Done, None) => Err(no_answer(None).into()),
+        (MetaStatus::Done, None) => Err(no_answer(reply.server).into()),
     }
 }

@@ -1,8 +1,11 @@
 use core::time::Duration;
 
-use super::{Calls, Error};
+use bytes::Bytes;
+
+use super::Error;
 use crate::client::MetaReply;
-use crate::value::{Flags, FromValue};
+use crate::routing::ServerIndex;
+use crate::value::Flags;
 
 /// An item, and what the server knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +25,19 @@ pub struct MetaItem<V> {
     pub won_by_another: bool,
 }
 
-impl<V: FromValue> MetaItem<V> {
-    pub(super) fn of(reply: MetaReply, calls: &Calls) -> Result<Self, Error> {
+impl<V> MetaItem<V> {
+    /// What a reply says, its value as `read` makes it.
+    pub(super) fn of(
+        reply: MetaReply,
+        read: impl FnOnce(Option<ServerIndex>, Flags, Bytes) -> Result<V, Error>,
+    ) -> Result<Self, Error> {
         let flags = reply.client_flags.unwrap_or_default();
         let value = reply.value.unwrap_or_default();
         let in_the_making = reply.won || reply.won_by_another;
         let is_place = in_the_making && value.is_empty() && flags == Flags::new(0);
         let value = match is_place {
             true => None,
-            false => Some(V::from_stored(&calls.transcoder, flags, value)?),
+            false => Some(read(reply.server, flags, value)?),
         };
         Ok(MetaItem {
             value,

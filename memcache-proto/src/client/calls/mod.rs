@@ -10,6 +10,7 @@
 //! use memcache_proto::Time;
 //! use memcache_proto::client::calls::{self, Answer, Call, Config};
 //! use memcache_proto::client::{Client, Item, Outcome, Reply};
+//! use memcache_proto::routing::ServerIndex;
 //! use memcache_proto::value::Flags;
 //!
 //! let mut config = Config::default();
@@ -22,7 +23,8 @@
 //!     client.submit(operation, Time::ZERO).map_err(|rejected| rejected.reason.into())
 //! })?;
 //! // Here goes the loop that drives the client until `client.take(id)` has the outcome:
-//! let item = Item { flags: Flags::INTEGER, cas: None, value: "42".into() };
+//! let server = ServerIndex::new(0);
+//! let item = Item { server, flags: Flags::INTEGER, cas: None, value: "42".into() };
 //! let outcome = Outcome::One(Ok(Reply::Item(item)));
 //! assert_eq!(answer.finish(outcome, &calls, |_| None)?, Some(42));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -63,9 +65,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use bytes::Bytes;
+
 use super::{Cluster, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply};
 use crate::routing::ServerIndex;
-use crate::value::{FromValue, Transcoder};
+use crate::value::{Flags, FromValue, Transcoder};
 use crate::{Expiry, ExpiryError, Exptime, KeyError, Limits, ToKey};
 use names::{CallName, Counts};
 
@@ -245,7 +249,20 @@ impl Calls {
     }
 
     fn decode<V: FromValue>(&self, item: Item) -> Result<V, Error> {
-        Ok(V::from_stored(&self.transcoder, item.flags, item.value)?)
+        self.read(Some(item.server), item.flags, item.value)
+    }
+
+    /// A value that came from this server.
+    fn read<V: FromValue>(
+        &self,
+        server: Option<ServerIndex>,
+        flags: Flags,
+        value: Bytes,
+    ) -> Result<V, Error> {
+        V::from_stored(&self.transcoder, flags, value).map_err(|error| {
+            let server = server.and_then(|server| self.server_name(server));
+            Error::Value { server, error }
+        })
     }
 
     fn error(&self, failure: Failure, source: impl Fn(ServerIndex) -> Option<Source>) -> Error {

@@ -1,9 +1,9 @@
 use core::time::Duration;
 
-use super::meta::{AskDelete, AskItem, MetaCall, invalidate, meta_get};
-use super::{Changed, Fetched, MetaItem};
+use super::meta::{AskDelete, AskItem, MetaCall, invalidate, meta_try_get};
+use super::{Changed, Error, Fetched, MetaItem};
 use crate::ToKey;
-use crate::value::{FromValue, ValueError};
+use crate::value::FromValue;
 
 /// How those who look for the same value at the same time share the work of making it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +114,8 @@ impl Recaching {
     pub fn look<V: FromValue, K: ToKey>(
         &self,
         key: K,
-    ) -> MetaCall<K, AskItem, Option<MetaItem<Result<V, ValueError>>>> {
-        let call = meta_get(key).vivify(self.recache.lease);
+    ) -> MetaCall<K, AskItem, Option<MetaItem<Result<V, Error>>>> {
+        let call = meta_try_get(key).vivify(self.recache.lease);
         match self.recache.early {
             Duration::ZERO => call,
             early => call.recache(early),
@@ -132,10 +132,7 @@ impl Recaching {
     /// # Errors
     ///
     /// Why what was found cannot be read as a `V`, where nobody is to replace it.
-    pub fn turn<V>(
-        &mut self,
-        item: Option<MetaItem<Result<V, ValueError>>>,
-    ) -> Result<Turn<V>, ValueError> {
+    pub fn turn<V, E>(&mut self, item: Option<MetaItem<Result<V, E>>>) -> Result<Turn<V>, E> {
         // From a server that was to make a place for it, and has not.
         let Some(item) = item else { return Ok(Turn::Compute(None)) };
         if let Some(cas) = item.cas.filter(|_| self.bounds > 0 && self.outlives(&item)) {
@@ -178,7 +175,7 @@ impl Recaching {
 }
 
 /// The part of the one that is to make the value.
-fn won<V>(item: MetaItem<Result<V, ValueError>>) -> Turn<V> {
+fn won<V, E>(item: MetaItem<Result<V, E>>) -> Turn<V> {
     let Some(cas) = item.cas else { return Turn::Compute(None) };
     let otherwise = match item.value {
         None => Otherwise::Delete,
@@ -200,7 +197,7 @@ impl<V> From<Found<V>> for Fetched<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::ValueKind;
+    use crate::value::{ValueError, ValueKind};
 
     type Item = MetaItem<Result<u8, ValueError>>;
 
@@ -260,7 +257,10 @@ mod tests {
             let mut part = Recaching::new(Recache::default());
             assert_eq!(part.turn(Some(item.clone())), expected, "{item:?}");
         }
-        assert_eq!(Recaching::new(Recache::default()).turn::<u8>(None), Ok(Turn::Compute(None)));
+        assert_eq!(
+            Recaching::new(Recache::default()).turn::<u8, ValueError>(None),
+            Ok(Turn::Compute(None))
+        );
     }
 
     #[test]

@@ -54,7 +54,7 @@ macro_rules! __recached {
             let lease = loop {
                 let call = part.look::<V, _>(&key);
                 let item = $crate::__calls!(@run [$($async)?] $self.run(call))?;
-                match part.turn(item).map_err(calls::Error::from)? {
+                match part.turn(item)? {
                     Turn::Have(found) => return Ok(found.into()),
                     Turn::Compute(lease) => break lease,
                     Turn::Bound(cas) => {
