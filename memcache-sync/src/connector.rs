@@ -1,6 +1,6 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use memcache_proto::routing::{Endpoint, Family, ServerAddress};
 
 /// Makes the streams that a [`Client`](crate::Client) speaks over. [`Sockets`] is the one in use unless
 /// [`Builder::connector`](crate::Builder::connector) brings another: one that speaks TLS, goes through
-/// a proxy, or counts.
+/// a proxy, or counts. [`Stream`] has an example.
 pub trait Connector: Send + Sync + 'static {
     /// Connects to `address`, before `deadline` if it can be helped; past it nobody waits for the
     /// result. May be called from several threads at once.
@@ -19,11 +19,118 @@ pub trait Connector: Send + Sync + 'static {
     fn connect(&self, address: &ServerAddress, deadline: Instant) -> io::Result<Box<dyn Stream>>;
 }
 
-/// A stream of bytes to a server that can be read, written and waited for.
-pub trait Stream: Read + Write + Send {
-    /// What to wait on until the stream can be read or written.
-    fn as_fd(&self) -> BorrowedFd<'_>;
-
+/// A stream of bytes to a server: a socket, or something of yours around one, such as TLS.
+///
+/// The client waits on the socket with `poll(2)`, which knows nothing of what a stream holds back. So a
+/// stream that holds bytes of its own has to keep these rules:
+///
+/// * `write` may keep what it takes. The client calls `flush` when it has written all that there is to
+///   write for now. `flush` sends what is held; where the socket takes no more for now it fails with
+///   [`io::ErrorKind::WouldBlock`], keeps the rest, and is called again once the socket can be written
+///   to. The same goes for a `write` that has to send what it holds before it can take more.
+/// * `read` may take more from the socket than it hands out. What it still holds is told by
+///   [`has_buffered`](Self::has_buffered).
+/// * `read` may have to write first. Where it cannot, it fails with [`io::ErrorKind::WouldBlock`]; the
+///   client then calls `flush` and waits until the socket can be written to, too.
+/// * A `read` of 0 bytes is the end of the stream. A `write` of 0 bytes is an error.
+///
+/// A stream that negotiates, as TLS does, does so in [`Connector::connect`], where the deadline is known
+/// and the socket still blocks. A stream is closed by dropping it; it is not flushed before.
+///
+/// # Examples
+///
+/// A stream that reads and writes through buffers. It sends less often, and it shows what TLS needs.
+///
+/// ```
+/// use std::io::{self, BufReader, BufWriter, Read, Write};
+/// use std::net::TcpStream;
+/// use std::os::fd::{AsFd, BorrowedFd};
+/// use std::time::{Duration, Instant};
+///
+/// use memcache_sync::{Client, Connector, Expiry, ServerAddress, Sockets, Stream};
+///
+/// /// Reads through its own buffer, and writes through that of the writer in it.
+/// struct Buffered(BufReader<Writer>);
+///
+/// /// A `BufWriter` that can be read past its buffer.
+/// struct Writer(BufWriter<Box<dyn Stream>>);
+///
+/// impl Read for Writer {
+///     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+///         self.0.get_mut().read(buffer)
+///     }
+/// }
+///
+/// impl Read for Buffered {
+///     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(buffer)
+///     }
+/// }
+///
+/// impl Write for Buffered {
+///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+///         self.0.get_mut().0.write(bytes)
+///     }
+///
+///     fn flush(&mut self) -> io::Result<()> {
+///         self.0.get_mut().0.flush()
+///     }
+/// }
+///
+/// impl Buffered {
+///     fn socket(&self) -> &dyn Stream {
+///         &**self.0.get_ref().0.get_ref()
+///     }
+/// }
+///
+/// // The socket is what is waited for, and what the settings go to.
+/// impl AsFd for Buffered {
+///     fn as_fd(&self) -> BorrowedFd<'_> {
+///         self.socket().as_fd()
+///     }
+/// }
+///
+/// impl Stream for Buffered {
+///     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+///         self.socket().set_nonblocking(nonblocking)
+///     }
+///
+///     fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+///         self.socket().set_timeout(timeout)
+///     }
+///
+///     fn has_buffered(&mut self) -> bool {
+///         !self.0.buffer().is_empty()
+///     }
+/// }
+///
+/// /// Connects as the client does by itself, and puts the buffers around the socket.
+/// struct WithBuffers;
+///
+/// impl Connector for WithBuffers {
+///     fn connect(&self, address: &ServerAddress, deadline: Instant) -> io::Result<Box<dyn Stream>> {
+///         let socket = Sockets.connect(address, deadline)?;
+///         Ok(Box::new(Buffered(BufReader::new(Writer(BufWriter::new(socket))))))
+///     }
+/// }
+///
+/// # let server = memcache_sync::server::Server::start()?;
+/// # let address = server.address();
+/// let client = Client::builder().server(address).connector(WithBuffers).build()?;
+/// client.set("greeting", "hello", Expiry::Never)?;
+/// assert_eq!(client.get::<String>("greeting")?.as_deref(), Some("hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The same with the `StreamOwned<ClientConnection, Box<dyn Stream>>` of the crate `rustls`:
+///
+/// | what | is |
+/// |---|---|
+/// | `read`, `write`, `flush` | those of the `StreamOwned` |
+/// | `as_fd`, `set_nonblocking`, `set_timeout` | those of its `sock` |
+/// | `has_buffered` | `conn.process_new_packets().is_ok_and(\|state\| state.plaintext_bytes_to_read() > 0)` |
+/// | `connect` | [`Sockets`]'s, then `set_timeout` with what is left until the deadline, then `conn.complete_io(&mut sock)`, which is the handshake |
+pub trait Stream: Read + Write + AsFd + Send {
     /// Whether reads and writes that cannot go on are to fail with [`io::ErrorKind::WouldBlock`].
     ///
     /// # Errors
@@ -39,9 +146,14 @@ pub trait Stream: Read + Write + Send {
     /// Those of the system.
     fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
 
-    /// Whether bytes have been received that waiting on [`as_fd`](Self::as_fd) would not tell of, as a
-    /// stream that decrypts may hold.
-    fn has_buffered(&self) -> bool {
+    /// Whether the next `read` returns at once though nothing comes from the socket: the stream holds
+    /// bytes that it has received and not handed out. Default: no, which is right for a stream that
+    /// holds nothing back.
+    ///
+    /// Say yes only for bytes that `read` can hand out: half a record of TLS is not enough. The client
+    /// asks before it waits, so a stream may use the call to look at what it holds, to decrypt it for
+    /// instance, but not to wait for more.
+    fn has_buffered(&mut self) -> bool {
         false
     }
 }
@@ -94,10 +206,6 @@ memcache_proto::__connect_failure!();
 macro_rules! stream {
     ($($socket:ty),*) => {$(
         impl Stream for $socket {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                AsFd::as_fd(self)
-            }
-
             fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.set_nonblocking(nonblocking)
             }

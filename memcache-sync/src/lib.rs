@@ -30,6 +30,7 @@ mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;
+mod socket;
 
 pub use builder::Builder;
 pub use client::Client;

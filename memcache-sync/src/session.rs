@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,10 +17,14 @@ use memcache_proto::{Origin, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::connector::{Connector, Stream, connect_failure};
+use crate::socket::Socket;
 
 /// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
 /// it may block; a longer one might wait for a server that itself waits to be read.
 const BLOCKING_WRITE: usize = 32 << 10;
+
+/// How long a stream that would not read is left alone, unless it can write before.
+const REFUSED: Duration = Duration::from_millis(10);
 
 /// As good as never, in what the system and [`Instant`] can hold: a longer timeout is cut to this.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
@@ -43,14 +47,6 @@ pub(crate) struct Session {
     errors: Vec<Option<Source>>,
     /// The process that made the sockets.
     process: u32,
-}
-
-struct Socket {
-    id: ConnectionId,
-    stream: Box<dyn Stream>,
-    nonblocking: bool,
-    transmit: bool,
-    receive: bool,
 }
 
 /// Connects that are made on other threads, so that several take no longer than the slowest.
@@ -132,9 +128,11 @@ impl Session {
     ) -> Outcome {
         // To encode very many keys takes its time, which is no server's fault.
         self.read_clock();
+        let began = self.now;
         loop {
             self.take_actions();
             if let Some(outcome) = self.client.take(id) {
+                self.flush_all(began);
                 return outcome;
             }
             // One send and one receive that block are all that most operations need.
@@ -143,10 +141,36 @@ impl Session {
                 _ => false,
             };
             if !exchanged && !self.write_all() {
-                self.wait();
+                self.wait(None);
             }
             progress(&mut self.client, id);
         }
+    }
+
+    /// Waits until the streams have sent all that they took: once the session rests nobody sees to it.
+    /// What had no reply, with noreply, may still be held back. `began` is when the operation did.
+    fn flush_all(&mut self, began: Time) {
+        if self.unflushed().is_none() {
+            return;
+        }
+        self.read_clock();
+        let most = self.client.cluster().settings().operation_timeout;
+        let due = self.now + self.socket_timeout;
+        let due = most.map_or(due, |most| due.min(began + most));
+        while let Some(at) = self.unflushed() {
+            if self.now >= due {
+                self.lost(at, io::ErrorKind::TimedOut.into());
+            } else if !self.write_all() {
+                self.wait(Some(due));
+            }
+            self.take_actions();
+        }
+    }
+
+    /// A socket whose stream may hold some of what it took.
+    fn unflushed(&self) -> Option<usize> {
+        let unflushed = |&at: &usize| self.sockets[at].as_ref().is_some_and(|it| it.unflushed);
+        self.active.iter().copied().find(unflushed)
     }
 
     /// Reads what has come on connections that nobody used: nothing, or the end of it.
@@ -191,7 +215,7 @@ impl Session {
         self.take_actions();
         while !self.active.is_empty() {
             if !self.write_all() {
-                self.wait();
+                self.wait(None);
             }
             self.take_actions();
         }
@@ -236,7 +260,7 @@ impl Session {
     fn activate(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
         let at = connection.index();
         let socket = self.sockets.get_mut(at)?.as_mut().filter(|socket| socket.id == connection)?;
-        if !socket.transmit && !socket.receive {
+        if !socket.is_active() {
             self.active.push(at);
         }
         Some(socket)
@@ -321,9 +345,7 @@ impl Session {
                 if self.sockets.len() <= at {
                     self.sockets.resize_with(at + 1, || None);
                 }
-                let (nonblocking, transmit, receive) = (false, false, false);
-                self.sockets[at] =
-                    Some(Socket { id: connection, stream, nonblocking, transmit, receive });
+                self.sockets[at] = Some(Socket::new(connection, stream));
                 self.client.connected(connection, self.now);
             }
             Err(error) => {
@@ -343,7 +365,9 @@ impl Session {
     /// One write or one read that blocks, on the only socket that has something to do. False where
     /// that is not wise or took too long.
     fn exchange(&mut self, at: usize) -> bool {
-        let Some(socket) = self.sockets[at].as_ref() else { return false };
+        // What a stream holds back may be more than the socket takes.
+        let socket = self.sockets[at].as_ref().filter(|socket| !socket.unflushed);
+        let Some(socket) = socket else { return false };
         let (id, transmit) = (socket.id, socket.transmit);
         if transmit {
             let owes = self.client.wants(id).receive;
@@ -364,24 +388,40 @@ impl Session {
         progress
     }
 
-    /// Writes to one socket, once. Whether the core has been told of anything.
+    /// Writes to one socket, once, and flushes it after the last write. Whether there was any progress.
     fn write(&mut self, at: usize, nonblocking: bool) -> bool {
-        let Some(socket) = self.sockets[at].as_mut().filter(|socket| socket.transmit) else {
-            return false;
-        };
-        let bytes = self.client.transmit(socket.id);
-        let written = match bytes {
-            [] => Ok(0),
-            bytes => socket.set_nonblocking(nonblocking).and_then(|()| socket.stream.write(bytes)),
-        };
-        match written {
+        let Some(socket) = self.sockets[at].as_mut() else { return false };
+        if !socket.transmit {
+            return self.flush(at, nonblocking);
+        }
+        match socket.write(self.client.transmit(socket.id), nonblocking) {
             Ok(len) => {
                 socket.transmit = false;
-                let (id, idle) = (socket.id, !socket.receive);
-                if idle {
-                    self.active.retain(|&active| active != at);
-                }
-                self.client.transmitted(id, len, self.now);
+                self.client.transmitted(socket.id, len, self.now);
+                self.flush(at, nonblocking);
+                self.rest(at);
+                true
+            }
+            Err(error) if is_wait(&error) => false,
+            Err(error) => {
+                self.lost(at, error);
+                true
+            }
+        }
+    }
+
+    /// Has the stream send what it holds, unless more is to be written first. Whether there was any
+    /// progress.
+    fn flush(&mut self, at: usize, nonblocking: bool) -> bool {
+        let Some(socket) = self.sockets[at].as_mut().filter(|socket| socket.unflushed) else {
+            return false;
+        };
+        if self.client.wants(socket.id).transmit {
+            return false;
+        }
+        match socket.flush(nonblocking) {
+            Ok(()) => {
+                self.rest(at);
                 true
             }
             Err(error) if is_wait(&error) => false,
@@ -395,15 +435,11 @@ impl Session {
     /// Reads from one socket, once. Whether the core has been told of anything.
     fn read(&mut self, at: usize, nonblocking: bool) -> bool {
         let Some(socket) = self.sockets[at].as_mut() else { return false };
-        let space = self.client.receive_buffer(socket.id);
-        let read = socket.set_nonblocking(nonblocking).and_then(|()| socket.stream.read(space));
-        match read {
+        let id = socket.id;
+        match socket.read(self.client.receive_buffer(id), nonblocking) {
             Ok(len) => {
                 socket.receive = false;
-                let (id, idle) = (socket.id, !socket.transmit);
-                if idle {
-                    self.active.retain(|&active| active != at);
-                }
+                self.rest(at);
                 self.read_clock();
                 self.client.received(id, len, self.now);
                 true
@@ -416,6 +452,13 @@ impl Session {
         }
     }
 
+    /// Takes a socket off the active ones if it has nothing to do.
+    fn rest(&mut self, at: usize) {
+        if self.sockets[at].as_ref().is_some_and(|socket| !socket.is_active()) {
+            self.active.retain(|&active| active != at);
+        }
+    }
+
     fn lost(&mut self, at: usize, error: io::Error) {
         let Some(id) = self.sockets[at].as_ref().map(|socket| socket.id) else { return };
         self.note(id.server(), error);
@@ -423,34 +466,48 @@ impl Session {
         self.client.disconnected(id, self.now);
     }
 
-    /// Waits until a socket is ready, a connect has ended or something is due, and sees to it.
-    fn wait(&mut self) {
+    /// Waits until a socket is ready, a connect has ended or something is due, and sees to it. No longer
+    /// than `until`.
+    fn wait(&mut self, until: Option<Time>) {
         self.read_clock();
-        let due = self.client.poll_timeout().map(|due| due - self.now);
+        let due = self.client.poll_timeout().into_iter().chain(until).min();
+        let due = due.map(|due| due - self.now);
         if self.active.is_empty() && self.connecting.is_empty() && due.is_none() {
             // The core waits for nothing: the operation cannot end. That would be a defect in it.
             debug_assert!(false, "an operation waits for nothing");
             return self.client.disconnect_all(self.now);
         }
         let active = self.active.clone();
+        let has_buffered =
+            |&at: &usize| self.sockets[at].as_mut().is_some_and(Socket::has_buffered);
+        let buffered: Vec<bool> = active.iter().map(has_buffered).collect();
         let sockets: Vec<&Socket> =
             active.iter().filter_map(|&at| self.sockets[at].as_ref()).collect();
-        let buffered = sockets.iter().any(|socket| socket.receive && socket.stream.has_buffered());
         let mut waits: Vec<PollFd<'_>> = sockets.iter().map(|socket| socket.interest()).collect();
         if let (Some(connects), false) = (&self.connects, self.connecting.is_empty()) {
             waits.push(PollFd::from_borrowed_fd(AsFd::as_fd(&connects.wake), PollFlags::IN));
         }
-        let timeout = if buffered { Some(Duration::ZERO) } else { due };
+        let timeout = if buffered.contains(&true) {
+            Some(Duration::ZERO)
+        } else if sockets.iter().any(|socket| socket.refused) {
+            Some(due.map_or(REFUSED, |due| due.min(REFUSED)))
+        } else {
+            due
+        };
         // An interrupted wait is just a short one.
         let _ = poll(&mut waits, timeout.and_then(|due| Timespec::try_from(due).ok()).as_ref());
         let is_ready = |wait: &PollFd<'_>| wait.revents().intersects(!PollFlags::OUT);
         let mut ready: Vec<bool> = waits.iter().map(is_ready).collect();
-        for (ready, socket) in ready.iter_mut().zip(&sockets) {
-            *ready |= socket.stream.has_buffered();
+        for (ready, buffered) in ready.iter_mut().zip(&buffered) {
+            *ready |= buffered;
         }
         drop(waits);
-        for (at, _) in active.iter().zip(&ready).filter(|(_, ready)| **ready) {
-            self.read(*at, true);
+        for (&at, &ready) in active.iter().zip(&ready) {
+            let refused = ready && !self.read(at, true);
+            if let Some(socket) = self.sockets[at].as_mut() {
+                socket.refused = refused;
+                socket.unflushed |= refused;
+            }
         }
         self.take_connects();
         self.read_clock();
@@ -464,23 +521,6 @@ impl Session {
             self.connected(connection, result);
         }
         self.connects = Some(connects);
-    }
-}
-
-impl Socket {
-    fn set_nonblocking(&mut self, nonblocking: bool) -> io::Result<()> {
-        if self.nonblocking != nonblocking {
-            self.stream.set_nonblocking(nonblocking)?;
-            self.nonblocking = nonblocking;
-        }
-        Ok(())
-    }
-
-    fn interest(&self) -> PollFd<'_> {
-        let mut flags = PollFlags::IN;
-        flags.set(PollFlags::OUT, self.transmit);
-        let fd: BorrowedFd<'_> = self.stream.as_fd();
-        PollFd::from_borrowed_fd(fd, flags)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod bare;
+mod buffered;
 mod counted;
 mod full;
 mod holding;
@@ -17,6 +18,7 @@ mod tokio_runtime;
 mod virtual_time;
 
 pub use bare::Bare;
+pub use buffered::{Buffered, Buffering, WithBuffers};
 pub use counted::{Counted, Counts};
 pub use full::Full;
 pub use holding::Holding;

@@ -213,8 +213,10 @@ fn a_hit_before_a_doubt_is_none() {
             let ids = [net.submit(first), net.submit(get("key1"))];
             net.run();
             for id in ids {
-                let expected = (Delivery::Unanswered, FailureKind::Protocol(error));
-                assert_eq!(failed(net.take(id)), expected, "{doubt} in {cut}");
+                let (delivery, kind) = failed(net.take(id));
+                let FailureKind::Protocol(violation) = kind else { panic!("{kind}") };
+                let told = (delivery, violation.error);
+                assert_eq!(told, (Delivery::Unanswered, error), "{doubt} in {cut}");
             }
             assert_eq!(net.open(0), 0);
             net.peers[0].mode = Mode::Up;

@@ -6,7 +6,7 @@ use memcache_async::{AsyncStd, Builder, Smol, Spawn};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::Tokio;
+use crate::{Tokio, WithBuffers};
 
 /// [`memcache_async::Client`] on the runtime `R`, with a thread that waits for each call.
 #[derive(Clone, Debug)]
@@ -71,7 +71,13 @@ impl<R: BlockOn> Api for AsyncClient<R> {
     const SHARES_CONNECTIONS: bool = true;
 
     fn new(config: &Config) -> Result<Self, Error> {
-        let client = configured!(Builder::new(R::start()), config).build()?;
+        let runtime = R::start();
+        let client = match config.buffering {
+            None => configured!(Builder::new(runtime), config).build()?,
+            Some(buffering) => {
+                configured!(Builder::new(WithBuffers(runtime, buffering)), config).build()?
+            }
+        };
         Ok(AsyncClient { client, runtime: PhantomData })
     }
 

@@ -16,7 +16,7 @@ use memcache_sync::{
     PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,
 };
 
-use crate::Network;
+use crate::{Buffering, Network};
 
 pub use asynchronous::{AsyncClient, BlockOn};
 pub use core_alone::CoreAlone;
@@ -42,6 +42,8 @@ pub struct Config {
     socket_timeout: Option<Duration>,
     operation_timeout: Option<Duration>,
     dead_retry: Option<Duration>,
+    /// How its streams hold bytes back, if they do.
+    buffering: Option<Buffering>,
     /// Where the servers are, if not behind sockets.
     network: Option<Network>,
 }
@@ -158,6 +160,13 @@ impl Config {
     #[must_use]
     pub fn dead_retry(mut self, retry: Duration) -> Self {
         self.dead_retry = Some(retry);
+        self
+    }
+
+    /// Has the streams of a client with sockets hold bytes back.
+    #[must_use]
+    pub fn buffering(mut self, buffering: Buffering) -> Self {
+        self.buffering = Some(buffering);
         self
     }
 

@@ -9,7 +9,11 @@ impl Api for SyncClient {
     const SHARES_CONNECTIONS: bool = false;
 
     fn new(config: &Config) -> Result<Self, Error> {
-        configured!(memcache_sync::Client::builder(), config).build().map(SyncClient)
+        let mut builder = configured!(memcache_sync::Client::builder(), config);
+        if let Some(buffering) = config.buffering {
+            builder = builder.connector(buffering);
+        }
+        builder.build().map(SyncClient)
     }
 
     fn forget_dead_hosts(&self) {
