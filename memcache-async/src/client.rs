@@ -50,10 +50,11 @@ use crate::shared::Shared;
 ///
 /// # The end
 ///
-/// [`close`](Self::close) ends the client in good order: what waits is written, and answered. Dropping
-/// the last clone ends it at once: its sockets are closed, its drivers end, and what had not been
-/// written is not sent. No call here uses noreply, so that every call that has returned has been
-/// answered, and nothing of those is lost; a command with noreply that is not written yet would be.
+/// [`close`](Self::close) ends the client in good order: what waits is written, flushed and answered.
+/// Dropping the last clone ends it at once: its sockets are closed, its drivers end, and what had not
+/// been written is not sent. A call that has returned has been answered, so nothing of it is lost. Only
+/// a call with noreply may be: it returns when the stream has taken it, and a stream that buffers may
+/// not have sent it yet. Use `close` then.
 #[derive(Clone)]
 pub struct Client(Arc<Handle>);
 

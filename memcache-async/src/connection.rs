@@ -45,6 +45,7 @@ pub struct Connection<S> {
     client: Client,
     calls: Calls,
     state: State,
+    /// Whether the stream may hold some of what it was given to write.
     unflushed: bool,
     error: Option<Source>,
     origin: Origin,
@@ -159,15 +160,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut reads = 0;
         loop {
             self.act();
-            if let Some(outcome) = self.client.take(id) {
-                return Poll::Ready(outcome);
+            // What has no reply is done once the stream has it, and nobody would flush it later.
+            if !self.unflushed || self.is_closed() {
+                if let Some(outcome) = self.client.take(id) {
+                    return Poll::Ready(outcome);
+                }
             }
             if reads == exchange::READS {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             reads += 1;
-            if let Err(error) = ready!(self.poll_exchange(cx)) {
+            if let Err(error) = ready!(self.poll_exchange(id, cx)) {
                 self.error = Some(Arc::new(error));
                 // Not as lost, because what was lost would be sent again on another connection.
                 self.client.disconnect_all(self.now);
@@ -175,8 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Writes what there is, and reads once.
-    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes what there is, and reads once if the operation needs more than that.
+    fn poll_exchange(
+        &mut self,
+        operation: OperationId,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let State::Open(id) = self.state else { return Poll::Ready(Ok(())) };
         let Connection { stream, client, unflushed, now, .. } = self;
         if client.wants(id).look {
@@ -189,9 +197,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => client.looked(id, *now),
             }
         }
-        // Where it cannot write for now it may still have to read, or the peer will not either.
-        if let Poll::Ready(Err(error)) = exchange::send(client, id, stream, unflushed, *now, cx) {
-            return Poll::Ready(Err(error));
+        match exchange::send(client, id, stream, unflushed, *now, cx) {
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) if client.is_done(operation) => return Poll::Ready(Ok(())),
+            // Where it cannot write for now it may still have to read, or the peer will not either.
+            Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         match ready!(exchange::receive(client, id, stream, cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),

@@ -116,6 +116,7 @@ impl Driving {
         self.shared.with(|state, effects| {
             state.catch_up(effects);
             state.client.handle_timeout(effects.now);
+            state.give_up_flush(self.id, effects.now);
             state.room.expire(effects.now, &mut effects.wakers);
         });
     }
@@ -203,12 +204,24 @@ impl State {
             client.looked(id, now);
             result = exchange::send(client, id, stream, &mut socket.unflushed, now, cx);
         }
+        let wants = client.wants(id);
+        let only_flush = socket.unflushed && !wants.transmit && !wants.receive;
+        let timeout = client.cluster().settings().socket_timeout;
+        socket.flush_by = only_flush.then(|| socket.flush_by.unwrap_or(now + timeout));
         match result {
             Poll::Ready(Err(error)) => {
                 self.lost(id, error, now);
                 Poll::Ready(())
             }
             _ => Poll::Pending,
+        }
+    }
+
+    /// Closes a connection where nothing but a flush is awaited, and that for too long.
+    fn give_up_flush(&mut self, id: ConnectionId, now: Time) {
+        let Some((_, socket)) = self.socket(id) else { return };
+        if socket.flush_by.is_some_and(|due| due <= now) {
+            self.lost(id, io::ErrorKind::TimedOut.into(), now);
         }
     }
 
@@ -245,8 +258,11 @@ impl State {
         }
         let Some((client, socket)) = self.socket(id) else { return Next::End };
         let wants = client.wants(id);
-        let busy = socket.stream.is_none() || wants.look || wants.transmit || wants.receive;
-        let due = self.client.poll_timeout().into_iter().chain(self.room.next_deadline()).min();
+        let flush_by = socket.flush_by;
+        let awaited = wants.look || wants.transmit || wants.receive || flush_by.is_some();
+        let busy = socket.stream.is_none() || awaited;
+        let due = self.client.poll_timeout().into_iter().chain(self.room.next_deadline());
+        let due = due.chain(flush_by).min();
         let due = due.filter(|&due| busy && timer.is_none_or(|timer| due < timer));
         let Some((_, socket)) = self.socket(id) else { return Next::End };
         socket.asleep = true;

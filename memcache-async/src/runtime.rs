@@ -53,6 +53,10 @@ pub trait Spawn: Runtime {
 
 /// A stream of bytes to a server: of TCP, of TLS, through a tunnel. Every type that fits is one.
 ///
+/// It may hold back what is written: it is flushed when there is nothing more to write for now, and a
+/// flush that is pending is polled until it is done. It may hold what it has received, too: it is read
+/// until it has nothing more. It is closed by being dropped, without `poll_close`.
+///
 /// It is polled by whichever task has something to do with it, at times another one, and wakes the one
 /// that polled last, as `futures-io` says; reading and writing each have their own. It is polled under
 /// the client's lock: neither it nor a waker that it calls may use the client before they return.

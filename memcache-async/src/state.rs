@@ -71,7 +71,10 @@ pub(crate) struct Socket {
     pub(crate) timer: Option<Time>,
     /// Whether there was an error that tells why it fails.
     noted: bool,
+    /// Whether the stream may hold some of what it was given to write.
     pub(crate) unflushed: bool,
+    /// When it is to be flushed at the latest, if nothing else is awaited there.
+    pub(crate) flush_by: Option<Time>,
     /// When it is to be connected at the latest; `None` while it is not to be.
     pub(crate) deadline: Option<Time>,
 }
@@ -415,8 +418,12 @@ impl State {
     }
 
     fn finish_closing(&mut self, now: Time) {
-        // Outcomes that nobody has taken yet stay.
-        if self.phase == Phase::Closing && self.client.is_idle() {
+        // Outcomes that nobody has taken yet stay. What has no reply may still be held by a stream.
+        let is_unflushed = |socket: &Socket| socket.unflushed;
+        if self.phase == Phase::Closing
+            && self.client.is_idle()
+            && !self.sockets.iter().flatten().any(is_unflushed)
+        {
             self.phase = Phase::Closed;
             self.client.disconnect_all(now);
         }
@@ -440,6 +447,7 @@ impl State {
             timer: None,
             noted: false,
             unflushed: false,
+            flush_by: None,
             deadline,
         });
     }

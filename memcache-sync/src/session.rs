@@ -188,11 +188,7 @@ impl Session {
         if socket.id != connection {
             return;
         }
-        let mut wait = [PollFd::from_borrowed_fd(socket.stream.as_fd(), PollFlags::IN)];
-        let none = poll(&mut wait, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0);
-        // What is not known is tried.
-        let nothing = none && !socket.stream.has_buffered();
-        if nothing || !self.read(at, true) {
+        if !socket.has_come() || !self.read(at, true) {
             self.client.looked(connection, self.now);
         }
     }

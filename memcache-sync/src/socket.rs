@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use memcache_proto::client::ConnectionId;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::connector::Stream;
 
@@ -71,6 +71,13 @@ impl Socket {
     /// Whether something can be read that the socket does not tell of.
     pub(crate) fn has_buffered(&mut self) -> bool {
         !self.refused && self.stream.has_buffered()
+    }
+
+    /// Whether anything has come that can be read, or may have.
+    pub(crate) fn has_come(&mut self) -> bool {
+        let mut wait = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN)];
+        // What is not known is tried.
+        poll(&mut wait, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0) || self.has_buffered()
     }
 
     /// What to wait for.

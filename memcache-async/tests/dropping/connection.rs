@@ -3,6 +3,7 @@
 use crate::*;
 
 use harness::MemoryStream;
+use memcache_async::proto::client::calls;
 use memcache_async::{Builder, Connection, Limits, ProtocolError, StatsArgument, Violation};
 
 /// A connection to the only server.
@@ -188,6 +189,30 @@ fn many_keys_go_through_a_narrow_pipe() {
         assert!(many.failed.is_empty());
         assert_eq!(many.result.len(), keys.len());
         assert!(many.result.iter().all(|(key, value)| *value == value_of(key)));
+    }
+}
+
+/// Nobody polls the connection once its call has returned.
+#[test]
+fn a_call_with_noreply_has_left_the_stream_when_it_returns() {
+    let pieces = [Pieces::WHOLE, Pieces::of(1)];
+    for (pieces, buffering) in pieces.into_iter().flat_map(|p| [(p, false), (p, true)]) {
+        for pipe_len in [10, 1 << 20] {
+            let mut net = world();
+            {
+                let mut state = net.world.state();
+                (state.pieces, state.buffering, state.pipe_len) = (pieces, buffering, pipe_len);
+            }
+            let mut connection = connect(&net);
+            for number in 0..3 {
+                let set = calls::set(format!("quiet{number}"), "it", Expiry::Never).noreply();
+                net.wait_for(connection.run(set)).expect("sent");
+            }
+            net.run();
+            assert_eq!(net.peer(0, |peer| peer.lines().len()), 6, "{pieces:?}, {buffering}");
+            let value = net.wait_for(connection.get::<String>("quiet2")).expect("it is there");
+            assert_eq!(value.as_deref(), Some("it"));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::*;
 
 use memcache_async::Driver;
+use memcache_async::proto::client::calls;
 
 /// Nothing is left: no driver, no socket, no timer, nobody who connects.
 #[track_caller]
@@ -101,6 +102,48 @@ fn closing_ends_in_time_where_a_server_does_not_answer() {
             assert!(net.finish(task).is_err());
         }
         assert_ended(&mut net);
+    }
+}
+
+/// What has no reply is done once the stream has it, which may be long before it has left.
+#[test]
+fn closing_waits_for_what_a_stream_holds() {
+    for lone in [false, true] {
+        for deaf in [false, true] {
+            let mut net = Net::new(1);
+            fill(&net, ["lone"]);
+            let client = net.client();
+            if lone {
+                grow_lone(&mut net, &client);
+            } else {
+                drop(net.block_on(get(&client, "lone")));
+            }
+            net.set_mode(0, Mode::Deaf);
+            {
+                let mut state = net.world.state();
+                (state.buffering, state.pipe_len) = (true, 10);
+            }
+            // The first fills the pipe, the second stays in the stream.
+            for number in 0..2 {
+                let client = client.clone();
+                let set = calls::set(format!("quiet{number}"), "it", Expiry::Never).noreply();
+                net.block_on(async move { client.run(set).await }).expect("sent");
+            }
+            let began = net.now();
+            let closing = net.start(close(&client));
+            net.run();
+            assert!(!closing.is_done(), "lone: {lone}");
+            if !deaf {
+                net.set_mode(0, Mode::Up);
+            }
+            net.finish(&closing);
+            net.run();
+            assert_ended(&mut net);
+            let took = net.now() - began;
+            assert_eq!(took, if deaf { SOCKET_TIMEOUT } else { Duration::ZERO }, "lone: {lone}");
+            let held = net.world.state().pipes[0].held();
+            assert_eq!(held > 0, deaf, "lone: {lone}");
+        }
     }
 }
 

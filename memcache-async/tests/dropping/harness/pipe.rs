@@ -103,6 +103,11 @@ impl Pipe {
         }
     }
 
+    /// How many bytes the client has written that have not left the stream.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// How many bytes the client has written that no server has read.
     pub(crate) fn unread(&self) -> usize {
         self.to_server.len() + self.buffer.len()
