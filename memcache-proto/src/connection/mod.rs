@@ -410,7 +410,16 @@ impl Connection {
         }
         let begun_only = self.keeps_unsent;
         let Connection {
-            decoder, queue, limits, eof, answering, replied, closed, ended_at, line_at, ..
+            decoder,
+            queue,
+            limits,
+            eof,
+            answering,
+            replied,
+            closed,
+            ended_at,
+            line_at,
+            ..
         } = self;
         if closed.is_some() {
             return queue.fail_next(begun_only);

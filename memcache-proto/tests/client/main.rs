@@ -1,8 +1,8 @@
 //! The client of many servers, joined to them in memory: no socket, no sleep, no clock.
 
+mod calls;
 mod delivery;
 mod evidence;
-mod calls;
 mod failover;
 mod looking;
 mod many;

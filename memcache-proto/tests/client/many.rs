@@ -81,7 +81,8 @@ fn a_key_that_is_answered_twice_is_not_found() {
             let mut lost: Vec<_> = many.failed.iter().map(|(number, _)| *number).collect();
             lost.sort_unstable();
             assert_eq!(lost, failed, "{numbers:?}{end}");
-            let is_error = |kind: &FailureKind| matches!(kind, FailureKind::Protocol(it) if it.error == error);
+            let is_error =
+                |kind: &FailureKind| matches!(kind, FailureKind::Protocol(it) if it.error == error);
             let mut failures = many.failed.iter().map(|(_, failure)| &failure.kind);
             assert!(failures.all(is_error), "{numbers:?}{end}");
             assert_eq!(net.open(0), 0);
