@@ -82,7 +82,7 @@ impl Client {
             session.submit(operation).map_err(|rejected| rejected.reason.into())
         })?;
         let session = lease.as_mut().expect("a call that was submitted has its session");
-        let outcome = session.drive(id, |client, id| {
+        let outcome = session.drive(&self.0, id, |client, id| {
             if C::Answer::IN_PARTS {
                 answer.take(client.take_replies(id), calls);
             }

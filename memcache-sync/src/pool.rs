@@ -1,12 +1,15 @@
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use memcache_proto::Origin;
 use memcache_proto::client::calls::{Calls, Error};
+use memcache_proto::client::{Cluster, ConnectionId};
+use memcache_proto::routing::ServerIndex;
 
 use crate::connector::Connector;
-use crate::session::Session;
+use crate::session::{Session, Spare};
 
 /// The sessions of a client. One is used by one thread at a time, and comes back only when it owes
 /// nothing to anybody.
@@ -17,6 +20,8 @@ pub(crate) struct Pool {
     limit: usize,
     state: Mutex<State>,
     returned: Condvar,
+    /// A session has spared a connection.
+    spared: Condvar,
 }
 
 #[derive(Default)]
@@ -27,6 +32,36 @@ struct State {
     waiting: usize,
     /// Sessions that were lent before this number was raised are not taken back.
     generation: u64,
+    /// The sessions that wait for a connection to a server which another can spare, in order.
+    wanted: VecDeque<Wanted>,
+    tickets: u64,
+    /// What has been found for some of them.
+    spares: Vec<(u64, Spare)>,
+}
+
+/// A session that waits for a connection.
+struct Wanted {
+    ticket: u64,
+    server: ServerIndex,
+}
+
+impl State {
+    /// Lets those who wait have what a session can spare that is used no more.
+    fn hand_on(&mut self, session: &mut Session) -> bool {
+        let mut handed = false;
+        let mut at = 0;
+        while let Some(Wanted { ticket, server }) = self.wanted.get(at) {
+            match session.give(*server) {
+                Some(spare) => {
+                    self.spares.push((*ticket, spare));
+                    self.wanted.remove(at);
+                    handed = true;
+                }
+                None => at += 1,
+            }
+        }
+        handed
+    }
 }
 
 /// A session on loan.
@@ -45,6 +80,7 @@ impl Pool {
             limit,
             state: Mutex::default(),
             returned: Condvar::new(),
+            spared: Condvar::new(),
         }
     }
 
@@ -98,6 +134,59 @@ impl Pool {
         std::mem::take(&mut state.idle)
     }
 
+    /// Has the idle sessions look at their connections to a server.
+    pub(crate) fn look(&self, cluster: &Arc<Cluster>, server: ServerIndex) {
+        let mut state = self.state();
+        let idle = state.idle.iter_mut().filter(|session| session.is_fit(cluster));
+        idle.for_each(|session| session.look_idle(server));
+    }
+
+    /// The connection of an idle session to a server, if there is one that is open when looked at, and
+    /// nobody has waited for it.
+    pub(crate) fn spare(&self, cluster: &Arc<Cluster>, server: ServerIndex) -> Option<Spare> {
+        let mut state = self.state();
+        let mut idle = state.idle.iter_mut().rev().filter(|session| session.is_fit(cluster));
+        idle.find_map(|session| session.give(server))
+    }
+
+    /// Waits, no longer than this, until a session spares a connection for one of these.
+    pub(crate) fn wait_for_spares(
+        &self,
+        cluster: &Arc<Cluster>,
+        connections: &[ConnectionId],
+        timeout: Duration,
+    ) -> Vec<(ConnectionId, Spare)> {
+        let mut state = self.state();
+        // One may have come back since it was looked for.
+        let can_give = |session: &Session| {
+            session.is_fit(cluster) && connections.iter().any(|it| session.can_give(it.server()))
+        };
+        if state.idle.iter().any(can_give) {
+            return Vec::new();
+        }
+        let first = state.tickets;
+        for connection in connections {
+            let (ticket, server) = (state.tickets, connection.server());
+            state.tickets += 1;
+            state.wanted.push_back(Wanted { ticket, server });
+        }
+        let mine = first..state.tickets;
+        let none = |state: &mut State| !state.spares.iter().any(|(it, _)| mine.contains(it));
+        let waited = self.spared.wait_timeout_while(state, timeout, none);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.wanted.retain(|wanted| !mine.contains(&wanted.ticket));
+        let mut found = Vec::new();
+        for (ticket, connection) in mine.clone().zip(connections) {
+            if let Some(at) = state.spares.iter().position(|&(it, _)| it == ticket) {
+                let (_, spare) = state.spares.swap_remove(at);
+                if spare.1.is_of(cluster) {
+                    found.push((*connection, spare));
+                }
+            }
+        }
+        found
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,6 +214,11 @@ impl Drop for Lease<'_> {
         }
         let mut state = self.pool.state();
         state.in_use -= 1;
+        if let (Some(session), false) = (&mut session, state.wanted.is_empty()) {
+            if state.hand_on(session) {
+                self.pool.spared.notify_all();
+            }
+        }
         if state.generation == self.generation {
             state.idle.extend(session.take());
         }
@@ -138,8 +232,6 @@ impl Drop for Lease<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use memcache_proto::client::calls::Config;
 
     use super::*;

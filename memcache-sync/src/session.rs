@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use memcache_proto::client::calls::{Calls, Source};
 use memcache_proto::client::{
-    Action, Client, ConnectionId, Operation, OperationId, Outcome, Rejected,
+    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected, Released,
 };
 use memcache_proto::routing::{ConnectFailure, Endpoint, ServerAddress, ServerIndex};
 use memcache_proto::{Origin, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::connector::{Connector, Stream, connect_failure};
+use crate::pool::Pool;
 use crate::socket::Socket;
 
 /// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
@@ -25,6 +26,12 @@ const BLOCKING_WRITE: usize = 32 << 10;
 
 /// How long a stream that would not read is left alone, unless it can write before.
 const REFUSED: Duration = Duration::from_millis(10);
+
+/// How often a session that is also busy with other servers sees whether another can spare a connection.
+const SPARE: Duration = Duration::from_millis(10);
+
+/// A connection that a session has let go of.
+pub(crate) type Spare = (Socket, Released);
 
 /// As good as never, in what the system and [`Instant`] can hold: a longer timeout is cut to this.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
@@ -43,6 +50,10 @@ pub(crate) struct Session {
     active: Vec<usize>,
     connecting: Vec<ConnectionId>,
     connects: Option<Connects>,
+    /// Connects that have failed, and the core has not been told yet.
+    failed: Vec<(ConnectionId, ConnectFailure)>,
+    /// Connections that wait for one that another session can spare.
+    waiting: Vec<ConnectionId>,
     /// The last error of each server, for the failures that it explains.
     errors: Vec<Option<Source>>,
     /// The process that made the sockets.
@@ -82,6 +93,8 @@ impl Session {
             active: Vec::new(),
             connecting: Vec::new(),
             connects: None,
+            failed: Vec::new(),
+            waiting: Vec::new(),
             errors: vec![None; servers],
             process: std::process::id(),
         }
@@ -95,6 +108,11 @@ impl Session {
     /// Whether it is a session with the servers of these calls.
     pub(crate) fn is_of(&self, calls: &Calls) -> bool {
         Arc::ptr_eq(self.calls.cluster(), calls.cluster())
+    }
+
+    /// Whether its connections may serve other sessions of this cluster.
+    pub(crate) fn is_fit(&self, cluster: &Arc<Cluster>) -> bool {
+        self.is_own() && Arc::ptr_eq(self.calls.cluster(), cluster)
     }
 
     /// Makes the session look as it does after a fork.
@@ -123,6 +141,7 @@ impl Session {
     /// Brings an operation to its outcome. `progress` is called each time something may have come in.
     pub(crate) fn drive(
         &mut self,
+        pool: &Pool,
         id: OperationId,
         mut progress: impl FnMut(&mut Client, OperationId),
     ) -> Outcome {
@@ -131,17 +150,23 @@ impl Session {
         let began = self.now;
         loop {
             self.take_actions();
+            if self.ask_others(pool) {
+                continue;
+            }
             if let Some(outcome) = self.client.take(id) {
                 self.flush_all(began);
                 return outcome;
             }
             // One send and one receive that block are all that most operations need.
             let exchanged = match *self.active {
-                [at] if self.connecting.is_empty() => self.exchange(at),
+                [at] if self.connecting.is_empty() && self.waiting.is_empty() => self.exchange(at),
                 _ => false,
             };
             if !exchanged && !self.write_all() {
-                self.wait(None);
+                match self.waiting.is_empty() {
+                    true => self.wait(None),
+                    false => self.wait_for_others(pool),
+                }
             }
             progress(&mut self.client, id);
         }
@@ -193,8 +218,88 @@ impl Session {
         }
     }
 
+    /// Tells the core of connects that have failed, when the idle sessions have looked at their connections
+    /// to the server; takes one of them over where the core says so. Whether there was anything to do.
+    fn ask_others(&mut self, pool: &Pool) -> bool {
+        if self.failed.is_empty() && self.waiting.is_empty() {
+            return false;
+        }
+        let failed = std::mem::take(&mut self.failed);
+        let mut progress = !failed.is_empty();
+        for (connection, reason) in failed {
+            pool.look(self.client.cluster(), connection.server());
+            self.client.connect_failed(connection, reason, self.now);
+        }
+        self.waiting.retain(|&connection| self.client.is_waiting(connection));
+        for connection in self.waiting.clone() {
+            if let Some(spare) = pool.spare(self.client.cluster(), connection.server()) {
+                self.take_over(connection, spare);
+                progress = true;
+            }
+        }
+        progress
+    }
+
+    /// Waits until another session can spare a connection, or something else is to be done.
+    fn wait_for_others(&mut self, pool: &Pool) {
+        if !self.active.is_empty() || !self.connecting.is_empty() {
+            return self.wait(Some(self.now + SPARE));
+        }
+        self.read_clock();
+        let due = self.client.poll_timeout().map_or(SPARE, |due| due - self.now);
+        let spares = pool.wait_for_spares(self.client.cluster(), &self.waiting, due);
+        self.read_clock();
+        for (connection, spare) in spares {
+            self.take_over(connection, spare);
+        }
+        self.client.handle_timeout(self.now);
+    }
+
+    fn take_over(&mut self, connection: ConnectionId, (mut socket, released): Spare) {
+        // The end of it may have come meanwhile.
+        if !socket.has_come() && self.client.take_over(connection, released, self.now) {
+            self.put(socket.handed_to(connection));
+        }
+    }
+
+    /// Looks at the connection to a server, if there is one that has nothing to do.
+    pub(crate) fn look_idle(&mut self, server: ServerIndex) {
+        let Some(connection) = self.client.idle_connection(server) else { return };
+        self.look_at(connection);
+        // Nothing else is to be done of a session that rests, and what there is to tell waits: the pool is
+        // locked.
+        while let Some(action) = self.client.poll_action(self.now) {
+            if let Action::Close(connection) = action {
+                self.close(connection);
+            }
+        }
+    }
+
+    /// The connection to a server, if there is one that has nothing to do and is open when looked at. The
+    /// session has it no more.
+    pub(crate) fn give(&mut self, server: ServerIndex) -> Option<Spare> {
+        self.look_idle(server);
+        let connection = self.client.idle_connection(server)?;
+        let place = self.sockets.get_mut(connection.index())?;
+        let socket = place.take_if(|socket| socket.id == connection && !socket.is_active())?;
+        match self.client.release(connection) {
+            Some(released) => Some((socket, released)),
+            None => {
+                self.client.close_connection(connection, self.now);
+                None
+            }
+        }
+    }
+
+    /// Whether it has a connection to this server that has nothing to do.
+    pub(crate) fn can_give(&self, server: ServerIndex) -> bool {
+        self.client.idle_connection(server).is_some()
+    }
+
     /// Leaves only what may serve somebody else: idle connections.
     pub(crate) fn settle(&mut self) {
+        self.failed.clear();
+        self.waiting.clear();
         if !self.client.is_idle() {
             self.client.reset(self.now);
         }
@@ -225,7 +330,7 @@ impl Session {
         while let Some(action) = self.client.poll_action(self.now) {
             match action {
                 Action::Connect { connection, deadline } => connects.push((connection, deadline)),
-                Action::Await(_) => {}
+                Action::Await(connection) => self.waiting.push(connection),
                 Action::Look(connection) => self.look_at(connection),
                 Action::Close(connection) => {
                     connects.retain(|&(asked, _)| asked != connection);
@@ -282,7 +387,7 @@ impl Session {
         let Some(address) =
             self.client.cluster().server(server).map(|server| server.address.clone())
         else {
-            return self.client.connect_failed(connection, ConnectFailure::Other, self.now);
+            return self.failed.push((connection, ConnectFailure::Other));
         };
         if let Some(error) = self.errors.get_mut(server.index()) {
             *error = None;
@@ -337,19 +442,23 @@ impl Session {
         let ready = result.and_then(|stream| stream.set_timeout(timeout).map(|()| stream));
         match ready {
             Ok(stream) => {
-                let at = connection.index();
-                if self.sockets.len() <= at {
-                    self.sockets.resize_with(at + 1, || None);
-                }
-                self.sockets[at] = Some(Socket::new(connection, stream));
+                self.put(Socket::new(connection, stream));
                 self.client.connected(connection, self.now);
             }
             Err(error) => {
                 let reason = connect_failure(&error);
                 self.note(connection.server(), error);
-                self.client.connect_failed(connection, reason, self.now);
+                self.failed.push((connection, reason));
             }
         }
+    }
+
+    fn put(&mut self, socket: Socket) {
+        let at = socket.id.index();
+        if self.sockets.len() <= at {
+            self.sockets.resize_with(at + 1, || None);
+        }
+        self.sockets[at] = Some(socket);
     }
 
     fn note(&mut self, server: ServerIndex, error: io::Error) {

@@ -35,6 +35,11 @@ impl Socket {
         }
     }
 
+    /// The same for another connection.
+    pub(crate) fn handed_to(self, id: ConnectionId) -> Self {
+        Socket { id, ..self }
+    }
+
     /// Whether it has anything to do.
     pub(crate) fn is_active(&self) -> bool {
         self.transmit || self.receive || self.unflushed

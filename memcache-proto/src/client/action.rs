@@ -39,9 +39,9 @@ pub enum Action {
         deadline: Time,
     },
     /// The server has lately refused a connection, and other clients of the cluster have some. If one of
-    /// them has an idle connection to the server, you may take its socket over: call [`Client::release`]
-    /// on that client, then [`Client::connected`] on this one. Else do nothing: an [`Action::Connect`] of
-    /// this connection follows, or its [`Action::Close`].
+    /// them has an idle connection to the server, you may give its socket to this one: call
+    /// [`Client::release`] on that client, then [`Client::take_over`] on this one. Else do nothing: an
+    /// [`Action::Connect`] of this connection follows, or its [`Action::Close`].
     Await(ConnectionId),
     /// The connection has rested and is to be used again: see whether anything has come meanwhile, without
     /// waiting. Read into [`Client::receive_buffer`] and report with [`Client::received`] (0 is EOF), or

@@ -108,6 +108,7 @@ mod notice;
 mod operation;
 mod operations;
 mod outcome;
+mod sparing;
 mod stream;
 mod timeouts;
 
@@ -134,6 +135,8 @@ pub use operations::OperationId;
 pub use outcome::{
     DeadServer, Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored,
 };
+
+pub use sparing::Released;
 
 use closing::Cause;
 use operations::Operations;
@@ -192,6 +195,12 @@ enum State {
         deadline: Time,
     },
     Open,
+}
+
+impl State {
+    fn is_connecting(self) -> bool {
+        matches!(self, State::Connecting { .. })
+    }
 }
 
 impl Client {
@@ -297,59 +306,33 @@ impl Client {
         self.slot(connection).is_some_and(|slot| slot.state == State::Open)
     }
 
-    /// Whether a connection waits for one that another client of the cluster can spare: see
-    /// [`Action::Await`].
-    #[must_use]
-    pub fn is_waiting(&self, connection: ConnectionId) -> bool {
-        let slot = self.slot(connection);
-        slot.is_some_and(|slot| matches!(slot.state, State::Waiting { .. }))
+    /// The connection has been made.
+    pub fn connected(&mut self, connection: ConnectionId, now: Time) {
+        if self.slot(connection).is_some_and(|slot| slot.state.is_connecting()) {
+            self.cluster.health().opened(connection.server);
+            self.open(connection.index(), now);
+        }
     }
 
-    /// The connection has been made, or taken over from another client after [`Action::Await`].
-    pub fn connected(&mut self, connection: ConnectionId, now: Time) {
-        if let Some(slot) = self.slot_mut(connection) {
-            if matches!(slot.state, State::Connecting { .. } | State::Waiting { .. }) {
-                slot.state = State::Open;
-                slot.active_at = now;
-                (slot.proven, slot.why) = (false, None);
-                self.cluster.health().opened(connection.server);
-                self.update(connection.index());
-            }
-        }
+    fn open(&mut self, at: usize, now: Time) {
+        let slot = &mut self.slots[at];
+        slot.state = State::Open;
+        slot.active_at = now;
+        (slot.proven, slot.why) = (false, None);
+        self.update(at);
     }
 
     /// The connection could not be made, for this reason. What waited for it goes to the next candidate if
     /// the server is dead by that, and else waits for another connection, or fails.
     ///
     /// A server that somebody has a working connection to is not dead. So before you call this, have the
-    /// other clients of the cluster that are idle look at their connections to the server: read without
-    /// waiting, and report with [`received`](Self::received) what has come.
+    /// other clients of the cluster that are idle look at their
+    /// [connections](Self::idle_connection) to the server: read without waiting, and report with
+    /// [`received`](Self::received) what has come.
     pub fn connect_failed(&mut self, connection: ConnectionId, reason: ConnectFailure, now: Time) {
         if self.slot(connection).is_some_and(|slot| slot.state != State::Open) {
             self.close(connection.index(), Cause::Connect(reason), now);
         }
-    }
-
-    /// Lets go of an idle connection, so that its socket can serve another client of the same cluster: see
-    /// [`Action::Await`]. Returns whether it did; if so the socket is yours, and there will be no
-    /// [`Action::Close`] of it.
-    #[must_use = "if it returns true, nobody else closes the socket"]
-    pub fn release(&mut self, connection: ConnectionId) -> bool {
-        let Some(slot) = self.slot_mut(connection) else { return false };
-        if slot.state != State::Open || !slot.stream.connection.is_idle() {
-            return false;
-        }
-        slot.state = State::Closed;
-        self.cluster.health().closed(connection.server);
-        true
-    }
-
-    /// The open connection to a server that has nothing to do, if there is one.
-    #[must_use]
-    pub fn idle_connection(&self, server: ServerIndex) -> Option<ConnectionId> {
-        let slots = self.slots.get(self.slots_of(server))?;
-        let is_idle = |slot: &&Slot| slot.state == State::Open && slot.stream.connection.is_idle();
-        slots.iter().find(is_idle).map(|slot| slot.id)
     }
 
     /// Closes one connection. What it has not answered fails; no server is dead for it.

@@ -507,11 +507,12 @@ impl Net {
         self.look_at_others(at, id.server());
         for other in 0..self.clients.len() {
             let Some(idle) = self.clients[other].idle_connection(id.server()) else { continue };
-            if self.clients[other].release(idle) {
-                let socket = self.sockets.remove(&(other, idle)).expect("it is open");
+            let Some(released) = self.clients[other].release(idle) else { continue };
+            let socket = self.sockets.remove(&(other, idle)).expect("it is open");
+            if self.clients[at].take_over(id, released, self.now) {
                 self.sockets.insert((at, id), socket);
-                return self.clients[at].connected(id, self.now);
             }
+            return;
         }
     }
 
