@@ -50,7 +50,8 @@ pub struct Limits {
     /// that it waited for ended; 100. A server that ends a connection after each reply is so asked a
     /// hundred times, and not once for each request.
     pub max_moves: u32,
-    /// The largest value that a compressed one may inflate to, in bytes; 128 MiB.
+    /// The largest value that a compressed one may inflate to, in bytes. While it is inflated it may
+    /// take up to twice that. Default: 32 MiB, which holds 1 MiB of compressed text with ease.
     pub max_inflated_len: usize,
 }
 
@@ -69,7 +70,7 @@ impl Default for Limits {
             max_stats_bytes: 64 << 20,
             max_cas_attempts: 100,
             max_moves: 100,
-            max_inflated_len: 128 << 20,
+            max_inflated_len: 32 << 20,
         }
     }
 }

@@ -25,8 +25,8 @@ pub(super) enum Failure {
 
 /// What the zlib stream `bytes` inflates to, if that is at most `max` bytes.
 ///
-/// The output grows as it is filled: memory for at most twice what came out so far, or a few times
-/// the input, is held at any time.
+/// The output grows as it is filled: memory for at most three times what came out so far, or a few times
+/// the input, is held at any time; and while it grows for the last time, for less than twice `max`.
 pub(super) fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
     // One byte more than allowed is room to see that there is more, and to see the end otherwise.
     let ceiling = max.saturating_add(1);
@@ -59,9 +59,12 @@ pub(super) fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
     Ok(out)
 }
 
-/// How much to grow by when `len` bytes have come out, fewer than `ceiling`: double, but not above.
+/// How much to grow by when `len` bytes have come out, fewer than `ceiling`: double, but not above, and
+/// at once to the ceiling where that is near. Old and new memory are there together while one is copied
+/// to the other: less than 1.75 times the ceiling that way.
 fn room(len: usize, ceiling: usize) -> usize {
-    len.max(64).min(ceiling - len)
+    let (double, left) = (len.max(64), ceiling - len);
+    if len + double.min(left) >= ceiling - ceiling / 4 { left } else { double }
 }
 
 #[cfg(test)]
@@ -146,9 +149,18 @@ mod tests {
 
     #[test]
     fn memory_doubles_up_to_its_ceiling() {
-        for (len, ceiling, expected) in
-            [(1, 1000, 64), (64, 1000, 64), (128, 1000, 128), (512, 1000, 488), (999, 1000, 1)]
-        {
+        let cases = [
+            (1, 1000, 64),
+            (64, 1000, 64),
+            (128, 1000, 128),
+            (374, 1000, 374),
+            (375, 1000, 625),
+            (512, 1000, 488),
+            (999, 1000, 1),
+            (0, 1, 1),
+            (1 << 20, usize::MAX, 1 << 20),
+        ];
+        for (len, ceiling, expected) in cases {
             assert_eq!(room(len, ceiling), expected, "{len} of {ceiling}");
         }
     }
