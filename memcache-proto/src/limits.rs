@@ -41,10 +41,11 @@ pub struct Limits {
     /// Lines of one `stats` or `lru_crawler metadump` reply; 10 million, more than any real item
     /// dump that is kept in memory.
     pub max_lines: usize,
-    /// Bytes of one `stats` reply that are kept; 64 MiB.
+    /// The memory that one `stats` reply may take, in bytes, all that is kept of it counted. A longer
+    /// one closes the connection. Default: 64 MiB, several 100,000 lines.
     pub max_stats_bytes: usize,
-    /// How often a change of an item begins again because others changed it meanwhile; 100. Each time
-    /// somebody gets ahead.
+    /// How often a change of an item is tried, where others change the item meanwhile. Each time
+    /// somebody gets ahead. 0 counts as 1. Default: 100.
     pub max_cas_attempts: usize,
     /// How often what has not been sent moves on to another connection to the same server, because the one
     /// that it waited for ended; 100. A server that ends a connection after each reply is so asked a

@@ -102,6 +102,7 @@ mod closing;
 mod cluster;
 mod connecting;
 mod dispatch;
+mod lines;
 mod meta;
 mod nature;
 mod notice;

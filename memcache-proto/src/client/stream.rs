@@ -1,18 +1,17 @@
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::lines::Lines;
 use super::meta::{MetaReply, MetaStatus};
 use super::nature;
 use super::operations::{OperationId, Operations};
 use super::outcome::{Failure, FailureKind, Item, Reply};
-use crate::codec::{Chunks, Command, MetaRequest, Response};
+use crate::codec::{Chunks, Command, MetaRequest};
 use crate::connection::{
     CloseReason, Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes,
 };
-use crate::escape::text;
 use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
@@ -27,8 +26,7 @@ pub(super) struct Stream {
     /// The number of the first of `waiters`, counted since the stream began.
     first_waiter: u64,
     /// The lines of the reply that is being received.
-    lines: Vec<(String, String)>,
-    lines_len: usize,
+    lines: Lines,
     /// What the server said of quiet requests without saying of which.
     doubt: Option<ErrorLine>,
     /// Whether the server is to be flushed first, and has not answered that it is.
@@ -146,8 +144,7 @@ impl Stream {
             parts: VecDeque::new(),
             waiters: VecDeque::new(),
             first_waiter: 0,
-            lines: Vec::new(),
-            lines_len: 0,
+            lines: Lines::default(),
             doubt: None,
             unflushed: false,
             moves: 0,
@@ -268,7 +265,6 @@ impl Stream {
                 waiters,
                 first_waiter,
                 lines,
-                lines_len,
                 doubt,
                 unflushed,
                 ..
@@ -341,11 +337,7 @@ impl Stream {
                     continue;
                 }
                 Event::Line(response) => {
-                    let (name, value) = line(&response);
-                    *lines_len += name.len() + value.len() + 2 * size_of::<String>();
-                    lines.push((name, value));
-                    if *lines_len > limits.max_stats_bytes {
-                        (*lines, *lines_len) = (Vec::new(), 0);
+                    if !lines.push(&response, limits.max_stats_bytes) {
                         connection.fail(ProtocolError::TooMuch);
                     }
                     continue;
@@ -353,15 +345,22 @@ impl Stream {
                 Event::Last(response) => {
                     let mut reply = Reply::of(&response, server);
                     if part.stats && reply == Ok(Reply::Miss) {
-                        reply = Ok(Reply::Stats(core::mem::take(lines)));
+                        reply = Ok(Reply::Stats(lines.take()));
                     }
-                    (*lines, *lines_len) = (Vec::new(), 0);
+                    *lines = Lines::default();
                     if part.flush {
                         *unflushed = false;
                         news.not_flushed = reply.as_ref().err().map(|failure| failure.kind.clone());
                     }
-                    for waiter in waiters.iter().take(part.waiters).filter(|waiter| !waiter.done) {
-                        operations.deliver(waiter.operation, waiter.number, reply.clone());
+                    let waiting = waiters.iter().take(part.waiters);
+                    let mut waiting = waiting.filter(|waiter| !waiter.done).peekable();
+                    while let Some(waiter) = waiting.next() {
+                        // The last of them gets the lines themselves, which may be many.
+                        let reply = match waiting.peek() {
+                            Some(_) => reply.clone(),
+                            None => core::mem::replace(&mut reply, Ok(Reply::Ok)),
+                        };
+                        operations.deliver(waiter.operation, waiter.number, reply);
                     }
                     if let Some(operation) = part.held {
                         operations.release(operation);
@@ -405,7 +404,7 @@ impl Stream {
     /// Begins again on another connection, with what has not been sent.
     pub(super) fn restart(&mut self) {
         self.connection.restart();
-        (self.lines, self.lines_len, self.doubt) = (Vec::new(), 0, None);
+        (self.lines, self.doubt) = (Lines::default(), None);
     }
 
     /// As [`restart`](Self::restart), after a connection that had been made. What has moved too often will
@@ -468,18 +467,4 @@ fn silence_of(command: &Command<'_>) -> Option<MetaStatus> {
         MetaRequest::Get(_) => MetaStatus::Miss,
         _ => MetaStatus::Done,
     })
-}
-
-/// A line of statistics as a name and a value.
-fn line(response: &Response<'_>) -> (String, String) {
-    match *response {
-        Response::Stat { name, value } => (text(name), text(value)),
-        Response::Prefix { prefix, get, hit, set, del } => {
-            (text(prefix), alloc::format!("get {get} hit {hit} set {set} del {del}"))
-        }
-        Response::Item { key, bytes, exptime } => {
-            (text(key.as_bytes()), alloc::format!("[{bytes} b; {exptime} s]"))
-        }
-        _ => (String::new(), String::new()),
-    }
 }
