@@ -28,6 +28,11 @@ pub struct Limits {
     /// Values up to this many bytes are received in the shared buffer, larger ones in a buffer of
     /// their own that is handed out without a copy; 16 KiB, about one read.
     pub inline_value_len: usize,
+    /// The longest line of a `get` or `gets` sent, in bytes, with its line end. A call on more keys is
+    /// cut into several gets; a get of one key is sent however short this is. Half of
+    /// [`window`](Self::window) counts where that is less. Default: 16,000, because some services
+    /// (ElastiCache Serverless, for instance) refuse lines over 16 KB.
+    pub max_get_len: usize,
     /// Request bytes sent and not yet answered, in bytes; a larger single request is sent alone.
     /// 64 KiB, which the socket buffers of every system hold.
     pub window: usize,
@@ -64,6 +69,7 @@ impl Default for Limits {
             server_max_value_length: 1 << 20,
             server_max_key_length: MAX_KEY_LEN,
             inline_value_len: 16 << 10,
+            max_get_len: 16_000,
             window: 64 << 10,
             max_queued_bytes: 256 << 20,
             backlog: 128 << 10,

@@ -17,9 +17,6 @@ use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::value::Flags;
 use crate::{MAX_KEY_LEN, Time};
 
-/// The longest line of a multi get, in bytes. Longer ones are cut, at a key.
-const MAX_GET_LEN: usize = 32 << 10;
-
 impl Client {
     /// Takes an operation in: encodes it, borrows nothing after. Next see to
     /// [`poll_action`](Self::poll_action).
@@ -268,7 +265,7 @@ impl Client {
             self.close(at, Cause::Asked, now);
         }
         let settings = self.cluster.settings();
-        let max_get_len = MAX_GET_LEN.min(settings.limits.window / 2);
+        let max_get_len = settings.limits.max_get_len.min(settings.limits.window / 2);
         // Also on a connection that outlived the death of its server: what others store on a new one must
         // not be flushed after.
         if settings.flush_on_reconnect && self.cluster.health().take_flush(server) {
