@@ -13,8 +13,11 @@ use crate::MAX_KEY_LEN;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest line a peer may send, in bytes, without its line end; 2,048, which is where
+    /// The longest line a peer may send, in bytes, without its line end. Default: 2,048, which is where
     /// memcached itself closes a connection that sent no LF (its `try_read_command_ascii`).
+    ///
+    /// For [`Command::parse`](crate::codec::Command::parse) and the server role, less than 105 counts as
+    /// 105: a multi get may be longer, and it takes so many bytes to see whether a line is one.
     pub max_line_len: usize,
     /// The longest value accepted from a server, in bytes; 1 GiB, the largest item size that
     /// memcached can be configured to (`-I`).

@@ -187,3 +187,34 @@ fn only_a_get_may_have_a_long_line() {
     assert_eq!(Command::parse(&line("get k", 5_001), &limits), too_long(5_000));
     assert_eq!(Command::parse(&line("gat 0 k", 2_049), &limits), too_long(2_048));
 }
+
+#[test]
+fn a_line_of_any_limit_is_judged_alike_in_pieces() {
+    let words = ["get k", "gets k", "get", "getx k", "version", "gat 0 k"];
+    for max_line_len in (0..=110).chain([usize::MAX]) {
+        let limits = Limits { max_line_len, max_queued_bytes: 150, ..Limits::default() };
+        for spaces in [0, 1, 5, 90, 95, 98, 99, 100, 101, 104, 105, 106] {
+            for (word, end) in words.iter().flat_map(|word| [(word, "\n"), (word, "\r\n")]) {
+                for behind in [0, 1, 40, 60] {
+                    let line = [" ".repeat(spaces), (*word).into(), " ".repeat(behind)].concat();
+                    let wire = [line.as_bytes(), end.as_bytes()].concat();
+                    let whole = Command::parse(&wire, &limits);
+                    let mut prefixes = (0..=wire.len()).map(|len| &wire[..len]);
+                    let first = prefixes.find_map(|prefix| {
+                        let parsed = Command::parse(prefix, &limits);
+                        (parsed != Ok(None)).then_some(parsed)
+                    });
+                    assert_eq!(first, Some(whole), "{line:?}, {max_line_len}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_get_may_be_as_long_as_any_other_line() {
+    let limits = Limits { max_queued_bytes: 0, ..Limits::default() };
+    let keys = "k".repeat(200) + " ";
+    let line = format!("get {}\r\n", keys.repeat(10));
+    assert!(matches!(Command::parse(line.as_bytes(), &limits), Ok(Some(_))));
+}

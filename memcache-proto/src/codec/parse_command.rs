@@ -97,8 +97,9 @@ pub enum CommandError {
         /// The bytes of the whole command, its value included.
         len: usize,
     },
-    /// A line longer than its limit: [`Limits::max_line_len`], or [`Limits::max_queued_bytes`] for a
-    /// `get` or `gets`. A server closes the connection.
+    /// A line longer than its limit: [`Limits::max_line_len`], which is at least 105 here, or, for a
+    /// `get` or `gets`, [`Limits::max_queued_bytes`] where that is more. A server closes the connection
+    /// and says nothing.
     LineTooLong {
         /// The limit, in bytes.
         max: usize,
@@ -321,6 +322,9 @@ impl From<MetaFault> for LineError {
     }
 }
 
+/// How many spaces may stand before the name of a get that is longer than other lines.
+const MAX_SPACES: usize = 100;
+
 /// Refuses `input` whose line ends at `line_end`, or has not ended yet, and is longer than the limit.
 pub(crate) fn check_line(
     input: &[u8],
@@ -328,16 +332,18 @@ pub(crate) fn check_line(
     limits: &Limits,
 ) -> Result<(), CommandError> {
     let len = line_end.unwrap_or(input.len());
-    if len <= limits.max_line_len {
+    // As many bytes are needed to see whether it is a get, so the answer is the same for any pieces.
+    let max_line_len = limits.max_line_len.max(MAX_SPACES + b"gets ".len());
+    if len <= max_line_len {
         return Ok(());
     }
     // What memcached's `try_read_command_ascii` takes for a large multi get.
     let head = match input.iter().position(|&byte| byte != b' ') {
-        Some(start @ 0..=100) => input.get(start..).unwrap_or_default(),
+        Some(start @ 0..=MAX_SPACES) => input.get(start..).unwrap_or_default(),
         _ => b"",
     };
     let is_get = head.starts_with(b"get ") || head.starts_with(b"gets ");
-    let max = if is_get { limits.max_queued_bytes } else { limits.max_line_len };
+    let max = if is_get { limits.max_queued_bytes.max(max_line_len) } else { max_line_len };
     if len <= max { Ok(()) } else { Err(CommandError::LineTooLong { max }) }
 }
 
