@@ -42,8 +42,8 @@ impl<R> Builder<R> {
 
     memcache_proto::__settings!();
 
-    /// How many connections there may be to one server; 1, which is enough for thousands of tasks. More
-    /// are of use where large values would hold up small ones.
+    /// How many connections there may be to one server, up to 1,024. Default: 1, which is enough for
+    /// thousands of tasks. More are of use where large values would hold up small ones.
     pub fn connections_per_server(mut self, connections: usize) -> Self {
         self.config.settings.connections_per_server = connections.max(1);
         self

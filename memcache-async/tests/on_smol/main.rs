@@ -2,6 +2,7 @@
 #![cfg(feature = "smol")]
 
 mod early_timers;
+mod extremes;
 mod fairness;
 mod last_errors;
 mod lone_calls;

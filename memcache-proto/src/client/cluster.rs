@@ -23,7 +23,8 @@ pub struct Settings {
     pub key_hash: KeyHash,
     /// Whether the prefix takes part in choosing a key's server; yes. The name is libmemcached's.
     pub hash_with_prefix_key: bool,
-    /// How many connections there may be to one server; 1.
+    /// How many connections there may be to one server. Less than 1 counts as 1, more than 1,024 as
+    /// 1,024. Default: 1.
     pub connections_per_server: usize,
     /// Whether gets that wait for a busy connection are merged into one multi get; no. Of use where
     /// many operations share few connections. Merged or not, gets are classic ones: 50 keys take 20 µs
@@ -74,6 +75,9 @@ impl Default for Settings {
     }
 }
 
+/// The most connections there may be to one server, whatever the settings.
+const MAX_CONNECTIONS: usize = 1024;
+
 /// The servers, which of them a key belongs to, and what is known of their health: everything that
 /// several [`Client`](super::Client)s (the sessions of one application, say) share, in an `Arc`.
 ///
@@ -102,7 +106,9 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ClusterError`] where no server has a weight, or the key prefix can be part of no key.
-    pub fn new(servers: Vec<Server>, settings: Settings) -> Result<Self, ClusterError> {
+    pub fn new(servers: Vec<Server>, mut settings: Settings) -> Result<Self, ClusterError> {
+        // Each client has a place for each of them from the beginning.
+        settings.connections_per_server = settings.connections_per_server.clamp(1, MAX_CONNECTIONS);
         if !settings.key_prefix.is_empty() {
             Key::new(&settings.key_prefix).map_err(ClusterError::KeyPrefix)?;
         }

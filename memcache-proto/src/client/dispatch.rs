@@ -315,7 +315,7 @@ impl Client {
     }
 
     pub(super) fn slots_of(&self, server: ServerIndex) -> core::ops::Range<usize> {
-        let per_server = self.cluster.settings().connections_per_server.max(1);
+        let per_server = self.cluster.settings().connections_per_server;
         server.index() * per_server..(server.index() + 1) * per_server
     }
 

@@ -209,7 +209,7 @@ impl Client {
     #[must_use]
     pub fn new(cluster: Arc<Cluster>) -> Self {
         let settings = cluster.settings();
-        let per_server = settings.connections_per_server.max(1);
+        let per_server = settings.connections_per_server;
         let slots = (0..cluster.servers().len() * per_server).map(|at| Slot {
             id: ConnectionId {
                 server: ServerIndex::new(u32::try_from(at / per_server).unwrap_or(u32::MAX)),

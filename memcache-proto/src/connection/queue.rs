@@ -179,7 +179,8 @@ impl Queue {
     }
 
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.bytes() >= limits.max_queued_bytes
+        // What nothing waits before is taken whatever the limit: else nothing ever were.
+        self.bytes() >= limits.max_queued_bytes.max(1)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -3,6 +3,8 @@
 mod calls;
 mod delivery;
 mod evidence;
+mod called;
+mod extremes;
 mod failover;
 mod looking;
 mod many;

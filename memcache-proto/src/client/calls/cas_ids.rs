@@ -53,7 +53,7 @@ impl CasIds {
                 self.ids.remove(&key);
             }
         }
-        if self.order.len() > 2 * self.max {
+        if self.order.len() > self.max.saturating_mul(2) {
             let ids = &self.ids;
             self.order.retain(|(turn, key)| is_current(ids, *turn, key));
         }

@@ -2,15 +2,15 @@ use core::time::Duration;
 
 use super::meta::{AskDelete, AskItem, MetaCall, invalidate, meta_try_get};
 use super::{Changed, Error, Fetched, MetaItem};
-use crate::ToKey;
 use crate::value::FromValue;
+use crate::{Expiry, ToKey};
 
 /// How those who look for the same value at the same time share the work of making it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recache {
     /// How long the one that computes has for it; after that another may, and a value that was
-    /// invalidated is gone. Whole seconds, at least one; 30 s. One that was only soon to expire is there
-    /// until then.
+    /// invalidated is gone. Whole seconds, at least one and at most 30 days. Default: 30 s. One that was
+    /// only soon to expire is there until then.
     ///
     /// It is to be longer than the work ever takes. What comes later is not stored: the item may have
     /// been changed or deleted meanwhile, which what was computed before would undo.
@@ -19,14 +19,14 @@ pub struct Recache {
     /// server gave it before; that is as another's then.
     pub lease: Duration,
     /// A value that expires in less than this is computed anew by one, while the others get the old one.
-    /// Whole seconds; 0, the default, for never before it has expired. All who share the cache are to
+    /// Whole seconds, at most 30 days; 0, the default, for never before it has expired. All who share the cache are to
     /// have the same: a value that somebody is to compute anew and that expires later is taken for one
     /// that was touched since, by which nobody computes.
     pub early: Duration,
     /// How long the others wait for the first value; after that they compute for themselves. 60 s.
     pub wait: Duration,
-    /// How long they wait before they look again, at first, at least 1 ms; it doubles up to 16 times
-    /// this. 10 ms.
+    /// How long they wait before they look again, at first, at least 1 ms and at most 1 minute; it doubles
+    /// up to 16 times this. Default: 10 ms.
     pub pause: Duration,
 }
 
@@ -102,11 +102,12 @@ impl Recaching {
     /// A part that begins now.
     #[must_use]
     pub fn new(mut recache: Recache) -> Self {
-        recache.pause = recache.pause.max(Duration::from_millis(1));
-        // As the server will have them.
+        recache.pause = recache.pause.clamp(Duration::from_millis(1), Duration::from_secs(60));
+        // As the server will have them: what is longer would be a moment to it.
         let part = u64::from(recache.lease.subsec_nanos() > 0);
-        recache.lease = Duration::from_secs(recache.lease.as_secs().saturating_add(part).max(1));
-        recache.early = Duration::from_secs(recache.early.as_secs());
+        let lease = recache.lease.as_secs().saturating_add(part);
+        recache.lease = Duration::from_secs(lease.clamp(1, Expiry::MAX_RELATIVE));
+        recache.early = Duration::from_secs(recache.early.as_secs().min(Expiry::MAX_RELATIVE));
         Recaching { recache, waited: Duration::ZERO, pause: recache.pause, bounds: BOUNDS }
     }
 
@@ -320,6 +321,26 @@ mod tests {
                 assert!(steps.len() < 100, "{pause:?}: {steps:?}");
             }
             assert_eq!(steps, expected, "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_that_a_server_can_be_told() {
+        let month = Duration::from_secs(Expiry::MAX_RELATIVE);
+        let Recaching { recache, .. } = Recaching::new(Recache {
+            lease: Duration::MAX,
+            early: Duration::MAX,
+            wait: Duration::MAX,
+            pause: Duration::MAX,
+        });
+        assert_eq!((recache.lease, recache.early), (month, month));
+        // Nobody sleeps for longer than a clock can count.
+        let mut part = Recaching::new(recache);
+        for _ in 0..100 {
+            let Ok(Turn::Wait(pause)) = part.turn(Some(item("Z", Some(30), None))) else {
+                panic!()
+            };
+            assert!(pause <= Duration::from_secs(16 * 60));
         }
     }
 

@@ -86,7 +86,7 @@ macro_rules! __settings {
             self
         }
 
-        /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers; 0, none.
+        /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers. Default: 0, none.
         pub fn cache_cas(mut self, ids: usize) -> Self {
             self.config.cache_cas = ids;
             self

@@ -241,8 +241,12 @@ impl Net {
         let list: Vec<_> = (0..servers)
             .map(|at| Server::from(format!("10.0.0.{at}").parse::<ServerAddress>().expect("one")))
             .collect();
-        let cluster = Arc::new(Cluster::new(list, settings).expect("a cluster"));
-        let peer = |_| Peer {
+        Self::of(clients, Arc::new(Cluster::new(list, settings).expect("a cluster")))
+    }
+
+    /// Clients of this cluster, and its servers.
+    pub(crate) fn of(clients: usize, cluster: Arc<Cluster>) -> Self {
+        let peer = |_: &Server| Peer {
             mode: Mode::Up,
             answer: Box::new(Memory::default()),
             delay: Duration::ZERO,
@@ -254,7 +258,7 @@ impl Net {
         Net {
             now: Time::from_millis(5_000_000),
             clients: (0..clients).map(|_| Client::new(cluster.clone())).collect(),
-            peers: (0..servers).map(peer).collect(),
+            peers: cluster.servers().iter().map(peer).collect(),
             cut: usize::MAX,
             random: None,
             eager: false,

@@ -106,7 +106,7 @@ macro_rules! __steps {
             mut change: impl FnMut(Option<V>) -> Option<W>,
         ) -> Result<Option<W>, $crate::client::calls::Error> {
             let expiry = expiry.into();
-            let attempts = $self.calls().limits().max_cas_attempts;
+            let attempts = $self.calls().limits().max_cas_attempts.max(1);
             for _ in 0..attempts {
                 let call = $crate::client::calls::gets(&key);
                 let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
