@@ -39,8 +39,12 @@ pub struct Limits {
     /// Request bytes sent and not yet answered, in bytes; a larger single request is sent alone.
     /// 64 KiB, which the socket buffers of every system hold.
     pub window: usize,
-    /// Request bytes taken in and not yet answered on one connection, sent or waiting, in bytes;
-    /// above it a submission is refused. 256 MiB: a get of a million keys of full length fits.
+    /// Request bytes taken in and not yet answered on one connection, sent or waiting, in bytes. Once
+    /// there are as many, a call on one key is refused with
+    /// [`Rejection::Full`](crate::client::Rejection::Full), and of a call on many keys the keys beyond
+    /// them fail so, each for itself, and nothing of them is sent. A request that nothing waits before
+    /// is always taken. Default: 256 MiB, in which a get of a million keys of full length fits. Values
+    /// count too: store more than that at once in several calls, or raise it.
     pub max_queued_bytes: usize,
     /// Request bytes taken in and not yet answered on one connection, in bytes, from which on those who
     /// can wait had better do so: see [`Client::queued_bytes`](crate::client::Client::queued_bytes).

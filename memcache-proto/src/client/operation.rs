@@ -291,7 +291,8 @@ pub enum Rejection {
         /// The flags.
         flags: Flags,
     },
-    /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes) of requests wait already.
+    /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes) of requests wait already. Nothing of
+    /// this one was sent.
     Full,
 }
 

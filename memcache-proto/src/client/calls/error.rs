@@ -28,7 +28,7 @@ pub enum Error {
     Key(KeyError),
     /// The expiry cannot be sent.
     Expiry(ExpiryError),
-    /// The value, or the operation, cannot be sent.
+    /// The value, or the operation, cannot be sent. Nothing of it was.
     Rejected(Rejection),
     /// The value that is stored cannot be read as the type asked for, or the value to store cannot be
     /// made into bytes.

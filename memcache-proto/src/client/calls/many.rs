@@ -20,6 +20,11 @@ pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
 
 /// Stores many items, whatever was there. The result is how many were stored. Items that cannot be sent
 /// are in [`Many::failed`], too.
+///
+/// All of them wait in memory until they are sent. If a server has more than
+/// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes) of them, 256 MiB by default, those beyond
+/// fail with [`Rejection::Full`](crate::client::Rejection::Full): nothing of them was sent. Store that much
+/// in several calls.
 pub fn set_many<K: ToKey, V: ToValue>(
     items: impl IntoIterator<Item = (K, V)>,
     expiry: impl Into<Expiry>,

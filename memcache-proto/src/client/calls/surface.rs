@@ -173,6 +173,11 @@ macro_rules! __calls {
         /// Stores many items, whatever was there, on all servers concerned at once. The result is how many
         /// were stored.
         ///
+        /// All of them wait in memory until they are sent. Where a server's share of them is more than
+        /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes), 256 MiB by default, those beyond
+        /// fail with [`Rejection::Full`](crate::Rejection::Full), and nothing of them was sent: store that
+        /// much in several calls.
+        ///
         /// # Errors
         ///
         /// [`Error::Expiry`](crate::Error::Expiry) where the expiry cannot be sent; then nothing is. Else see
