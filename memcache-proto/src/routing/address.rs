@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
 
 /// The port of an address that names none.
@@ -14,10 +14,12 @@ pub const DEFAULT_PORT: u16 = 11211;
 /// | `inet6:[HOST]`, `inet6:[HOST]:PORT` | IPv6 only |
 /// | `inet:HOST`, `inet:HOST:PORT` | IPv4 only |
 /// | `HOST`, `HOST:PORT` | any family |
+/// | `[ADDRESS]`, `[ADDRESS]:PORT` | IPv6, as a [`SocketAddr`](core::net::SocketAddr) is displayed |
+/// | `/PATH` | a Unix socket |
 ///
-/// The forms are tried in this order and the whole text must fit; a port left out is
-/// [`DEFAULT_PORT`]. HOST is a name or a numeric address, kept as given and resolved at each
-/// connect. python-memcached reads a bare `HOST` as IPv4 only; here every address that the name
+/// The whole text must fit; a port left out is [`DEFAULT_PORT`]. HOST is a name or a numeric address,
+/// kept as given and resolved at each connect. The last two forms are not python-memcached's: it
+/// refuses the one and takes the other for the name of a host. python-memcached reads a bare `HOST` as IPv4 only; here every address that the name
 /// resolves to may be tried. It also takes what can never be connected to (port 0 or one over
 /// 65535, an empty path, spaces and control characters in a host), which is refused here.
 ///
@@ -27,6 +29,7 @@ pub const DEFAULT_PORT: u16 = 11211;
 /// let address: ServerAddress = "inet6:[::1]:11212".parse()?;
 /// assert_eq!(address.endpoint(), Endpoint::Tcp { host: "::1", port: 11212, family: Family::V6 });
 /// assert_eq!(address.to_string(), "[::1]:11212");
+/// assert_eq!("[::1]:11212".parse::<ServerAddress>()?, address);
 /// # Ok::<(), memcache_proto::routing::AddressError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -218,7 +221,7 @@ pub enum AddressError {
         port: Box<str>,
     },
     /// More colons than one host and one port need, or brackets that do not pair: an IPv6 address
-    /// not written `inet6:[HOST]`.
+    /// without brackets, for instance.
     Malformed {
         /// The text.
         text: Box<str>,
@@ -242,7 +245,7 @@ impl fmt::Display for AddressError {
             ),
             AddressError::Malformed { text } => write!(
                 f,
-                "the server address {text:?} is not of the form HOST:PORT; an IPv6 address is written inet6:[HOST]:PORT",
+                "the server address {text:?} is not of the form HOST:PORT; an IPv6 address is written [ADDRESS]:PORT",
             ),
         }
     }
@@ -263,9 +266,13 @@ fn place(text: &str) -> Result<Place, AddressError> {
             _ => Ok(Place::Unix { path: path.into() }),
         };
     }
+    // No host has such a name.
+    if text.starts_with('/') {
+        return Ok(Place::Unix { path: text.into() });
+    }
     // A text with one of these prefixes fits no later form: its host would be followed by something
     // that is no port, or by a second colon.
-    let (host, port, family) = if let Some(rest) = text.strip_prefix("inet6:[") {
+    let (host, port, family) = if let Some(rest) = bracketed(text) {
         match rest.split_once(']') {
             Some((host, "")) => (host, None, Family::V6),
             Some((host, tail)) => match tail.strip_prefix(':') {
@@ -294,6 +301,17 @@ fn place(text: &str) -> Result<Place, AddressError> {
         None => DEFAULT_PORT,
     };
     Ok(Place::Tcp { host: host.into(), port, family })
+}
+
+/// What follows the bracket before an IPv6 address. Without `inet6:` it must be one: `[name]` is the name
+/// of a host to python-memcached.
+fn bracketed(text: &str) -> Option<&str> {
+    text.strip_prefix("inet6:[").or_else(|| {
+        let rest = text.strip_prefix('[')?;
+        let (address, _) = rest.split_once(']')?;
+        let (address, zone) = address.split_once('%').unwrap_or((address, "zone"));
+        (!zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()).then_some(rest)
+    })
 }
 
 fn check_host(host: &str, family: Family, text: &str) -> Result<(), AddressError> {
@@ -363,6 +381,42 @@ mod tests {
         }
     }
 
+    /// python-memcached refuses what is in brackets, and looks the path up as the name of a host.
+    #[test]
+    fn what_everybody_writes_for_ipv6_and_unix_sockets_is_taken() {
+        let v6 = |host, port| Endpoint::Tcp { host, port, family: Family::V6 };
+        let cases = [
+            ("[::1]:11212", v6("::1", 11212), "[::1]:11212"),
+            ("[::1]", v6("::1", 11211), "[::1]:11211"),
+            ("[2001:db8::7]:1", v6("2001:db8::7", 1), "[2001:db8::7]:1"),
+            ("[::ffff:127.0.0.1]:1", v6("::ffff:127.0.0.1", 1), "[::ffff:127.0.0.1]:1"),
+            ("[fe80::1%eth0]:7", v6("fe80::1%eth0", 7), "[fe80::1%eth0]:7"),
+            (
+                "/run/memcached.sock",
+                Endpoint::Unix { path: "/run/memcached.sock" },
+                "unix:/run/memcached.sock",
+            ),
+            ("/a b:1", Endpoint::Unix { path: "/a b:1" }, "unix:/a b:1"),
+        ];
+        for (text, endpoint, shown) in cases {
+            let address = ServerAddress::parse(text).unwrap();
+            assert_eq!(address.endpoint(), endpoint, "{text}");
+            assert_eq!(address.to_string(), shown, "{text}");
+            // What is displayed is an address, too: the same one.
+            assert_eq!(ServerAddress::parse(shown).as_ref(), Ok(&address), "{text}");
+        }
+        for socket in ["[::1]:11211", "127.0.0.1:1", "[fe80::1%3]:7"] {
+            let socket: core::net::SocketAddr = socket.parse().unwrap();
+            let address = ServerAddress::parse(&socket.to_string()).unwrap();
+            let Endpoint::Tcp { host, port, family } = address.endpoint() else {
+                panic!("{socket}")
+            };
+            let (ip, _) = host.split_once('%').unwrap_or((host, ""));
+            assert_eq!((ip.parse(), port), (Ok(socket.ip()), socket.port()));
+            assert!(family.admits(socket.ip()));
+        }
+    }
+
     #[test]
     fn what_is_no_address_is_refused_with_its_reason() {
         let forbidden = |found, position| {
@@ -400,7 +454,15 @@ mod tests {
             ("inet6:[::1]:", &port("")),
             ("inet6:[::1]:x", &port("x")),
             ("::1", &malformed),
-            ("[::1]:1", &malformed),
+            ("[::1]:", &port("")),
+            ("[::1]:0", &port("0")),
+            ("[::1]x", &malformed),
+            ("[::1]1", &malformed),
+            ("[::1", &malformed),
+            ("[::g]:1", &malformed),
+            ("[::1%]:1", &malformed),
+            ("[fe80::1%a b]:1", &forbidden(' ', 10)),
+            ("/a\n", &forbidden('\n', 2)),
             ("inet:[::1]:1", &malformed),
             ("inet6:[[a]:1", &malformed),
             ("inet6:[a]]:1", &malformed),
@@ -419,9 +481,9 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_write_instead() {
         assert_eq!(
-            ServerAddress::parse("[::1]:1").unwrap_err().to_string(),
-            "the server address \"[::1]:1\" is not of the form HOST:PORT; \
-             an IPv6 address is written inet6:[HOST]:PORT",
+            ServerAddress::parse("::1").unwrap_err().to_string(),
+            "the server address \"::1\" is not of the form HOST:PORT; \
+             an IPv6 address is written [ADDRESS]:PORT",
         );
     }
 }

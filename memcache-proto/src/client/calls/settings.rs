@@ -4,9 +4,9 @@
 #[macro_export]
 macro_rules! __settings {
     () => {
-        /// Adds a server: `host`, `host:port`, `inet:host:port`, `inet6:[host]:port` or `unix:path`; the
-        /// port is 11211 where there is none. Order matters: all clients of a cache must list the same
-        /// servers in the same order.
+        /// Adds a server: `host`, `host:port`, `inet:host:port`, `[address]:port` of IPv6,
+        /// `inet6:[host]:port`, `/path` or `unix:path`; the port is 11211 where there is none. Order
+        /// matters: all clients of a cache must list the same servers in the same order.
         pub fn server(self, address: &str) -> Self {
             self.weighted_server(address, 1)
         }
