@@ -74,6 +74,7 @@ pub mod connection;
 mod error;
 mod escape;
 mod expiry;
+mod hidden;
 mod key;
 mod limits;
 pub mod routing;

@@ -1,9 +1,11 @@
 use alloc::string::String;
+use core::fmt;
 
 use bytes::Bytes;
 
 use crate::codec::{MetaFlags, MetaRequest, Response};
 use crate::escape::text;
+use crate::hidden::Hidden;
 use crate::routing::ServerIndex;
 use crate::value::Flags;
 
@@ -26,7 +28,7 @@ impl<'a> From<MetaRequest<'a>> for RoutedMeta<'a> {
 /// What a server answered to a meta request; to a quiet one also what its silence says.
 ///
 /// Which of the fields there are depends on what was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct MetaReply {
     /// What came of it.
     pub status: MetaStatus,
@@ -54,6 +56,25 @@ pub struct MetaReply {
     pub won_by_another: bool,
     /// Of `me`: what the server knows, as it says it and [`Escaped`](crate::Escaped) shows it.
     pub debug: Option<String>,
+}
+
+impl fmt::Debug for MetaReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetaReply")
+            .field("status", &self.status)
+            .field("value", &self.value.as_deref().map(Hidden))
+            .field("client_flags", &self.client_flags)
+            .field("cas", &self.cas)
+            .field("size", &self.size)
+            .field("ttl", &self.ttl)
+            .field("last_access", &self.last_access)
+            .field("hit", &self.hit)
+            .field("won", &self.won)
+            .field("stale", &self.stale)
+            .field("won_by_another", &self.won_by_another)
+            .field("debug", &self.debug)
+            .finish()
+    }
 }
 
 /// What came of a meta request.

@@ -2,6 +2,7 @@ use core::fmt;
 
 use super::meta::RoutedMeta;
 use crate::codec::{Command, Keys, StatsArgument, StoreVerb};
+use crate::hidden::Hidden;
 use crate::value::Flags;
 use crate::{Exptime, Key, KeyError};
 
@@ -117,7 +118,7 @@ pub enum Operation<'a> {
 }
 
 /// An item to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NewItem<'a> {
     /// Its key.
     pub key: RoutedKey<'a>,
@@ -127,6 +128,17 @@ pub struct NewItem<'a> {
     pub exptime: Exptime,
     /// Its value.
     pub value: &'a [u8],
+}
+
+impl fmt::Debug for NewItem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewItem")
+            .field("key", &self.key)
+            .field("flags", &self.flags)
+            .field("exptime", &self.exptime)
+            .field("value", &Hidden(self.value))
+            .finish()
+    }
 }
 
 /// Whom an operation concerns.

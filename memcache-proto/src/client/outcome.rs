@@ -11,6 +11,7 @@ use super::operation::Rejection;
 use crate::codec::Response;
 use crate::connection::Delivery;
 use crate::escape::text;
+use crate::hidden::Hidden;
 use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
 use crate::value::Flags;
 use crate::{ErrorLine, Violation};
@@ -75,7 +76,7 @@ pub enum Reply {
 }
 
 /// An item as a server keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Item {
     /// The server that it came from.
     pub server: ServerIndex,
@@ -85,6 +86,16 @@ pub struct Item {
     pub cas: Option<u64>,
     /// The value, not decoded.
     pub value: Bytes,
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item")
+            .field("flags", &self.flags)
+            .field("cas", &self.cas)
+            .field("value", &Hidden(&self.value))
+            .finish()
+    }
 }
 
 /// What a storage command came to.

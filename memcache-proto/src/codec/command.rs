@@ -30,7 +30,7 @@ use crate::{Exptime, Key};
 /// assert_eq!(out, b"get foo bar\r\nset foo 0 0 1\r\n1\r\n");
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command<'a> {
     /// `get <key>*`, or `gets <key>*`, which also asks for the cas unique.

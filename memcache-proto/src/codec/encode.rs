@@ -1,5 +1,4 @@
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::Response;
 
@@ -116,24 +115,6 @@ impl<'a> Response<'a> {
             | Response::Item { .. }
             | Response::Metadump { .. } => (b"", b""),
         }
-    }
-}
-
-impl fmt::Debug for Response<'_> {
-    /// The line, and how long its value is.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Response::Value { key, flags, cas, value } = self {
-            return f
-                .debug_struct("Value")
-                .field("key", key)
-                .field("flags", flags)
-                .field("cas", cas)
-                .field("len", &value.len())
-                .finish();
-        }
-        let mut line = Vec::new();
-        self.encode(&mut line);
-        write!(f, "Response(\"{}\")", line.trim_ascii_end().escape_ascii())
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod chunks;
 mod command;
+mod debug;
 mod decoder;
 mod encode;
 mod frequent;

@@ -3,6 +3,7 @@ use core::fmt;
 use super::RequestId;
 use crate::ErrorLine;
 use crate::codec::{LargeValue, MetaFlags, Response};
+use crate::hidden::Hidden;
 use crate::value::Flags;
 
 /// Something that happened to a request.
@@ -15,7 +16,6 @@ pub struct Event<'a> {
 }
 
 /// What happened to a request.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Reply<'a> {
     /// A value that a get found. More events follow.
@@ -61,6 +61,35 @@ pub enum Reply<'a> {
         /// The request as it was or would have been sent, for sending it elsewhere.
         text: &'a [u8],
     },
+}
+
+impl fmt::Debug for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Value { index, flags, cas, value } => f
+                .debug_struct("Value")
+                .field("index", index)
+                .field("flags", flags)
+                .field("cas", cas)
+                .field("value", value)
+                .finish(),
+            Reply::Line(response) => f.debug_tuple("Line").field(response).finish(),
+            Reply::Last(response) => f.debug_tuple("Last").field(response).finish(),
+            Reply::MetaValue { flags, value } => {
+                f.debug_struct("MetaValue").field("flags", flags).field("value", value).finish()
+            }
+            Reply::Doubt(line) => f.debug_tuple("Doubt").field(line).finish(),
+            Reply::Cancelled => f.write_str("Cancelled"),
+            Reply::Sent => f.write_str("Sent"),
+            Reply::Closed => f.write_str("Closed"),
+            // The value to be stored is in it.
+            Reply::Failed { delivery, text } => f
+                .debug_struct("Failed")
+                .field("delivery", delivery)
+                .field("text", &Hidden(text))
+                .finish(),
+        }
+    }
 }
 
 /// A value that was just received: borrowed, or in a buffer of its own if it is large.

@@ -1,6 +1,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::clock::{Clock, Tick};
 use super::stats::Stats;
@@ -64,7 +65,6 @@ impl Default for Settings {
 /// assert_eq!(out, b"NOT_FOUND\r\n");
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
-#[derive(Debug)]
 pub struct Store {
     pub(super) settings: Settings,
     pub(super) table: Table,
@@ -72,6 +72,16 @@ pub struct Store {
     pub(super) last_cas: u64,
     /// Items of this second and before are invalid, once it has come.
     flushed_until: Option<Tick>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("settings", &self.settings)
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the connection that a command came on does next.

@@ -1,5 +1,6 @@
 use super::integer::Short;
 use super::{Flags, Integer, ValueKind};
+use crate::hidden::Hidden;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::escape::Quoting;
 ///
 /// It says nothing about the connection, which goes on. Where only the bytes as they were stored
 /// can be of use, the error carries them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {
     /// The flags do not say what the value is, in the [`ValueFormat`](super::ValueFormat) at hand:
@@ -182,6 +183,68 @@ impl fmt::Display for ValueError {
 
 impl Error for ValueError {}
 
+impl fmt::Debug for ValueError {
+    /// What the fields say, but for the bytes of the value, which may be secret: their number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct(self.name());
+        match self {
+            ValueError::UnknownFlags { flags, bytes } | ValueError::Compressed { flags, bytes } => {
+                shown.field("flags", flags).field("bytes", &Hidden(bytes))
+            }
+            ValueError::NotUtf8 { bytes, valid_up_to } => {
+                shown.field("bytes", &Hidden(bytes)).field("valid_up_to", valid_up_to)
+            }
+            ValueError::NotDecimal { bytes, position } => {
+                shown.field("bytes", &Hidden(bytes)).field("position", position)
+            }
+            ValueError::Inflate { fault, flags, bytes } => {
+                shown.field("fault", fault).field("flags", flags).field("bytes", &Hidden(bytes))
+            }
+            ValueError::InflatedTooLong { len, max } => shown.field("len", len).field("max", max),
+            ValueError::Decompress { cause, flags, bytes } => {
+                shown.field("cause", cause).field("flags", flags).field("bytes", &Hidden(bytes))
+            }
+            ValueError::Mismatch { found, wanted } => {
+                shown.field("found", found).field("wanted", wanted)
+            }
+            ValueError::OutOfRange { integer, wanted } => {
+                shown.field("integer", integer).field("wanted", wanted)
+            }
+            ValueError::NotJson { line, column, cause, bytes } => {
+                shown.field("line", line).field("column", column);
+                shown.field("cause", cause).field("bytes", &Hidden(bytes))
+            }
+            ValueError::Deserialize { cause, bytes } | ValueError::Serialize { cause, bytes } => {
+                shown.field("cause", cause).field("bytes", &Hidden(bytes))
+            }
+            ValueError::Compress { cause, len } => shown.field("cause", cause).field("len", len),
+            ValueError::FlagsTooLarge { flags } => shown.field("flags", flags),
+        };
+        shown.finish()
+    }
+}
+
+impl ValueError {
+    const fn name(&self) -> &'static str {
+        match self {
+            ValueError::UnknownFlags { .. } => "UnknownFlags",
+            ValueError::NotUtf8 { .. } => "NotUtf8",
+            ValueError::NotDecimal { .. } => "NotDecimal",
+            ValueError::Inflate { .. } => "Inflate",
+            ValueError::InflatedTooLong { .. } => "InflatedTooLong",
+            ValueError::Decompress { .. } => "Decompress",
+            ValueError::Compressed { .. } => "Compressed",
+            ValueError::Mismatch { .. } => "Mismatch",
+            ValueError::OutOfRange { .. } => "OutOfRange",
+            ValueError::NotJson { .. } => "NotJson",
+            ValueError::Deserialize { .. } => "Deserialize",
+            ValueError::Serialize { .. } => "Serialize",
+            ValueError::Compress { .. } => "Compress",
+            ValueError::FlagsTooLarge { .. } => "FlagsTooLarge",
+        }
+    }
+}
+
 /// An error of code that is not of this crate: a compressor's, a serializer's.
 ///
 /// Made of any error, or of a message, by `?` or `into`. Two of them are equal where they are one and
@@ -261,6 +324,38 @@ impl fmt::Display for InflateFault {
             InflateFault::Trailing { len } => {
                 write!(f, "goes on for {len} bytes after the end of its zlib stream")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn no_error_shows_the_bytes_of_a_value() {
+        let flags = Flags::new(3);
+        let bytes = || Bytes::from_static(b"secret");
+        let cause = || Cause::from("why");
+        let fault = InflateFault::Corrupt;
+        let cases = [
+            ValueError::UnknownFlags { flags, bytes: bytes() },
+            ValueError::NotUtf8 { bytes: bytes(), valid_up_to: 1 },
+            ValueError::NotDecimal { bytes: bytes(), position: 1 },
+            ValueError::Inflate { fault, flags, bytes: bytes() },
+            ValueError::Decompress { cause: cause(), flags, bytes: bytes() },
+            ValueError::Compressed { flags, bytes: bytes() },
+            ValueError::NotJson { line: 1, column: 1, cause: cause(), bytes: bytes() },
+            ValueError::Deserialize { cause: cause(), bytes: bytes() },
+            ValueError::Serialize { cause: cause(), bytes: bytes() },
+        ];
+        for error in cases {
+            let shown = format!("{error:?}");
+            assert!(shown.starts_with(error.name()), "{shown}");
+            assert!(shown.contains("<6 bytes>") && !shown.contains("secret"), "{shown}");
+            let said = format!("{error}");
+            assert!(!said.contains("secret"), "{said}");
         }
     }
 }

@@ -6,11 +6,13 @@ use super::{
 };
 use crate::Limits;
 use crate::codec::StoreVerb;
+use crate::hidden::Hidden;
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
 
 /// Values to bytes and flags, and back, as python-memcached does it, or another client.
 ///
@@ -193,12 +195,19 @@ impl Transcoder {
 }
 
 /// What is stored for a value; made by [`Transcoder::encode`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encoded<'a> {
     /// The flags to send.
     pub flags: Flags,
     /// The bytes to send.
     pub bytes: Cow<'a, [u8]>,
+}
+
+impl fmt::Debug for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = Hidden(&self.bytes);
+        f.debug_struct("Encoded").field("flags", &self.flags).field("bytes", &bytes).finish()
+    }
 }
 
 /// The flags, if a server keeps them as they are.

@@ -43,7 +43,7 @@ impl SetMode {
 /// assert_eq!(out, b"ms foo 3 T60 c\r\nbar\r\n");
 /// # Ok::<(), memcache_proto::KeyError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MetaSet<'a> {
     pub(crate) key: MetaKey<'a>,
     pub(crate) common: Common,
