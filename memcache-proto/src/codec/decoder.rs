@@ -5,7 +5,7 @@ use super::Response;
 use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
 use super::meta::MetaFlags;
-use super::parse_response::{Found, Header, block, check_line, find_any, va_header};
+use super::parse_response::{Found, HEAD_LEN, Header, block, check_line, find_any, va_header};
 use crate::value::Flags;
 use crate::{Key, Limits, ProtocolError};
 
@@ -34,8 +34,9 @@ const VA_LEN_AT: usize = b"VA ".len();
 ///
 /// The decoder owns the buffer: read into [`space`](Decoder::space), say how much came with
 /// [`filled`](Decoder::filled), then take items with [`next`](Decoder::next) until it says `None`.
-/// Each byte is looked at once, whatever the pieces, and memory grows with what has arrived, never
-/// with what a peer announced: at most twice the bytes of an unfinished value, and 80 KiB.
+/// Each byte is looked at once, whatever the pieces (of a line's first eight bytes each may be looked at
+/// eight times), and memory grows with what has arrived, never with what a peer announced: at most twice
+/// the bytes of an unfinished value, and 80 KiB.
 ///
 /// ```
 /// use memcache_proto::Limits;
@@ -299,8 +300,9 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// A [`ProtocolError`] where the bytes are no responses or pass one of the limits. The decoder
-    /// stays failed: every later call gives the same error.
+    /// A [`ProtocolError`] where the bytes are no responses or pass one of the limits, at the same byte
+    /// at which [`Response::parse`] gives it, whatever the pieces. The decoder stays failed: every later
+    /// call gives the same error.
     #[expect(clippy::should_implement_trait, reason = "the item borrows from the decoder")]
     #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolError> {
@@ -354,7 +356,7 @@ impl Decoder {
                 let unseen = input.get(*searched..).unwrap_or_default();
                 // The LF that is still to come counts too.
                 let waits = check_line(input.len() + 1, &self.limits).is_ok();
-                if waits && find(b'\n', unseen).is_none() {
+                if waits && *searched >= HEAD_LEN && find(b'\n', unseen).is_none() {
                     *searched = input.len();
                     return Ok(Resumed::Waiting);
                 }

@@ -53,6 +53,10 @@ impl<'a> Header<'a> {
 /// No value is longer, in bytes, whatever the limits.
 const MAX_LEN: usize = usize::MAX / 4;
 
+/// A line whose first bytes, so many of them, begin no response is refused at once, so that who speaks
+/// another protocol is found out. What is wrong further on is found when the line has ended.
+pub(super) const HEAD_LEN: usize = 8;
+
 /// A value, and what follows its CR LF.
 pub(super) type Block<'a> = (&'a [u8], &'a [u8]);
 
@@ -96,13 +100,22 @@ fn incomplete_or<'a>(
 ) -> Result<Found<'a>, ProtocolError> {
     // As much of a line as is waited for, where there is as much.
     let longest = limits.max_line_len.saturating_add(2);
+    let waits = || match input.len() < longest {
+        true => Ok(Found::Nothing),
+        false => Err(ProtocolError::LineTooLong { max: limits.max_line_len }),
+    };
     match fault {
-        Err::Incomplete(_) if input.len() < longest => Ok(Found::Nothing),
-        Err::Incomplete(_) => Err(ProtocolError::LineTooLong { max: limits.max_line_len }),
+        Err::Incomplete(_) => waits(),
         Err::Error(Fault(error)) | Err::Failure(Fault(error)) => match input.get(..longest) {
             // What is wrong further on is not seen when the bytes come one by one, so not here.
             Some(line) if line.len() < input.len() => find_any(line, limits),
-            _ => Err(*error),
+            // Nor is it looked for again with each of them.
+            _ => match input.get(..HEAD_LEN) {
+                Some(head) if head.len() < input.len() && find(b'\n', input).is_none() => {
+                    find_any(head, limits).and_then(|_| waits())
+                }
+                _ => Err(*error),
+            },
         },
     }
 }

@@ -177,7 +177,9 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     ///
-    /// A [`ProtocolError`] where the input can be no response, or passes one of `limits`.
+    /// A [`ProtocolError`] where the input can be no response, or passes one of `limits`. A line is
+    /// refused as soon as its first eight bytes begin no response, otherwise when its LF is there; one
+    /// that has no LF, when it is too long.
     #[inline(always)]
     pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, ProtocolError> {
         frequent::deliver(input, limits, Parse { input, limits })

@@ -77,9 +77,11 @@ pub(crate) fn check_malformed(cases: &[(Limits, Vec<u8>, ProtocolError)]) {
     for (limits, wire, error) in cases {
         let name = shown(wire);
         assert_eq!(Response::parse(wire, limits).map(|_| ()), Err(*error), "{name}");
-        let prefixes = (0..=wire.len()).map(|len| Response::parse(&wire[..len], limits));
-        let first = prefixes.filter_map(Result::err).next();
-        assert_eq!(first, Some(*error), "{name}, at its first prefix that is wrong");
+        let mut prefixes = (0..=wire.len()).map(|len| Response::parse(&wire[..len], limits));
+        let first = prefixes.position(|parsed| parsed == Err(*error));
+        let first = first.expect("it is found in the whole of it");
+        assert_eq!(Response::parse(&wire[..first - 1], limits), Ok(None), "{name}");
+        check_refused_at(limits, wire, first, &name);
 
         for behind in [&b""[..], BEHIND] {
             let stream = [wire, behind].concat();
@@ -90,6 +92,29 @@ pub(crate) fn check_malformed(cases: &[(Limits, Vec<u8>, ProtocolError)]) {
                 check_failure(limits, &[head, tail], *error, &name);
             }
         }
+    }
+}
+
+/// A decoder refuses it at the same byte, however it arrives.
+fn check_refused_at(limits: &Limits, wire: &[u8], first: usize, name: &str) {
+    let refused_at = |pieces: &[&[u8]]| {
+        let mut decoder = Decoder::new(*limits);
+        let mut delivered = 0;
+        for piece in pieces {
+            delivered += piece.len();
+            if deliver_each(&mut decoder, piece, |item| panic!("{item:?} in {name}")).is_err() {
+                return Some(delivered);
+            }
+        }
+        None
+    };
+    let (head, tail) = (&wire[..first - 1], &wire[first - 1..first]);
+    assert_eq!(refused_at(&bytes_of(wire)), Some(first), "{name}, byte by byte");
+    assert_eq!(refused_at(&[head]), None, "{name}, all but a byte");
+    assert_eq!(refused_at(&[head, tail]), Some(first), "{name}, and that byte");
+    for at in 0..head.len().min(100) {
+        let pieces = [&head[..at], &head[at..], tail];
+        assert_eq!(refused_at(&pieces), Some(first), "{name}, split at {at}");
     }
 }
 
