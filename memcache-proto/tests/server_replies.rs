@@ -32,6 +32,16 @@ const SCRIPTS: &[Script] = &[
         (0, "cas a 0 0 1 1\r\n2\r\ngets a\r\n", "STORED\r\nVALUE a 0 1 2\r\n2\r\nEND\r\n"),
         (0, "incr a 1\r\ngets a\r\n", "3\r\nVALUE a 0 1 3\r\n3\r\nEND\r\n"),
     ],
+    // A flush takes one too, as it does in memcached, unless it is to come.
+    &[
+        (0, "set a 0 0 1\r\n1\r\nflush_all\r\nset a 0 0 1\r\n1\r\n", "STORED\r\nOK\r\nSTORED\r\n"),
+        (0, "gets a\r\nflush_all 100\r\n", "VALUE a 0 1 3\r\n1\r\nEND\r\nOK\r\n"),
+        (0, "set a 0 0 1\r\n1\r\ngets a\r\n", "STORED\r\nVALUE a 0 1 4\r\n1\r\nEND\r\n"),
+        (0, "flush_all -1\r\nset a 0 0 1\r\n1\r\n", "OK\r\nSTORED\r\n"),
+        (0, "gets a\r\n", "VALUE a 0 1 6\r\n1\r\nEND\r\n"),
+    ],
+    // Statistics of what is not there, and ones that nobody knows.
+    &[(0, "stats extstore\r\nstats bogus\r\n", "END\r\nERROR\r\n")],
     // Counters wrap upwards, stop at nothing, and keep their width.
     &[
         (0, "incr a 1\r\n", "NOT_FOUND\r\n"),
@@ -230,4 +240,20 @@ fn an_announced_length_takes_no_memory() {
     let mut server = Server::new(settings);
     assert_eq!(server.ask(b"set k 0 0 1000000000\r\nabc", usize::MAX), "");
     assert!(server.connection.receive_buffer().len() <= 64 << 10);
+}
+
+/// Such a client would wait for ever for an answer that it understands.
+#[test]
+fn a_client_of_the_binary_protocol_is_closed_at_once() {
+    for piece in [usize::MAX, 1] {
+        let mut server = Server::new(Settings::default());
+        assert_eq!(server.ask(b"\x80\x0b\0\0\0\0\0\0\0\0\0\0", piece), "");
+        assert!(server.connection.wants_close());
+        assert!(!server.connection.wants_receive());
+
+        // Only the first byte says which protocol it is.
+        let mut server = Server::new(Settings::default());
+        assert_eq!(server.ask(b"mn\r\n\x80\x0b\r\n", piece), "MN\r\nERROR\r\n");
+        assert!(!server.connection.wants_close());
+    }
 }

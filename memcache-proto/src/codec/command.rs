@@ -207,7 +207,9 @@ pub enum StatsArgument<'a> {
         /// How many items at most; 0 for all.
         limit: u32,
     },
-    /// Any other single word, `sizes_enable` for instance.
+    /// Any other single word, `extstore` for instance. Only what ends in `END` or is one line in all can
+    /// be read: not `sizes_enable` and `sizes_disable`, to which memcached 1.6.18 answers a `STAT` line
+    /// and no `END`.
     Other(Key<'a>),
 }
 

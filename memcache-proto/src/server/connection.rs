@@ -16,6 +16,8 @@ const MIN_SPACE: usize = 2 << 10;
 const STEP: usize = 64 << 10;
 /// While more than this waits to be sent, nothing more is answered.
 const MAX_QUEUED: usize = 64 << 10;
+/// The first byte of a client of the binary protocol, which would wait for ever for its answer.
+const BINARY: u8 = 0x80;
 /// A buffer that grew beyond this is given back once it is empty.
 const KEPT: usize = 256 << 10;
 
@@ -50,6 +52,8 @@ pub struct Connection {
 
 /// What comes next.
 enum State {
+    /// The first byte of all.
+    Start,
     /// A line.
     Line,
     /// The rest of a value.
@@ -89,7 +93,7 @@ impl Connection {
             start: 0,
             end: 0,
             searched: 0,
-            state: State::Line,
+            state: State::Start,
             output: Vec::new(),
             sent: 0,
             stalled: false,
@@ -206,6 +210,17 @@ impl Connection {
     /// Does one thing; returns whether there may be another.
     fn step(&mut self, store: &mut Store, clock: Clock) -> bool {
         match &mut self.state {
+            State::Start => match self.input.get(self.start..self.end).and_then(<[u8]>::first) {
+                None => false,
+                Some(&BINARY) => {
+                    self.state = State::Closing { shutdown: false };
+                    false
+                }
+                Some(_) => {
+                    self.state = State::Line;
+                    true
+                }
+            },
             State::Line => self.line(store, clock),
             State::Value(awaited) => {
                 if !awaited.is_complete() {

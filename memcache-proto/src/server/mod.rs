@@ -25,6 +25,7 @@
 //!
 //! # Where it differs from memcached
 //!
+//! - The binary protocol is not spoken: a connection whose first byte is 0x80 is closed at once.
 //! - The item used longest ago is evicted first, of all items; memcached keeps a list for each size.
 //! - The commands that tune a server (`slabs`, `lru`, `watch`, `extstore`, and `lru_crawler` but for
 //!   `metadump`) are unknown.
@@ -48,8 +49,8 @@
 //! # Where newer servers differ
 //!
 //! The meta commands have changed since 1.6.18, whose answers these are: `E` is unknown in all of them,
-//! and so is `x` of `md`; `s` of `ms` is passed over, as is `N` with append and prepend; `md` of a missing
-//! key answers `NF` though it is quiet, and a quiet `ma` answers `HD` or `VA` where it makes the counter.
+//! and so is `x` of `md`; `s` of `ms` is passed over, as is `N` with append and prepend; and a quiet `ma`
+//! answers `HD` or `VA` where it makes the counter.
 
 mod clock;
 mod connection;

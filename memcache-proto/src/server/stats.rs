@@ -215,6 +215,7 @@ impl Store {
                 self.put_cachedump(class, limit, clock, out)
             }
             StatsArgument::Other(word) => match word.as_bytes() {
+                b"extstore" => {}
                 b"sizes_enable" | b"sizes_disable" => put(out, "sizes_status", "disabled"),
                 _ => return Response::Error(b"").encode(out),
             },

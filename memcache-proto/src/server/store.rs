@@ -421,6 +421,8 @@ impl Store {
         self.flushed_until = clock.flush(delay);
         if self.flushed_until.is_some_and(|until| until <= clock.tick) {
             self.table = Table::new();
+            // memcached notes one as that of the flush.
+            self.last_cas += 1;
         }
         Response::Ok
     }
