@@ -2,10 +2,12 @@
 //! `cargo run -p memcache-sync --features server --example serve -- --listen 127.0.0.1:11311`
 
 use std::process::ExitCode;
-use std::{env, process};
+use std::{env, io, process, thread};
 
 use memcache_proto::server::Settings;
 use memcache_sync::server::Server;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 const USAGE: &str = "\
 usage: serve [--listen HOST:PORT | --listen unix:PATH] [--memory MIB] [--enable-shutdown]
@@ -25,17 +27,31 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Server::builder().settings(settings).bind(&address) {
-        Ok(mut server) => {
-            println!("listening on {}", server.address());
-            server.wait();
-            ExitCode::SUCCESS
-        }
+    match serve(&address, settings) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("serve: cannot listen on {address} (HOST:PORT or unix:PATH): {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Serves until a client ends it, or SIGTERM or SIGINT. Either way no file is left of a Unix socket.
+fn serve(address: &str, settings: Settings) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut server = Server::builder().settings(settings).bind(address)?;
+    println!("listening on {}", server.address());
+    let (handle, stopper) = (signals.handle(), server.stopper());
+    let watcher = thread::spawn(move || {
+        // It is at its end, too, once the handle is closed.
+        if signals.forever().next().is_some() {
+            stopper.stop();
+        }
+    });
+    server.wait();
+    handle.close();
+    let _ = watcher.join();
+    Ok(())
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(String, Settings), String> {

@@ -3,12 +3,14 @@
 //! It answers as memcached does ([`memcache_proto::server`] says how well); each connection has a
 //! thread.
 
+mod socket_file;
+
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use memcache_proto::server::{Connection, Settings, Store};
 use memcache_proto::{Limits, Origin};
 use rustix::event::{PollFd, PollFlags, poll};
+
+use socket_file::SocketFile;
 
 /// How long to wait before accepting again, where that has failed: descriptors may have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -72,8 +76,9 @@ impl Builder {
         self
     }
 
-    /// Starts a server on `host:port`, where port 0 takes a free one, or on `unix:/path`, where no
-    /// file may be.
+    /// Starts a server on `host:port`, where port 0 takes a free one, or on `unix:/path`. A socket that is
+    /// there and that nobody listens on any more, left behind by a server that was killed, is replaced;
+    /// any other file stays, and is an error.
     ///
     /// Whoever can reach it can read and change everything in it: bind to a loopback address.
     ///
@@ -144,7 +149,14 @@ impl Server {
         self.wait();
     }
 
-    /// Waits until a client has shut it down.
+    /// What stops it from elsewhere: from a thread that waits for a signal, while another is in
+    /// [`wait`](Self::wait).
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.clone())
+    }
+
+    /// Waits until a client has shut it down, or a [`Stopper`] has.
     pub fn wait(&mut self) {
         if let Some(acceptor) = self.acceptor.take() {
             // A thread that panicked has said so.
@@ -156,6 +168,18 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Stops a [`Server`]; made by [`Server::stopper`]. Clones stop the same server.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Shared>);
+
+impl Stopper {
+    /// Has the server close its connections and end, and returns before it has: [`Server::wait`] returns
+    /// when it has.
+    pub fn stop(&self) {
+        self.0.stop();
     }
 }
 
@@ -283,7 +307,7 @@ fn exchange(shared: &Shared, mut stream: Stream) -> io::Result<bool> {
 #[derive(Debug)]
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, SocketFile),
 }
 
 impl Listener {
@@ -298,9 +322,14 @@ impl Listener {
     }
 
     fn bind_unix(path: &str) -> io::Result<(Listener, String)> {
-        let listener = UnixListener::bind(path)?;
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                socket_file::take_over(Path::new(path))?
+            }
+            bound => bound?,
+        };
         listener.set_nonblocking(true)?;
-        Ok((Listener::Unix(listener, path.into()), format!("unix:{path}")))
+        Ok((Listener::Unix(listener, SocketFile::of(path)), format!("unix:{path}")))
     }
 
     fn port(&self) -> Option<u16> {
@@ -330,8 +359,8 @@ impl Listener {
 
     /// Takes away what the next server of this address must not find.
     fn remove(&self) {
-        if let Listener::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
+        if let Listener::Unix(_, file) = self {
+            file.remove();
         }
     }
 }
@@ -459,6 +488,106 @@ mod tests {
             assert_eq!(ask(&mut stream, b"get k\r\nquit\r\n"), "END\r\n");
         }
         assert!(!path.exists());
+    }
+
+    /// A path that no other test has.
+    fn path_of(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("memcache-{name}-{}.sock", std::process::id()))
+    }
+
+    #[test]
+    fn a_socket_that_nobody_listens_on_is_replaced_and_nothing_else() {
+        let path = path_of("stale");
+        let address = format!("unix:{}", path.display());
+        // Left behind as by a process that was killed.
+        drop(UnixListener::bind(&path).unwrap());
+        let server = Server::bind(&address).unwrap();
+        let version = |path: &std::path::Path| {
+            ask(&mut UnixStream::connect(path).unwrap(), b"version\r\nquit\r\n")
+        };
+        assert_eq!(version(&path), "VERSION 1.6.18\r\n");
+
+        // That of a server that is there stays.
+        let refused = Server::bind(&address).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+        assert_eq!(version(&path), "VERSION 1.6.18\r\n");
+        drop(server);
+        assert!(!path.exists());
+
+        // Also where so many wait already that another connect would not return.
+        let busy = UnixListener::bind(&path).unwrap();
+        busy.set_nonblocking(true).unwrap();
+        let waiting: Vec<_> = (0..10_000)
+            .map_while(|_| {
+                let socket = rustix::net::socket(
+                    rustix::net::AddressFamily::UNIX,
+                    rustix::net::SocketType::STREAM,
+                    None,
+                );
+                let socket = socket.ok()?;
+                rustix::io::ioctl_fionbio(&socket, true).unwrap();
+                let to = rustix::net::SocketAddrUnix::new(&path).unwrap();
+                rustix::net::connect(&socket, &to).is_ok().then_some(socket)
+            })
+            .collect();
+        assert_eq!(Server::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop((waiting, busy));
+        std::fs::remove_file(&path).unwrap();
+
+        // Other files stay, too, and so do links to a socket that is gone.
+        std::fs::write(&path, "precious").unwrap();
+        assert_eq!(Server::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::remove_file(&path).unwrap();
+        let elsewhere = path_of("elsewhere");
+        drop(UnixListener::bind(&elsewhere).unwrap());
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert_eq!(Server::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(elsewhere.exists() && path.exists());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(&elsewhere).unwrap();
+    }
+
+    #[test]
+    fn of_many_servers_at_a_stale_socket_one_has_it() {
+        let path = path_of("race");
+        let address = format!("unix:{}", path.display());
+        for _ in 0..20 {
+            drop(UnixListener::bind(&path).unwrap());
+            let servers: Vec<_> = thread::scope(|scope| {
+                let binds: Vec<_> =
+                    (0..8).map(|_| scope.spawn(|| Server::bind(&address))).collect();
+                binds.into_iter().filter_map(|bind| bind.join().unwrap().ok()).collect()
+            });
+            assert_eq!(servers.len(), 1);
+            let mut stream = UnixStream::connect(&path).unwrap();
+            assert_eq!(ask(&mut stream, b"get k\r\nquit\r\n"), "END\r\n");
+            drop(servers);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_server_leaves_the_file_of_another_where_it_is() {
+        let path = path_of("another");
+        let address = format!("unix:{}", path.display());
+        let first = Server::bind(&address).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = Server::bind(&address).unwrap();
+        drop(first);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        assert_eq!(ask(&mut stream, b"get k\r\nquit\r\n"), "END\r\n");
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn it_is_stopped_from_elsewhere_while_it_is_waited_for() {
+        let mut server = Server::start().unwrap();
+        let stopper = server.stopper();
+        let stops = thread::spawn(move || stopper.stop());
+        server.wait();
+        stops.join().unwrap();
     }
 
     #[test]
