@@ -83,6 +83,6 @@ pub use memcache_proto::value::{
     ValueError, ValueFormat, ValueRef,
 };
 pub use memcache_proto::{
-    ErrorLine, Escaped, Excerpt, Expiry, ExpiryError, Key, KeyError, KeyRef, Limits, ProtocolError,
-    ToKey, Violation,
+    ErrorLine, Escaped, Excerpt, Expiry, ExpiryError, Key, KeyBuf, KeyError, KeyRef, Limits,
+    ProtocolError, ToKey, Violation,
 };

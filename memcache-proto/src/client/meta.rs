@@ -61,6 +61,7 @@ pub struct MetaReply {
 impl fmt::Debug for MetaReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetaReply")
+            .field("server", &self.server)
             .field("status", &self.status)
             .field("value", &self.value.as_deref().map(Hidden))
             .field("client_flags", &self.client_flags)

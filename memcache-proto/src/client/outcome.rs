@@ -91,6 +91,7 @@ pub struct Item {
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Item")
+            .field("server", &self.server)
             .field("flags", &self.flags)
             .field("cas", &self.cas)
             .field("value", &Hidden(&self.value))
