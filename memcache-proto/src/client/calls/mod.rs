@@ -95,7 +95,7 @@ pub use servers::{
     EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, stats, version,
 };
 pub use slabs::Slabs;
-pub use store::{Store, add, append, cas, prepend, replace, set};
+pub use store::{CasFrom, Store, add, append, cas, cas_from, prepend, replace, set};
 
 /// A call that has not been made yet. Only the calls here are such.
 pub trait Call: Sealed {
@@ -298,6 +298,7 @@ mod sealed {
     impl<K, A, T> Sealed for super::MetaCall<K, A, T> {}
     impl<K, V, T> Sealed for super::MetaStore<K, V, T> {}
     impl<K, V, T> Sealed for super::Store<K, V, T> {}
+    impl<K, V, T> Sealed for super::CasFrom<'_, K, V, T> {}
     impl<K, V, M> Sealed for super::GetMany<K, V, M> {}
     impl<K, V> Sealed for super::SetMany<K, V> {}
     impl<K> Sealed for super::DeleteMany<K> {}

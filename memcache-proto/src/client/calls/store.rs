@@ -1,5 +1,5 @@
 use super::names::CallName;
-use super::{Call, CallKey, Calls, Error, One, sent};
+use super::{Call, CallKey, Calls, CasIds, Error, One, sent};
 use crate::client::{NewItem, Operation, OperationId, Outcome, Stored};
 use crate::codec::StoreVerb;
 use crate::value::ToValue;
@@ -59,6 +59,77 @@ pub fn cas<K: ToKey, V: ToValue>(
 ) -> Store<K, V, Stored> {
     let answer = One(|outcome: Outcome, _: &_| Ok(outcome.stored()?));
     Store::new(StoreVerb::Cas(unique), key, value, expiry.into(), answer)
+}
+
+/// Stores a value if the item has not changed since `ids` remembered its cas unique: what a client's
+/// `gets_into` has it do. Of a key that is not remembered it is stored whatever is there, as
+/// python-memcached does.
+///
+/// ```
+/// use memcache_proto::Expiry;
+/// use memcache_proto::client::calls::{self, CasIds};
+///
+/// # let mut ids = CasIds::new(100);
+/// let call = calls::cas_from(&ids, "page", "<html>", Expiry::Never).min_compress_len(1_000).noreply();
+/// // client.gets_into::<String>(&mut ids, "page")?; client.run(call)?;
+/// # let _ = call;
+/// ```
+pub fn cas_from<K: ToKey, V: ToValue>(
+    ids: &CasIds,
+    key: K,
+    value: V,
+    expiry: impl Into<Expiry>,
+) -> CasFrom<'_, K, V, Stored> {
+    let answer = One(|outcome: Outcome, _: &_| match outcome.stored()? {
+        declined @ Stored::NotStored => Err(Error::NotStored(declined).into()),
+        stored => Ok(stored),
+    });
+    CasFrom { ids, store: Store::new(StoreVerb::Set, key, value, expiry.into(), answer) }
+}
+
+/// A call made by [`cas_from`]. It returns a `T`.
+pub struct CasFrom<'i, K, V, T> {
+    ids: &'i CasIds,
+    /// What it does where nothing is remembered.
+    store: Store<K, V, T>,
+}
+
+impl<'i, K, V, T> CasFrom<'i, K, V, T> {
+    /// As [`Store::min_compress_len`].
+    #[must_use]
+    pub fn min_compress_len(mut self, len: usize) -> Self {
+        self.store = self.store.min_compress_len(len);
+        self
+    }
+
+    /// As [`Store::noreply`]. Whether the item had changed, nobody knows then.
+    #[must_use]
+    pub fn noreply(self) -> CasFrom<'i, K, V, ()> {
+        CasFrom { ids: self.ids, store: self.store.noreply() }
+    }
+}
+
+impl<K: ToKey, V: ToValue, T> Call for CasFrom<'_, K, V, T> {
+    type Output = T;
+    type Answer = One<T>;
+
+    fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
+        self.store.key(calls)
+    }
+
+    fn submit(
+        self,
+        calls: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, One<T>), Error> {
+        let CasFrom { ids, mut store } = self;
+        // What is wrong with the key is said below.
+        let key = store.key(calls).map(|key| key.as_routed().key.into());
+        if let Some(unique) = key.and_then(|key| ids.get(&key)) {
+            store.verb = StoreVerb::Cas(unique);
+        }
+        store.submit(calls, submit)
+    }
 }
 
 impl<K, V, T> Store<K, V, T> {

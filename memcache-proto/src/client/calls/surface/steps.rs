@@ -153,6 +153,9 @@ macro_rules! __steps {
         /// remember it. Of a key that is not remembered it is stored whatever is there, as
         /// python-memcached does.
         ///
+        /// Its options are those of [`set`](Self::set): `client.run(calls::cas_from(&ids, key, value,
+        /// expiry).noreply())`, with the [`calls`](crate::proto::client::calls) of the core.
+        ///
         /// # Errors
         ///
         /// As [`set`](Self::set).
@@ -163,13 +166,7 @@ macro_rules! __steps {
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
         ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
-            let unique = ids.get(&$self.calls().key(&key)?.as_routed().key.into());
-            let Some(unique) = unique else {
-                let call = $crate::client::calls::set(key, value, expiry);
-                $crate::__calls!(@run [$($async)?] $self.run(call))?;
-                return Ok($crate::client::Stored::Stored);
-            };
-            let call = $crate::client::calls::cas(key, value, expiry, unique);
+            let call = $crate::client::calls::cas_from(ids, key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
     };
