@@ -10,7 +10,8 @@ use crate::value::{FromValue, ToValue};
 use crate::{Expiry, ToKey};
 
 /// The values of those of the keys that are there, under the caller's own keys, in a map of the
-/// caller's choice. Keys that cannot be sent and values that cannot be read are in [`Many::failed`], too.
+/// caller's choice. The keys that were not there are in [`Many::missing`]; those that cannot be sent, or
+/// whose values cannot be read, are in [`Many::failed`].
 pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     keys: impl IntoIterator<Item = K>,
 ) -> GetMany<K, V, M> {
@@ -34,8 +35,8 @@ pub fn set_many<K: ToKey, V: ToValue>(
     SetMany { items, expiry: expiry.into(), prefix, min_compress_len, noreply }
 }
 
-/// Deletes many keys. The result is how many were there. Keys that cannot be sent are in
-/// [`Many::failed`], too.
+/// Deletes many keys. The result is how many were there; [`Many::missing`] has those that were not. Keys
+/// that cannot be sent are in [`Many::failed`].
 pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K> {
     DeleteMany { keys: keys.into_iter().collect(), prefix: Vec::new(), noreply: false }
 }
@@ -87,7 +88,8 @@ impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Call for GetMany<K, V,
             let key = keys.get_mut(number).and_then(Option::take)?;
             Some(FailedKey { number, key, error })
         });
-        let many = Many { result: M::default(), failed: failed.collect() };
+        let failed = failed.collect();
+        let many = Many { result: M::default(), missing: Vec::new(), failed };
         Ok((id, Found { keys, sent, many, values: PhantomData }))
     }
 }
@@ -130,6 +132,7 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
             }
         }
         self.many.failed.sort_by_key(|failed| failed.number);
+        self.many.missing = self.keys.into_iter().flatten().collect();
         Ok(self.many)
     }
 }
@@ -199,7 +202,8 @@ pub struct Counted<K> {
     keys: Vec<K>,
     /// Those that could not be sent.
     refused: Vec<(usize, Error)>,
-    /// What a reply says that is no failure and yet not what was asked for.
+    /// What a reply says that is no failure and yet not what was asked for; `None` where it says that the
+    /// key was not there.
     declined: fn(&Reply) -> Option<Error>,
 }
 
@@ -267,18 +271,27 @@ impl<K> Answer for Counted<K> {
         let result = done - outcome.replies.len() - outcome.failed.len();
         let failed = outcome.failed.into_iter();
         let failed = failed.map(|(number, failure)| (number, calls.error(failure, &source)));
-        let replies = outcome.replies.iter();
-        let declined = replies.filter_map(|(number, reply)| Some((*number, declined(reply)?)));
-        let answered = failed.chain(declined);
-        let answered = answered.map(|(number, error)| (sent.number(number), error));
-        let mut failed: Vec<_> = refused.into_iter().chain(answered).collect();
+        let failed = failed.map(|(number, error)| (sent.number(number), error));
+        let mut failed: Vec<_> = refused.into_iter().chain(failed).collect();
+        let mut missing = Vec::new();
+        for (number, reply) in outcome.replies {
+            match declined(&reply) {
+                Some(error) => failed.push((sent.number(number), error)),
+                None => missing.push(sent.number(number)),
+            }
+        }
         failed.sort_by_key(|&(number, _)| number);
-        let mut failed = failed.into_iter().peekable();
-        let failed = keys.into_iter().enumerate().filter_map(|(number, key)| {
-            let (_, error) = failed.next_if(|&(failed, _)| failed == number)?;
-            Some(FailedKey { number, key, error })
-        });
-        Ok(Many { result, failed: failed.collect() })
+        missing.sort_unstable();
+        let (mut failed, mut missing) = (failed.into_iter().peekable(), missing.iter().peekable());
+        let mut many = Many { result, missing: Vec::new(), failed: Vec::new() };
+        for (number, key) in keys.into_iter().enumerate() {
+            if missing.next_if_eq(&&number).is_some() {
+                many.missing.push(key);
+            } else if let Some((_, error)) = failed.next_if(|&(failed, _)| failed == number) {
+                many.failed.push(FailedKey { number, key, error });
+            }
+        }
+        Ok(many)
     }
 }
 

@@ -15,8 +15,11 @@ use super::Error;
 /// use memcache_proto::client::calls::Many;
 ///
 /// // What a get_many of a and b returned:
-/// let found: Many<_, &str> = Many { result: HashMap::from([("a", 1)]), failed: Vec::new() };
-/// assert!(!found.result.contains_key("b")); // a miss is no failure
+/// let result = HashMap::from([("a", 1)]);
+/// let found = Many { result, missing: vec!["b"], failed: Vec::new() };
+/// for key in &found.missing {
+///     println!("{key} is not in the cache: to the database"); // a miss is no failure
+/// }
 /// assert_eq!(found.into_result()?["a"], 1);
 /// # Ok::<(), memcache_proto::client::calls::Error>(())
 /// ```
@@ -25,6 +28,9 @@ use super::Error;
 pub struct Many<T, K> {
     /// What was done: the values found, or how many items were stored or deleted.
     pub result: T,
+    /// The keys that were not there, in the order given: of a get_many and a delete_many. Empty for
+    /// others, and with `noreply`.
+    pub missing: Vec<K>,
     /// The keys for which it was not, and why, in the order of the call. Whatever the reason, no other
     /// key was affected: a key that cannot be sent is here, too, and the others were.
     pub failed: Vec<FailedKey<K>>,
@@ -64,7 +70,7 @@ impl<K> From<FailedKey<K>> for Error {
 }
 
 impl<T, K> Many<T, K> {
-    /// The result, if there was no failure; else the first failure.
+    /// The result, if there was no failure; else the first failure. Keys that were not there are none.
     ///
     /// # Errors
     ///

@@ -55,8 +55,8 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
-        /// The values of those of `keys` that are there, under the caller's own keys. All servers
-        /// concerned are asked at once.
+        /// The values of those of `keys` that are there, under the caller's own keys; those that are not
+        /// are in [`Many::missing`](crate::Many::missing). All servers concerned are asked at once.
         ///
         /// # Errors
         ///
@@ -205,7 +205,8 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
-        /// Deletes many keys, on all servers concerned at once. The result is how many were there.
+        /// Deletes many keys, on all servers concerned at once. The result is how many were there; those
+        /// that were not are in [`Many::missing`](crate::Many::missing).
         ///
         /// # Errors
         ///
