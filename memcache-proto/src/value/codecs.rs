@@ -14,17 +14,17 @@ use core::fmt;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use memcache_proto::value::{Compressor, DecompressError, ToValue, Transcoder};
+/// use memcache_proto::value::{Cause, Compressor, DecompressError, ToValue, Transcoder};
 ///
 /// /// Shortens what consists of one byte.
 /// #[derive(Debug)]
 /// struct Repeated;
 ///
 /// impl Compressor for Repeated {
-///     fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-///         let (first, rest) = bytes.split_first()?;
+///     fn compress(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Cause> {
+///         let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
 ///         let repeated = rest.iter().all(|byte| byte == first);
-///         repeated.then(|| format!("{} {first}", bytes.len()).into())
+///         Ok(repeated.then(|| format!("{} {first}", bytes.len()).into()))
 ///     }
 ///
 ///     fn decompress(&self, bytes: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
@@ -45,8 +45,14 @@ use core::fmt;
 /// # Ok::<(), memcache_proto::value::ValueError>(())
 /// ```
 pub trait Compressor: fmt::Debug + Send + Sync {
-    /// `bytes` in a shorter form, or `None` if there is none. Where it is not shorter it is not used.
-    fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>>;
+    /// `bytes` in a shorter form, or `None` if there is none: then they are stored as they are. Where it
+    /// is not shorter it is not used.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the compressor's own. Nothing is sent, and the caller gets it in a
+    /// [`ValueError::Compress`](super::ValueError::Compress).
+    fn compress(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Cause>;
 
     /// What was compressed to `bytes`, if that is at most `max` bytes.
     ///
@@ -143,7 +149,8 @@ mod tests {
     use alloc::string::ToString;
     use alloc::sync::Arc;
 
-    /// Compresses to `compressed` and decompresses to `decompressed`, whatever it is given.
+    /// Compresses to `compressed` and decompresses to `decompressed`, whatever it is given; fails to
+    /// compress what begins with `!`.
     #[derive(Debug)]
     struct Fixed {
         compressed: Option<&'static [u8]>,
@@ -151,8 +158,11 @@ mod tests {
     }
 
     impl Compressor for Fixed {
-        fn compress(&self, _: &[u8]) -> Option<Vec<u8>> {
-            self.compressed.map(<[u8]>::to_vec)
+        fn compress(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Cause> {
+            if bytes.starts_with(b"!") {
+                return Err("out of order".into());
+            }
+            Ok(self.compressed.map(<[u8]>::to_vec))
         }
 
         fn decompress(&self, _: &[u8], _: usize) -> Result<Vec<u8>, DecompressError> {
@@ -217,6 +227,20 @@ mod tests {
         let flags = flags.with(Flags::INTEGER);
         let refused = ValueError::NotDecimal { bytes: "xxx".into(), position: 0 };
         assert_eq!(transcoder.decode(flags, "abc".into()), Err(refused));
+    }
+
+    #[test]
+    fn the_error_of_a_compressor_is_the_callers_and_nothing_else_is_stored() {
+        let transcoder = compressing(Fixed { compressed: Some(b"z"), decompressed: Ok(0) });
+        match transcoder.encode("!2345".to_value().unwrap()) {
+            Err(ValueError::Compress { cause, len }) => {
+                assert_eq!((&*cause.to_string(), len), ("out of order", 5));
+            }
+            other => panic!("{other:?}"),
+        }
+        // It is not asked where nothing is to be compressed.
+        let encoded = transcoder.encode("!234".to_value().unwrap()).unwrap();
+        assert_eq!(&*encoded.bytes, b"!234");
     }
 
     #[test]

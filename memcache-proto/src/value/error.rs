@@ -112,6 +112,14 @@ pub enum ValueError {
         /// What the serializer was given; empty with the others.
         bytes: Bytes,
     },
+    /// The value could not be compressed: the [`Compressor`](super::Compressor) failed on it. Nothing was
+    /// sent.
+    Compress {
+        /// The compressor's own error.
+        cause: Cause,
+        /// The length of the value, in bytes.
+        len: usize,
+    },
     /// The flags are over 32 bits, which a server would cut without a word. Nothing was sent.
     FlagsTooLarge {
         /// The flags.
@@ -171,6 +179,9 @@ impl fmt::Display for ValueError {
             }
             ValueError::Serialize { cause, .. } => {
                 write!(f, "the value was not serialized: {cause}")
+            }
+            ValueError::Compress { cause, len } => {
+                write!(f, "the value of {len} bytes was not compressed: {cause}")
             }
             ValueError::FlagsTooLarge { flags } => write!(
                 f,

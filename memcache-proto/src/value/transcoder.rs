@@ -83,9 +83,9 @@ impl Transcoder {
     ///
     /// # Errors
     ///
-    /// [`ValueError::FlagsTooLarge`] for a [`Raw`] that has such, and the
-    /// [`serializer`](Self::serializer)'s own as [`ValueError::Serialize`]. Without either there are
-    /// none.
+    /// [`ValueError::FlagsTooLarge`] for a [`Raw`] that has such, the
+    /// [`serializer`](Self::serializer)'s own as [`ValueError::Serialize`], and the
+    /// [`compressor`](Self::compressor)'s own as [`ValueError::Compress`]. Without these there are none.
     pub fn encode<'a>(&self, value: ValueRef<'a>) -> Result<Encoded<'a>, ValueError> {
         self.encode_with(value, self.min_compress_len)
     }
@@ -124,7 +124,8 @@ impl Transcoder {
         };
         let long_enough = min_compress_len > 0
             && self.format.is_worth_compressing(kind, bytes.len(), min_compress_len);
-        Ok(match long_enough.then(|| self.compress(&bytes)).flatten() {
+        let compressed = if long_enough { self.compress(&bytes)? } else { None };
+        Ok(match compressed {
             Some(compressed) => {
                 Encoded { flags: flags.with(Flags::COMPRESSED), bytes: Cow::Owned(compressed) }
             }
@@ -133,13 +134,12 @@ impl Transcoder {
     }
 
     /// `bytes` compressed, if it is worth it.
-    fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn compress(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, ValueError> {
         let longest = self.format.longest_kept(bytes.len());
-        match &self.compressor {
-            Some(compressor) => {
-                compressor.compress(bytes).filter(|compressed| compressed.len() <= longest)
-            }
-            None => deflate(bytes, longest),
+        let Some(compressor) = &self.compressor else { return Ok(deflate(bytes, longest)) };
+        match compressor.compress(bytes) {
+            Ok(compressed) => Ok(compressed.filter(|compressed| compressed.len() <= longest)),
+            Err(cause) => Err(ValueError::Compress { cause, len: bytes.len() }),
         }
     }
 
@@ -397,8 +397,8 @@ mod tests {
         #[derive(Debug)]
         struct Halves;
         impl Compressor for Halves {
-            fn compress(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-                Some(bytes[bytes.len() / 2..].to_vec())
+            fn compress(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, crate::value::Cause> {
+                Ok(Some(bytes[bytes.len() / 2..].to_vec()))
             }
             fn decompress(&self, _: &[u8], _: usize) -> Result<Vec<u8>, DecompressError> {
                 Err(DecompressError::TooLong)

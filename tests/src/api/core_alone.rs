@@ -164,7 +164,7 @@ impl Api for CoreAlone {
         core.recache = config.recache;
         core.keys = core.keys.check_keys(!config.unchecked_keys);
         if let Some(encoder) = config.key_encoder {
-            core.keys = core.keys.key_encoder(encoder);
+            core.keys = core.keys.key_encoder(move |key| Ok(encoder(key)));
         }
         if let Some(events) = config.events.clone() {
             core.debug = Some(Arc::new(move |server, event| events.note(server, event)));

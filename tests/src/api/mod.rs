@@ -232,7 +232,7 @@ macro_rules! configured {
             .cache_cas(config.cache_cas)
             .recache(config.recache);
         if let Some(encoder) = config.key_encoder {
-            builder = builder.key_encoder(encoder);
+            builder = builder.key_encoder(move |key| Ok(encoder(key)));
         }
         if let Some(events) = config.events.clone() {
             builder = builder.debug(move |server, event| events.note(server, event));

@@ -3,10 +3,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::keys::KeyFault;
 use crate::client::{ClusterError, Failure, Rejection, Stored};
 use crate::escape::Quoting;
 use crate::routing::AddressError;
-use crate::value::ValueError;
+use crate::value::{Cause, ValueError};
 use crate::{ExpiryError, KeyError};
 
 /// The adapter's own error behind a failure: over sockets a `std::io::Error`, to be had with
@@ -26,6 +27,8 @@ pub type Source = Arc<dyn core::error::Error + Send + Sync>;
 pub enum Error {
     /// The key cannot be sent.
     Key(KeyError),
+    /// The key cannot be sent: the caller's own `key_encoder` failed on it. Nothing was sent.
+    KeyEncoder(Cause),
     /// The expiry cannot be sent.
     Expiry(ExpiryError),
     /// The value, or the operation, cannot be sent. Nothing of it was.
@@ -115,6 +118,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Key(error) => error.fmt(f),
+            Error::KeyEncoder(cause) => write!(f, "the key was not encoded: {cause}"),
             Error::Expiry(error) => error.fmt(f),
             Error::Rejected(reason) => reason.fmt(f),
             Error::Value { server, error } => {
@@ -176,6 +180,15 @@ impl core::error::Error for Error {}
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
         Error::Key(error)
+    }
+}
+
+impl From<KeyFault> for Error {
+    fn from(fault: KeyFault) -> Self {
+        match fault {
+            KeyFault::Key(error) => Error::Key(error),
+            KeyFault::Encoder(cause) => Error::KeyEncoder(cause),
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use core::fmt;
 
 use crate::client::RoutedKey;
 use crate::key::{check, check_wire};
+use crate::value::Cause;
 use crate::{KeyError, KeyRef, MAX_KEY_LEN, ToKey};
 
 /// What is made of the caller's keys before they are checked: python-memcached's `key_encoder`.
-type Encoder = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+type Encoder = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Cause> + Send + Sync>;
 
 /// How the keys of an application become keys that can be sent.
 ///
@@ -16,7 +17,13 @@ type Encoder = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 /// use memcache_proto::client::calls::KeyRules;
 ///
 /// // Any text at all, as long as it is short:
-/// let rules = KeyRules::default().key_encoder(|key| key.escape_ascii().collect());
+/// let rules = KeyRules::default().key_encoder(|key| Ok(key.escape_ascii().collect()));
+/// // Names of users, and nothing else:
+/// let rules = KeyRules::default().key_encoder(|key| {
+///     let name = std::str::from_utf8(key)?; // any error of the encoder's own
+///     let name = name.strip_prefix("user:").ok_or("not the key of a user")?;
+///     Ok(name.to_lowercase().into())
+/// });
 /// ```
 #[derive(Clone, Default)]
 pub struct KeyRules {
@@ -33,11 +40,13 @@ impl KeyRules {
         self
     }
 
-    /// Called once with each key, without any prefix, before it is checked; what it returns is the key.
+    /// Called with each key, without any prefix, before it is checked; what it returns is the key. Where
+    /// it fails nothing of the call is sent, and its error is in the
+    /// [`Error::KeyEncoder`](super::Error::KeyEncoder) that the call returns.
     #[must_use]
     pub fn key_encoder(
         mut self,
-        encoder: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+        encoder: impl Fn(&[u8]) -> Result<Vec<u8>, Cause> + Send + Sync + 'static,
     ) -> Self {
         self.encoder = Some(Arc::new(encoder));
         self
@@ -48,33 +57,32 @@ impl KeyRules {
         &self,
         prefix: &[u8],
         key: &'k K,
-    ) -> Result<CallKey<'k>, KeyError> {
-        let mut bytes = key.to_bytes();
-        if let Some(encoder) = &self.encoder {
-            bytes = Cow::Owned(encoder(&bytes));
-        }
+    ) -> Result<CallKey<'k>, KeyFault> {
+        let mut bytes = self.encode(key.to_bytes())?;
         if !prefix.is_empty() {
             if bytes.is_empty() {
-                return Err(KeyError::Empty);
+                return Err(KeyError::Empty.into());
             }
             bytes = Cow::Owned([prefix, &bytes].concat());
         }
         let key_ref = KeyRef::checked(bytes, if self.unchecked { check_wire } else { check })?;
         Ok(CallKey { key: key_ref, hash: key.route() })
     }
-}
 
-impl KeyRules {
+    fn encode<'k>(&self, bytes: Cow<'k, [u8]>) -> Result<Cow<'k, [u8]>, KeyFault> {
+        match &self.encoder {
+            Some(encoder) => encoder(&bytes).map(Cow::Owned).map_err(KeyFault::Encoder),
+            None => Ok(bytes),
+        }
+    }
+
     /// A key that may be of any bytes, written to `space`.
     pub(super) fn copy<'a, K: ToKey + ?Sized>(
         &self,
         key: &K,
         space: &'a mut [u8; MAX_KEY_LEN],
-    ) -> Result<&'a [u8], KeyError> {
-        let mut bytes = key.to_bytes();
-        if let Some(encoder) = &self.encoder {
-            bytes = Cow::Owned(encoder(&bytes));
-        }
+    ) -> Result<&'a [u8], KeyFault> {
+        let bytes = self.encode(key.to_bytes())?;
         let len = bytes.len();
         let whole = space.get_mut(..len).ok_or(KeyError::TooLong { len, max: MAX_KEY_LEN })?;
         whole.copy_from_slice(&bytes);
@@ -88,6 +96,20 @@ impl fmt::Debug for KeyRules {
             .field("check_keys", &!self.unchecked)
             .field("key_encoder", &self.encoder.is_some())
             .finish()
+    }
+}
+
+/// Why a key cannot be sent: smaller than an [`Error`](super::Error), as there is a result for each of
+/// very many keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum KeyFault {
+    Key(KeyError),
+    Encoder(Cause),
+}
+
+impl From<KeyError> for KeyFault {
+    fn from(error: KeyError) -> Self {
+        KeyFault::Key(error)
     }
 }
 
@@ -114,7 +136,7 @@ mod tests {
     fn keys_are_encoded_once_prefixed_and_checked() {
         let plain = KeyRules::default();
         let lax = KeyRules::default().check_keys(false);
-        let encoding = KeyRules::default().key_encoder(|key| key.escape_ascii().collect());
+        let encoding = KeyRules::default().key_encoder(|key| Ok(key.escape_ascii().collect()));
         let forbidden = |byte, position| Err(KeyError::Forbidden { byte, position });
         let too_long = |len| Err(KeyError::TooLong { len, max: 250 });
         type Case<'a> = (&'a KeyRules, &'a [u8], &'a [u8], Result<&'a [u8], KeyError>);
@@ -135,9 +157,20 @@ mod tests {
         for (rules, prefix, key, expected) in cases {
             let applied = rules.apply(prefix, *key);
             let applied = applied.as_ref().map(|key| key.as_routed().key.as_bytes());
-            assert_eq!(applied.map_err(|error| *error), *expected, "{rules:?}, {key:?}");
+            let expected = expected.map_err(KeyFault::Key);
+            assert_eq!(applied.map_err(Clone::clone), expected, "{rules:?}, {key:?}");
         }
         let routed = plain.apply(b"", &(-5, "foo")).unwrap();
         assert_eq!(routed.as_routed().hash, Some(-5));
+    }
+
+    #[test]
+    fn the_error_of_an_encoder_is_the_callers() {
+        let cause = Cause::from("no such tenant");
+        let given = cause.clone();
+        let rules = KeyRules::default().key_encoder(move |_| Err(given.clone()));
+        let fault = KeyFault::Encoder(cause);
+        assert_eq!(rules.apply(b"p:", "k").map(|_| ()), Err(fault.clone()));
+        assert_eq!(rules.copy("k", &mut [0; MAX_KEY_LEN]), Err(fault));
     }
 }

@@ -1,6 +1,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use super::keys::KeyFault;
 use super::lookup::no_answer;
 use super::meta_results::{Changed, ItemInfo, MetaItem};
 use super::names::CallName;
@@ -8,7 +9,7 @@ use super::{Call, CallKey, Calls, Error, One, Trouble};
 use crate::client::{MetaReply, MetaStatus, Operation, OperationId, Outcome, RoutedMeta, Stored};
 use crate::codec::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest};
 use crate::value::FromValue;
-use crate::{Expiry, KeyError, MAX_KEY_LEN, ToKey};
+use crate::{Expiry, MAX_KEY_LEN, ToKey};
 
 /// A meta call on one key that stores no value: made by [`meta_get`], [`item_info`], [`meta_delete`],
 /// [`invalidate`], [`meta_incr`], [`meta_decr`] and [`meta_debug`]. It returns a `T`.
@@ -292,8 +293,8 @@ impl Calls {
         &self,
         key: &K,
         space: &'a mut [u8; MAX_KEY_LEN],
-    ) -> Result<MetaKey<'a>, KeyError> {
-        MetaKey::new(self.keys.copy(key, space)?)
+    ) -> Result<MetaKey<'a>, KeyFault> {
+        Ok(MetaKey::new(self.keys.copy(key, space)?)?)
     }
 
     /// What a lookup found.

@@ -70,7 +70,7 @@ use bytes::Bytes;
 use super::{Cluster, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply};
 use crate::routing::ServerIndex;
 use crate::value::{Flags, FromValue, Transcoder};
-use crate::{Expiry, ExpiryError, Exptime, KeyError, Limits, ToKey};
+use crate::{Expiry, ExpiryError, Exptime, Limits, ToKey};
 use names::{CallName, Counts};
 
 pub use cas_ids::CasIds;
@@ -215,9 +215,10 @@ impl Calls {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] says what is wrong with it.
-    pub fn key<'k, K: ToKey + ?Sized>(&self, key: &'k K) -> Result<CallKey<'k>, KeyError> {
-        self.keys.apply(b"", key)
+    /// [`Error::Key`] says what is wrong with it, [`Error::KeyEncoder`] what the caller's own
+    /// `key_encoder` says.
+    pub fn key<'k, K: ToKey + ?Sized>(&self, key: &'k K) -> Result<CallKey<'k>, Error> {
+        Ok(self.keys.apply(b"", key)?)
     }
 
     /// Tells whoever wants to know of something that happened in a client of this cluster.

@@ -58,10 +58,12 @@ macro_rules! __settings {
             self
         }
 
-        /// Called with each key, without any prefix, before it is checked; what it returns is the key.
+        /// Called with each key, without any prefix, before it is checked; what it returns is the key:
+        /// `|key| Ok(key.escape_ascii().collect())`, for instance. Where it fails nothing is sent, and the
+        /// call returns its error as [`Error::KeyEncoder`](crate::Error::KeyEncoder).
         pub fn key_encoder(
             mut self,
-            encoder: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+            encoder: impl Fn(&[u8]) -> Result<Vec<u8>, $crate::value::Cause> + Send + Sync + 'static,
         ) -> Self {
             self.config.keys = self.config.keys.key_encoder(encoder);
             self
@@ -166,7 +168,9 @@ macro_rules! __settings {
             self
         }
 
-        /// What compresses values in place of zlib, and inflates them.
+        /// What compresses values in place of zlib, and inflates them. Where it fails, nothing is sent, or
+        /// the value is not read, and the call returns its error in an
+        /// [`Error::Value`](crate::Error::Value).
         pub fn compressor(mut self, compressor: impl $crate::value::Compressor + 'static) -> Self {
             self.config.transcoder.compressor = Some(std::sync::Arc::new(compressor));
             self
