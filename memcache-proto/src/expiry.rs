@@ -53,6 +53,10 @@ pub enum Expiry {
     Never,
     /// This long from now. Part of a second counts as a whole one, as a server counts in seconds;
     /// nothing at all means that the item has expired already.
+    ///
+    /// A server's clock ticks once a second, and an item of n seconds ends with the n-th tick: between n - 1
+    /// and n seconds after it was stored. One of a second may be gone at once; ask for a second more where
+    /// it must last.
     After(Duration),
     /// At this unix time, in seconds.
     At(u64),

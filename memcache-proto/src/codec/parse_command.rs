@@ -36,7 +36,9 @@ impl<'a> Command<'a> {
     ///
     /// # Errors
     ///
-    /// [`CommandError`] says what a server answers, and where the next command begins.
+    /// [`CommandError`]: [`Refused`](CommandError::Refused) has the words in which memcached answers, the
+    /// others say why there is no answer, or which limit of this parser was passed. Where another command
+    /// may follow, it begins `len` bytes further on; behind the errors without a `len` none does.
     pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, CommandError> {
         let line_end = memchr::memchr(b'\n', input);
         check_line(input, line_end, limits)?;
@@ -88,7 +90,8 @@ pub enum CommandError {
         len: usize,
     },
     /// A storage command with a value of more than [`Limits::max_value_len`]. The value need not have
-    /// arrived yet.
+    /// arrived yet. What to answer is the server's to decide: memcached says `SERVER_ERROR object too
+    /// large for cache` once the value has come.
     ValueTooLong {
         /// The length announced, in bytes.
         value_len: usize,
@@ -104,7 +107,8 @@ pub enum CommandError {
         /// The limit, in bytes.
         max: usize,
     },
-    /// A line of HTTP. A server closes the connection, lest a browser be made to send commands.
+    /// A line of HTTP. A server closes the connection and says nothing, lest a browser be made to send
+    /// commands.
     Http,
 }
 

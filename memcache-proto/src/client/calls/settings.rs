@@ -100,9 +100,16 @@ macro_rules! __settings {
             self
         }
 
-        /// Whether a lookup (get, gets, gat, get_many) on a server that is unavailable is a miss, as it
-        /// is in python-memcached; no. Stores and changes fail as ever: nobody should believe that they
-        /// were made.
+        /// Whether a lookup on a server that is unavailable (dead, not answering, not connected) is a miss,
+        /// as it is in python-memcached. Default: no.
+        ///
+        /// Lookups are get, gets, gat, get_many, meta_get, item_info and meta_debug, and what begins with
+        /// one: get_or_set, get_or_add and get_or_set_with compute the value then, and say that they could
+        /// not store it; update goes on as if nothing were there. Stores and changes fail as ever: nobody
+        /// should believe that they were made.
+        ///
+        /// What the server answers is never a miss for it: a proxy's `SERVER_ERROR` for a server that it
+        /// has lost is an error, because it cannot be told from any other `SERVER_ERROR`.
         pub fn unavailable_is_miss(mut self, miss: bool) -> Self {
             self.config.unavailable_is_miss = miss;
             self
