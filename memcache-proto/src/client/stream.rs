@@ -260,14 +260,7 @@ impl Stream {
         let mut news = News::default();
         loop {
             let Stream {
-                connection,
-                parts,
-                waiters,
-                first_waiter,
-                lines,
-                doubt,
-                unflushed,
-                ..
+                connection, parts, waiters, first_waiter, lines, doubt, unflushed, ..
             } = self;
             let buffered = connection.buffered();
             let Some(event) = connection.poll_event() else {

@@ -1,9 +1,9 @@
 //! The client of many servers, joined to them in memory: no socket, no sleep, no clock.
 
+mod called;
 mod calls;
 mod delivery;
 mod evidence;
-mod called;
 mod extremes;
 mod failover;
 mod looking;
