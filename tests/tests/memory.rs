@@ -8,7 +8,7 @@ use memcache_proto::client::calls::{self, Answer, Call, Config, Error};
 use memcache_proto::client::{Action, Client, FailureKind};
 use memcache_proto::codec::StatsArgument;
 use memcache_proto::value::{Transcoder, ValueError, ValueRef};
-use memcache_proto::{Limits, ProtocolError, Time};
+use memcache_proto::{Limits, ProtocolError, Time, Violation};
 use memcache_tests::Memcached;
 
 const KEYS: usize = 1_000_000;
@@ -105,7 +105,8 @@ fn a_bomb_is_refused_before_it_takes_much_memory() {
         assert_eq!(max, 32 << 20);
         let refused = matches!(
             found,
-            Err(Error::Value(ValueError::InflatedTooLong { max: limit, .. })) if limit == max
+            Err(Error::Value { error: ValueError::InflatedTooLong { max: limit, .. }, .. })
+                if limit == max
         );
         assert!(refused, "{len}");
         assert!(peak < 64 * MIB, "a bomb of {len} bytes takes {} MiB", peak / MIB);
@@ -137,9 +138,10 @@ fn endless_statistics_take_no_more_than_their_limit() {
         let (answers, peak) = peak_of(calls::stats(StatsArgument::General), b"", line);
         let (_, answer) = answers.expect("all servers").0.pop().expect("one of them");
         let refused = match answer {
-            Err(Error::Server { failure, .. }) => {
-                failure.kind == FailureKind::Protocol(ProtocolError::TooMuch)
-            }
+            Err(Error::Server { failure, .. }) => matches!(
+                failure.kind,
+                FailureKind::Protocol(Violation { error: ProtocolError::TooMuch, .. })
+            ),
             _ => false,
         };
         assert!(refused);

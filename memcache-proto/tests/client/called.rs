@@ -1,5 +1,6 @@
 //! The calls of an application, made on clients that are joined to their servers in memory.
 
+use memcache_proto::client::calls::FailedKey;
 use memcache_proto::client::calls::{
     self, Answer, Call, Calls, CasIds, Config, Error, Many, cas_from, delete_many, get, get_many,
     gets, set, set_many,
@@ -35,9 +36,9 @@ fn keys_beyond_what_may_wait_fail_each_for_itself_and_are_not_sent() {
     let items: Vec<_> = names(10).into_iter().map(|name| (name, "v".repeat(900))).collect();
     let stored = run(&mut net, &calls, set_many(items, Expiry::Never)).expect("asked");
     assert_eq!(stored.result, 4, "what begins below the limit is taken");
-    let failed: Vec<_> = stored.failed.iter().map(|(key, _)| key.as_str()).collect();
+    let failed: Vec<_> = stored.failed.iter().map(|failed| failed.key.as_str()).collect();
     assert_eq!(failed, ["key4", "key5", "key6", "key7", "key8", "key9"]);
-    for (key, error) in &stored.failed {
+    for FailedKey { key, error, .. } in &stored.failed {
         assert!(matches!(error, Error::Rejected(Rejection::Full)), "{key}: {error}");
         assert!(!error.may_have_been_applied(), "{key}");
     }
@@ -56,7 +57,7 @@ fn keys_beyond_what_may_wait_fail_each_for_itself_and_are_not_sent() {
     );
     assert!(many.failed.iter().all(|(_, failure)| failure.delivery == Delivery::NotSent));
     // And they can be stored afterwards.
-    let rest = stored.failed.into_iter().map(|(key, _)| (key, "v"));
+    let rest = stored.failed.into_iter().map(|failed| (failed.key, "v"));
     let stored = run(&mut net, &calls, set_many(rest, Expiry::Never)).expect("asked");
     assert_eq!((stored.result, stored.failed.len()), (6, 0));
 }
@@ -152,14 +153,18 @@ fn what_the_callers_own_code_fails_with_reaches_the_caller_and_nothing_is_sent()
     });
     let stored = run(&mut net, &calls, set("key", "a long value", Expiry::Never));
     match stored {
-        Err(Error::Value(ValueError::Compress { cause, len: 12 })) => {
+        Err(Error::Value { error: ValueError::Compress { cause, len: 12 }, .. }) => {
             assert_eq!(cause.to_string(), "out of order");
         }
         other => panic!("{other:?}"),
     }
     let items = [("a", "a long value"), ("b", "short")];
     let stored = run(&mut net, &calls, set_many(items, Expiry::Never));
-    assert!(matches!(stored, Err(Error::Value(ValueError::Compress { .. }))), "{stored:?}");
+    let stored = stored.expect("one of them can be sent");
+    let [FailedKey { number: 0, error, .. }] = &stored.failed[..] else { panic!("{stored:?}") };
+    assert!(matches!(error, Error::Value { error: ValueError::Compress { .. }, .. }), "{error}");
+    assert_eq!(stored.result, 1);
+    net.heard(0);
 
     let (mut coded, keys) = called(1, |config| {
         config.keys = config.keys.clone().key_encoder(|key| match key {
@@ -170,11 +175,17 @@ fn what_the_callers_own_code_fails_with_reaches_the_caller_and_nothing_is_sent()
     let errors = [
         run(&mut coded, &keys, get::<u8, _>("bad")).map(|_| ()),
         run(&mut coded, &keys, set("bad", 1, Expiry::Never)),
-        run(&mut coded, &keys, delete_many(["good", "bad"])).map(|_| ()),
+        run(&mut coded, &keys, delete_many(["bad"]))
+            .and_then(|many| many.into_result())
+            .map(|_| ()),
         run(&mut coded, &keys, calls::meta_get::<u8, _>("bad")).map(|_| ()),
         run(&mut coded, &keys, calls::incr("bad", 1)).map(|_| ()),
     ];
     for error in errors {
+        let error = match error {
+            Err(Error::OfKey { number: 0, error }) => Err(*error),
+            error => error,
+        };
         match error {
             Err(Error::KeyEncoder(cause)) => assert_eq!(cause.to_string(), "no such tenant"),
             other => panic!("{other:?}"),
