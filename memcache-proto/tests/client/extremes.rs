@@ -141,7 +141,7 @@ fn no_time_at_all_is_an_error_in_time() {
     ];
     for (name, change) in cases {
         for mode in [Mode::Up, Mode::Silent, Mode::Hanging, Mode::Refusing] {
-            let (mut net, calls) = called(2, |config| change(config));
+            let (mut net, calls) = called(2, change);
             for peer in &mut net.peers {
                 (peer.mode, peer.delay) = (mode, SECOND);
             }

@@ -64,6 +64,7 @@ fn get(client: &impl Api) -> Result<Option<Value>, Error> {
 fn failure(error: &Error) -> (&FailureKind, Delivery) {
     match error {
         Error::Server { failure, .. } => (&failure.kind, failure.delivery),
+        Error::OfKey { error, .. } => failure(error),
         error => panic!("not a server's: {error:?}"),
     }
 }
