@@ -66,8 +66,9 @@ pub struct Connection {
     eof: bool,
     /// Whether any byte was received since nothing was last in flight.
     answering: bool,
-    /// Whether a reply has come since this was last asked.
+    /// Whether a reply has come since this was last asked, and whether one ever has.
     replied: bool,
+    served: bool,
     /// Whether what has not been begun stays when the connection fails.
     keeps_unsent: bool,
     /// Quiet bytes submitted since the last barrier.
@@ -104,6 +105,7 @@ impl Connection {
             eof: false,
             answering: false,
             replied: false,
+            served: false,
             keeps_unsent: false,
             quiet: 0,
             closed: None,
@@ -287,7 +289,7 @@ impl Connection {
 
     fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() {
-            self.ended_at = self.queue.close(&reason);
+            self.ended_at = self.queue.close(&reason, self.served);
             self.closed = Some(reason);
         }
     }
@@ -307,7 +309,8 @@ impl Connection {
     pub(crate) fn restart(&mut self) {
         self.decoder = Decoder::new(self.limits);
         self.queue.restart();
-        (self.eof, self.answering, self.replied) = (false, false, false);
+        (self.eof, self.answering) = (false, false);
+        (self.replied, self.served) = (false, false);
         (self.closed, self.ended_at) = (None, None);
         (self.line_at, self.line) = (None, Excerpt::default());
     }
@@ -416,6 +419,7 @@ impl Connection {
             eof,
             answering,
             replied,
+            served,
             closed,
             ended_at,
             line_at,
@@ -429,7 +433,7 @@ impl Connection {
             Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
                 Ok((event, then)) => {
                     *closed = then;
-                    *replied = true;
+                    (*replied, *served) = (true, true);
                     *answering &= queue.awaits_reply();
                     return Some(event);
                 }
@@ -442,7 +446,7 @@ impl Connection {
             Ok(None) => return None,
             Err(error) => CloseReason::Protocol(error),
         };
-        *ended_at = queue.close(&reason);
+        *ended_at = queue.close(&reason, *served);
         (*closed, *line_at) = (Some(reason), Some(at));
         queue.fail_next(begun_only)
     }
@@ -466,7 +470,7 @@ impl Connection {
         let reason = match self.decoder.next() {
             Ok(Some(item)) => match self.queue.pair(item, self.limits.max_lines) {
                 Ok((_, then)) => {
-                    self.replied = true;
+                    (self.replied, self.served) = (true, true);
                     then
                 }
                 Err(reason) => Some(reason),

@@ -437,9 +437,10 @@ impl Queue {
     }
 
     /// The connection has closed for this reason. Returns the first of the requests that it had not answered.
-    pub(super) fn close(&mut self, reason: &CloseReason) -> Option<Head> {
+    /// `served` says whether it had answered anything.
+    pub(super) fn close(&mut self, reason: &CloseReason, served: bool) -> Option<Head> {
         let front = self.requests.front()?;
-        if *reason == CloseReason::Refused {
+        if *reason == CloseReason::Refused && !served {
             // Nothing has been read of what was sent.
             self.sent = self.sent.min(front.start);
         }

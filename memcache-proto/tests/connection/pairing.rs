@@ -131,6 +131,8 @@ fn after_an_error_of_form_the_others_fail_by_how_far_they_came() {
 #[test]
 fn doubt_closes_for_good_and_every_waiter_is_told_how_far_it_came() {
     let three = ["0 failed Unanswered", "1 failed Unanswered", "2 failed NotSent"];
+    // A connection is refused before anything is read of it.
+    let unread = ["0 failed NotSent", "1 failed NotSent", "2 failed NotSent"];
     let with_value = [&["0 value 0 1"][..], &three].concat();
     let with_values = [&["0 value 0 1", "0 value 1 "][..], &three].concat();
     let protocol = CloseReason::Protocol;
@@ -168,7 +170,12 @@ fn doubt_closes_for_good_and_every_waiter_is_told_how_far_it_came() {
         ("", &[], CloseReason::Eof),
         ("EN", &[], CloseReason::Eof),
         ("END\r", &[], CloseReason::Eof),
-        ("ERROR Too many open connections\r\n", &three, CloseReason::Refused),
+        ("ERROR Too many open connections\r\n", &unread, CloseReason::Refused),
+        (
+            "VALUE foo 0 1\r\n1\r\nERROR Too many open connections\r\n",
+            &with_value,
+            CloseReason::Refused,
+        ),
     ];
     for (bytes, happened, reason) in cases {
         for piece in [1, 7, usize::MAX] {
