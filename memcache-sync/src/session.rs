@@ -154,7 +154,7 @@ impl Session {
                 continue;
             }
             if let Some(outcome) = self.client.take(id) {
-                self.flush_all(began);
+                self.finish(began);
                 return outcome;
             }
             // One send and one receive that block are all that most operations need.
@@ -172,30 +172,29 @@ impl Session {
         }
     }
 
-    /// Waits until the streams have sent all that they took: once the session rests nobody sees to it.
-    /// What had no reply, with noreply, may still be held back. `began` is when the operation did.
-    fn flush_all(&mut self, began: Time) {
-        if self.unflushed().is_none() {
+    /// Sees to what an operation that `began` then leaves to do: what has no reply may still be held by a
+    /// stream, and a connection may have asked for a reply by itself. Nobody would once the session rests.
+    fn finish(&mut self, began: Time) {
+        if self.active.is_empty() {
             return;
         }
         self.read_clock();
         let most = self.client.cluster().settings().operation_timeout;
         let due = self.now + self.socket_timeout;
         let due = most.map_or(due, |most| due.min(began + most));
-        while let Some(at) = self.unflushed() {
-            if self.now >= due {
-                self.lost(at, io::ErrorKind::TimedOut.into());
-            } else if !self.write_all() {
+        while !self.active.is_empty() && self.now < due {
+            if !self.write_all() {
                 self.wait(Some(due));
             }
             self.take_actions();
         }
-    }
-
-    /// A socket whose stream may hold some of what it took.
-    fn unflushed(&self) -> Option<usize> {
-        let unflushed = |&at: &usize| self.sockets[at].as_ref().is_some_and(|it| it.unflushed);
-        self.active.iter().copied().find(unflushed)
+        // Those that owe a reply are closed in any case.
+        for at in self.active.clone() {
+            let socket = self.sockets[at].as_ref().filter(|socket| socket.unflushed);
+            if socket.is_some_and(|socket| !self.client.wants(socket.id).receive) {
+                self.lost(at, io::ErrorKind::TimedOut.into());
+            }
+        }
     }
 
     /// Reads what has come on connections that nobody used: nothing, or the end of it.
