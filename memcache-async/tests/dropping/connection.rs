@@ -197,21 +197,25 @@ fn many_keys_go_through_a_narrow_pipe() {
 fn a_call_with_noreply_has_left_the_stream_when_it_returns() {
     let pieces = [Pieces::WHOLE, Pieces::of(1)];
     for (pieces, buffering) in pieces.into_iter().flat_map(|p| [(p, false), (p, true)]) {
-        for pipe_len in [10, 1 << 20] {
+        // Behind a long one the connection asks for a reply by itself.
+        for (pipe_len, len) in [(10, 2), (1 << 20, 2), (1 << 20, 50_000)] {
             let mut net = world();
             {
                 let mut state = net.world.state();
                 (state.pieces, state.buffering, state.pipe_len) = (pieces, buffering, pipe_len);
             }
             let mut connection = connect(&net);
+            let value = "x".repeat(len);
             for number in 0..3 {
-                let set = calls::set(format!("quiet{number}"), "it", Expiry::Never).noreply();
+                let set = calls::set(format!("quiet{number}"), &value, Expiry::Never).noreply();
                 net.wait_for(connection.run(set)).expect("sent");
+                assert_eq!(net.world.state().pipes[0].held(), 0, "{pieces:?}, {buffering}");
             }
             net.run();
-            assert_eq!(net.peer(0, |peer| peer.lines().len()), 6, "{pieces:?}, {buffering}");
-            let value = net.wait_for(connection.get::<String>("quiet2")).expect("it is there");
-            assert_eq!(value.as_deref(), Some("it"));
+            let lines = net.peer(0, harness::Peer::lines);
+            assert_eq!(lines.iter().filter(|line| **line == value).count(), 3, "{pieces:?}");
+            let found = net.wait_for(connection.get::<String>("quiet2")).expect("it is there");
+            assert_eq!(found, Some(value));
         }
     }
 }
