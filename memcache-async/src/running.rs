@@ -61,6 +61,7 @@ impl<C: Call> Running<C> {
                         let ticket = state.room.change(ticket, server, deadline, effects);
                         state.let_in(left, effects);
                         state.room.sleep(ticket, cx, effects);
+                        state.watch(server, deadline, effects);
                         *waiting = Some((ticket, deadline));
                         return Poll::Pending;
                     }
@@ -73,6 +74,7 @@ impl<C: Call> Running<C> {
                         // Whose socket is lent may be this task, which polls only this call now.
                         state.take_back(effects);
                         state.room.sleep(ticket, cx, effects);
+                        state.watch(server, deadline, effects);
                         *waiting = Some((ticket, deadline));
                         return Poll::Pending;
                     }

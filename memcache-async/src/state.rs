@@ -328,6 +328,22 @@ impl State {
         queued == 0 || queued < self.client.cluster().settings().limits.backlog
     }
 
+    /// Wakes the drivers of a server whose timers would go off too late for a call that waits for room.
+    pub(crate) fn watch(
+        &mut self,
+        server: ServerIndex,
+        deadline: Option<Time>,
+        effects: &mut Effects,
+    ) {
+        let Some(deadline) = deadline else { return };
+        let of_server = |socket: &&mut Socket| socket.id.server() == server;
+        for socket in self.sockets.iter_mut().flatten().filter(of_server) {
+            if socket.timer.is_none_or(|timer| timer > deadline) {
+                socket.wake(effects);
+            }
+        }
+    }
+
     /// Wakes some of those who wait for a server, if there is room.
     pub(crate) fn let_in(&mut self, server: ServerIndex, effects: &mut Effects) {
         match self.client.queued_bytes(server) {

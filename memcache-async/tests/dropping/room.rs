@@ -242,6 +242,21 @@ fn a_call_that_waits_for_too_long_is_told_that_its_server_is_busy() {
     assert_eq!(crowd.taken_in.get(), taken_in, "nothing of them was kept");
 }
 
+/// When all that had a timer is over, what is left of it still fills the connection.
+#[test]
+fn who_waits_behind_what_is_over_is_told_in_time() {
+    let mut crowd = Crowd::new(Some(SECOND));
+    crowd.start(20);
+    crowd.net.advance(SECOND);
+    assert!(crowd.sets.iter().all(Task::is_done));
+    let began = crowd.net.now();
+    crowd.start(1);
+    let last = crowd.sets.last().expect("it was started");
+    let error = crowd.net.finish(last).expect_err("no room");
+    assert!(matches!(error, Error::Busy), "{error}");
+    assert_eq!(crowd.net.now() - began, SECOND);
+}
+
 #[test]
 fn those_that_wait_when_the_client_is_closed_are_told() {
     let mut crowd = Crowd::new(None);
