@@ -1,5 +1,5 @@
-use crate::codec::meta::common::Returns;
-use crate::codec::{Command, MetaFlags, MetaRequest, Response, StoreVerb};
+use crate::codec::meta::common::{Common, Returns};
+use crate::codec::{Command, MetaFlags, Response, StoreVerb};
 
 /// The replies that a request may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +99,17 @@ impl Expect {
             Command::Stats(_) => Expect::Stats,
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
-            Command::MetaGet(get) => MetaExpect::of(MetaRequest::Get(get)),
-            Command::MetaSet(set) => MetaExpect::of(MetaRequest::Set(set)),
-            Command::MetaDelete(delete) => MetaExpect::of(MetaRequest::Delete(delete)),
-            Command::MetaArithmetic(count) => MetaExpect::of(MetaRequest::Arithmetic(count)),
-            Command::MetaDebug(key) => MetaExpect::of(MetaRequest::Debug(key)),
+            Command::MetaGet(ref get) => MetaExpect::of(MetaKind::Get, &get.common, false),
+            Command::MetaSet(ref set) => {
+                MetaExpect::of(MetaKind::Set, &set.common, set.compare.is_some())
+            }
+            Command::MetaDelete(ref delete) => {
+                MetaExpect::of(MetaKind::Delete, &delete.common, delete.compare.is_some())
+            }
+            Command::MetaArithmetic(ref count) => {
+                MetaExpect::of(MetaKind::Arithmetic, &count.common, count.compare.is_some())
+            }
+            Command::MetaDebug(_) => MetaExpect::of(MetaKind::Debug, &Common::NONE, false),
             Command::MetaNoop => Expect::Noop,
         }
     }
@@ -165,16 +171,9 @@ impl Expect {
 }
 
 impl MetaExpect {
-    fn of(request: MetaRequest<'_>) -> Expect {
-        let kind = match request {
-            MetaRequest::Get(_) => MetaKind::Get,
-            MetaRequest::Set(_) => MetaKind::Set,
-            MetaRequest::Delete(_) => MetaKind::Delete,
-            MetaRequest::Arithmetic(_) => MetaKind::Arithmetic,
-            MetaRequest::Debug(_) => MetaKind::Debug,
-        };
-        let (quiet, compares) = (request.is_quiet(), request.compares_cas());
-        Expect::Meta(MetaExpect { kind, quiet, compares, asked: request.returns() })
+    const fn of(kind: MetaKind, common: &Common, compares: bool) -> Expect {
+        let (quiet, asked) = (common.quiet, common.returns);
+        Expect::Meta(MetaExpect { kind, quiet, compares, asked })
     }
 
     /// How a value with these flags fits.

@@ -20,9 +20,34 @@ pub(super) struct KeyOrder {
     index: Option<Box<Index>>,
 }
 
-/// The keys that a search has passed over, by their numbers, in order. They may still be answered. Only
-/// the request that is being answered needs them.
-pub(super) type PassedOver = Vec<Range<u32>>;
+/// What the values of a reply have said of the keys, besides their order. Only the request that is being
+/// answered needs it.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// The keys that were passed over, by their numbers, in order. They may still be answered.
+    passed_over: Vec<Range<u32>>,
+    /// All places of a key that was found more often than it was asked for.
+    repeated: Vec<usize>,
+}
+
+/// How many runs of missing keys there is kept room for between replies.
+const KEPT: usize = 1 << 10;
+
+impl Tally {
+    /// For the next reply.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.passed_over.clear();
+        if self.passed_over.capacity() > KEPT {
+            self.passed_over = Vec::new();
+        }
+    }
+
+    /// The numbers, in order, of a key that had one value too many.
+    pub(super) fn repeated(&self) -> &[usize] {
+        &self.repeated
+    }
+}
 
 /// The keys not found before, in the order of their bytes, and equal ones in their own.
 struct Index(Vec<Place>);
@@ -48,22 +73,17 @@ impl KeyOrder {
     }
 
     /// The number of `key` among the keys of `line`, which is without its CR LF; `None` where it is not
-    /// there, or was found before. A key that is there more than once has its numbers in turn.
-    /// `passed_over` must be empty before the first search.
+    /// there, or was found before. A key that is there more than once has its numbers in turn. `tally` must
+    /// be clear before the first search.
     #[inline]
-    pub(super) fn find(
-        &mut self,
-        line: &[u8],
-        key: Key<'_>,
-        passed_over: &mut PassedOver,
-    ) -> Option<u32> {
+    pub(super) fn find(&mut self, line: &[u8], key: Key<'_>, tally: &mut Tally) -> Option<u32> {
         if self.index.is_none() {
             let mut at = position(self.next);
             let mut number = self.number;
             while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
                 if let Some([] | [b' ', ..]) = rest.strip_prefix(key.as_bytes()) {
                     if number != self.number {
-                        passed_over.push(self.number..number);
+                        tally.passed_over.push(self.number..number);
                     }
                     let next = at + key.len() + 1;
                     self.next = u32::try_from(next).unwrap_or(u32::MAX);
@@ -74,10 +94,14 @@ impl KeyOrder {
                 at += space + 1;
                 number += 1;
             }
-            let index = index(line, position(self.first), self.number, passed_over);
+            let index = index(line, position(self.first), self.number, &tally.passed_over);
             self.index = Some(Box::new(Index(index)));
         }
-        self.look_up(line, key)
+        let found = self.look_up(line, key);
+        if found.is_none() {
+            tally.repeated = self.numbers_of(line, key);
+        }
+        found
     }
 
     #[cold]
@@ -93,7 +117,7 @@ impl KeyOrder {
 
     /// All numbers of `key` among the keys of `line`, whether it was found or not.
     #[cold]
-    pub(super) fn numbers_of(&self, line: &[u8], key: Key<'_>) -> Vec<usize> {
+    fn numbers_of(&self, line: &[u8], key: Key<'_>) -> Vec<usize> {
         let keys = line.get(position(self.first)..).unwrap_or_default();
         let keys = keys.split(|&byte| byte == b' ').enumerate();
         keys.filter(|(_, asked)| *asked == key.as_bytes()).map(|(number, _)| number).collect()
@@ -168,9 +192,9 @@ mod tests {
         ];
         for (line, asked) in cases {
             let mut order = KeyOrder::new("get ".len());
-            let mut passed_over = PassedOver::new();
+            let mut tally = Tally::default();
             for &(name, expected) in *asked {
-                let found = order.find(line.as_bytes(), key(name), &mut passed_over);
+                let found = order.find(line.as_bytes(), key(name), &mut tally);
                 assert_eq!(found, expected, "{name} of {line}");
             }
         }
@@ -184,11 +208,11 @@ mod tests {
         let most = |name: &str| keys.iter().filter(|key| **key == name).count();
         for orders in 0..4_usize.pow(7) {
             let mut order = KeyOrder::new("get ".len());
-            let (mut passed_over, mut found) = (PassedOver::new(), Vec::new());
+            let (mut tally, mut found) = (Tally::default(), Vec::new());
             for place in 0..7 {
                 let name = ["a", "b", "c", "d"][orders / 4_usize.pow(place) % 4];
                 let before = found.iter().filter(|&&number| keys[number] == name).count();
-                let number = order.find(line.as_bytes(), key(name), &mut passed_over);
+                let number = order.find(line.as_bytes(), key(name), &mut tally);
                 assert_eq!(number.is_some(), before < most(name), "{name} in {orders}");
                 let Some(number) = number.map(position) else { continue };
                 assert_eq!(keys[number], name);
@@ -204,9 +228,9 @@ mod tests {
         let names: Vec<String> = (0..200_000).map(|number| format!("key{number}")).collect();
         let line = format!("get {}", names.join(" "));
         let mut order = KeyOrder::new("get ".len());
-        let mut passed_over = PassedOver::new();
+        let mut tally = Tally::default();
         for (number, name) in (0_u32..200_000).zip(&names).collect::<Vec<_>>().into_iter().rev() {
-            let found = order.find(line.as_bytes(), key(name), &mut passed_over);
+            let found = order.find(line.as_bytes(), key(name), &mut tally);
             assert_eq!(found, Some(number));
         }
     }

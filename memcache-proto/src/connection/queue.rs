@@ -4,15 +4,13 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::expect::{Expect, Fit};
-use super::keys::{KeyOrder, PassedOver};
+use super::keys::{KeyOrder, Tally};
 use super::{CloseReason, Delivery, Event, Head, Reply, ValueBytes};
 use crate::codec::{Command, Item, Response};
 use crate::{Key, Limits, ProtocolError};
 
 /// Text kept for later use once nothing is queued, in bytes.
 const KEPT: usize = 256 << 10;
-/// How many runs of missing keys there is kept room for then.
-const KEPT_GAPS: usize = 1 << 10;
 /// A get this long is sent rather than held back for more keys to join it.
 const FULL_GET: usize = 8 << 10;
 
@@ -52,10 +50,8 @@ pub(super) struct Queue {
     awaited: usize,
     /// Whether a request has been cancelled since `release`.
     withdrawn: bool,
-    /// Which keys of the first request the values of its reply have passed over.
-    passed_over: PassedOver,
-    /// Which keys of a request had one value too many, which closed the connection.
-    repeated: Vec<usize>,
+    /// Which keys of the first request its reply has passed over, or answered too often.
+    tally: Tally,
 }
 
 struct Request {
@@ -350,13 +346,13 @@ impl Queue {
             }
             Item::LargeValue { key, flags, cas, value } => {
                 require_cas(request, cas)?;
-                let index = self.index_of(key)?;
+                let index = Self::index_of(&self.text, self.base, &mut self.tally, request, key)?;
                 let value = ValueBytes::Large(value);
                 return Ok((event(Reply::Value { index, flags, cas, value }), None));
             }
             Item::Response(Response::Value { key, flags, cas, value }) => {
                 require_cas(request, cas)?;
-                let index = self.index_of(key)?;
+                let index = Self::index_of(&self.text, self.base, &mut self.tally, request, key)?;
                 let value = ValueBytes::Shared(value);
                 return Ok((event(Reply::Value { index, flags, cas, value }), None));
             }
@@ -385,33 +381,32 @@ impl Queue {
         }
     }
 
-    /// Which of the first request's keys this is.
+    /// Which of the request's keys this is.
     #[inline]
-    fn index_of(&mut self, key: Key<'_>) -> Result<usize, CloseReason> {
-        let unexpected = |error| Err(CloseReason::Protocol(error));
-        let request = match self.requests.front_mut() {
-            Some(request) if matches!(request.expect, Expect::Values { .. }) => request,
-            _ => return unexpected(ProtocolError::UnexpectedResponse),
-        };
+    fn index_of(
+        text: &[u8],
+        base: u64,
+        tally: &mut Tally,
+        request: &mut Request,
+        key: Key<'_>,
+    ) -> Result<usize, CloseReason> {
+        if !matches!(request.expect, Expect::Values { .. }) {
+            return Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse));
+        }
         if request.parts == 0 {
-            self.passed_over.clear();
+            tally.clear();
         }
         request.parts += 1;
-        let at = usize::try_from(request.start - self.base).unwrap_or(usize::MAX);
-        let line = self.text.get(at..at + request.len - 2).unwrap_or_default();
-        match request.order.find(line, key, &mut self.passed_over) {
-            Some(index) => Ok(index as usize),
-            None => {
-                self.repeated = request.order.numbers_of(line, key);
-                unexpected(ProtocolError::UnexpectedKey)
-            }
-        }
+        let at = usize::try_from(request.start - base).unwrap_or(usize::MAX);
+        let line = text.get(at..at + request.len - 2).unwrap_or_default();
+        let found = request.order.find(line, key, tally);
+        let index = found.ok_or(CloseReason::Protocol(ProtocolError::UnexpectedKey))?;
+        Ok(index as usize)
     }
 
-    /// Which keys of the first request had one value too many, in order; none where it was not that which
-    /// closed the connection.
+    /// Which keys of a request had one value too many, in order, where that closed the connection.
     pub(super) fn repeated(&self) -> &[usize] {
-        &self.repeated
+        self.tally.repeated()
     }
 
     /// Takes the first request off because the connection closed. Those that have not been begun stay, if
@@ -459,8 +454,7 @@ impl Queue {
         (self.sent, self.released) = (start, start);
         (self.unanswered, self.silent) = (0, 0);
         (self.in_flight, self.awaited) = (0, 0);
-        self.passed_over.clear();
-        self.repeated.clear();
+        self.tally = Tally::default();
         self.free();
     }
 
@@ -518,8 +512,7 @@ impl Queue {
             self.base = self.end();
             self.text.clear();
             self.text.shrink_to(KEPT);
-            self.passed_over.clear();
-            self.passed_over.shrink_to(KEPT_GAPS);
+            self.tally.clear();
         } else if spent > KEPT && spent > self.text.len() / 2 {
             self.base += spent as u64;
             self.text.drain(..spent);

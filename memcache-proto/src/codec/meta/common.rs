@@ -1,41 +1,44 @@
 use alloc::vec::Vec;
 
 use super::Token;
-use super::flags::low_bit;
 
 /// What a meta command is to give back, a flag each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Returns(u32);
+pub(crate) struct Returns(u8);
 
 impl Returns {
-    /// Nothing.
-    pub(crate) const NONE: Self = Returns(0);
-
     /// The letters, in the order in which they are written.
     pub(crate) const LETTERS: [u8; 8] = *b"vfcsthlk";
 
+    /// The place of a letter among them, as a bit; none of any other.
+    const fn bit(letter: u8) -> u8 {
+        let mut at = 0;
+        while at < Self::LETTERS.len() {
+            if Self::LETTERS[at] == letter {
+                return 1 << at;
+            }
+            at += 1;
+        }
+        0
+    }
+
     pub(crate) const fn with(self, letter: u8) -> Self {
-        Returns(self.0 | low_bit(letter))
+        Returns(self.0 | Self::bit(letter))
     }
 
     pub(crate) const fn without(self, letter: u8) -> Self {
-        Returns(self.0 & !low_bit(letter))
+        Returns(self.0 & !Self::bit(letter))
     }
 
     pub(crate) const fn has(self, letter: u8) -> bool {
-        self.0 & low_bit(letter) != 0
-    }
-
-    /// The bits that [`MetaFlags`](super::MetaFlags) has for the same letters.
-    pub(super) fn bits(self) -> u64 {
-        u64::from(self.0)
+        self.0 & Self::bit(letter) != 0
     }
 
     /// Appends the letters of those that are set, a space before each.
     #[inline(always)]
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        for letter in Self::LETTERS {
-            if self.has(letter) {
+        for (at, letter) in Self::LETTERS.into_iter().enumerate() {
+            if self.0 & 1 << at != 0 {
                 out.extend_from_slice(&[b' ', letter]);
             }
         }
@@ -55,7 +58,7 @@ pub(crate) struct Common {
 impl Common {
     /// Nothing of it.
     pub(crate) const NONE: Self =
-        Common { returns: Returns::NONE, quiet: false, opaque: None, proxy: None, lane: None };
+        Common { returns: Returns(0), quiet: false, opaque: None, proxy: None, lane: None };
 }
 
 /// The methods that every builder has, and those for what it may have given back.

@@ -44,15 +44,10 @@ const TTL: u16 = u16::from_ne_bytes(*b" t");
 const OPAQUE: u16 = u16::from_ne_bytes(*b" O");
 const CR_LF: u16 = u16::from_ne_bytes(*b"\r\n");
 
-/// The bit of a letter. No two letters share one, and small ones from c on have low ones, as masks for those
-/// are shorter.
+/// The bit of a letter. No two letters share one, and f, c and t have low ones, as masks for those are
+/// shorter.
 const fn bit(letter: u8) -> u64 {
     1 << (letter.wrapping_sub(b'c') & 63)
-}
-
-/// The same for a letter that may be asked for: all of those have low ones.
-pub(super) const fn low_bit(letter: u8) -> u32 {
-    1 << (letter.wrapping_sub(b'c') & 31)
 }
 
 impl<'a> MetaFlags<'a> {
@@ -173,8 +168,11 @@ impl<'a> MetaFlags<'a> {
     }
 
     /// Whether all that was asked for is there.
+    #[inline]
     pub(crate) fn has_all(&self, asked: Returns) -> bool {
-        self.present & asked.bits() == asked.bits()
+        let bits = |bits, letter| bits | if asked.has(letter) { bit(letter) } else { 0 };
+        let asked = Returns::LETTERS.into_iter().fold(0, bits);
+        self.present & asked == asked
     }
 
     /// The text of a flag that is not one of the commonest.

@@ -1,4 +1,4 @@
-use super::common::{Common, Returns};
+use super::common::Common;
 use super::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token};
 use crate::value::Flags;
 
@@ -81,24 +81,6 @@ impl<'a> MetaRequest<'a> {
         match self.common() {
             Some(common) => common.quiet,
             None => false,
-        }
-    }
-
-    /// What the server is to give back.
-    pub(crate) const fn returns(&self) -> Returns {
-        match self.common() {
-            Some(common) => common.returns,
-            None => Returns::NONE,
-        }
-    }
-
-    /// Whether it is done only if the item has some cas unique.
-    pub(crate) const fn compares_cas(&self) -> bool {
-        match self {
-            MetaRequest::Get(_) | MetaRequest::Debug(_) => false,
-            MetaRequest::Set(set) => set.compare.is_some(),
-            MetaRequest::Delete(delete) => delete.compare.is_some(),
-            MetaRequest::Arithmetic(arithmetic) => arithmetic.compare.is_some(),
         }
     }
 
