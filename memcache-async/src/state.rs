@@ -402,7 +402,11 @@ impl State {
                 None => self.open(connection, Some(deadline), effects),
             },
             // Nobody else has a connection to spare, but somebody has to see to it when the time is up.
-            Action::Await(connection) => self.open(connection, None, effects),
+            Action::Await(connection) => {
+                if self.socket(connection).is_none() {
+                    self.open(connection, None, effects);
+                }
+            }
             Action::Close(connection) => self.close(connection, effects),
             Action::Look(connection) => {
                 let Some((client, socket)) = self.socket(connection) else { return };

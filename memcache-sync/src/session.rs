@@ -257,6 +257,7 @@ impl Session {
     fn take_over(&mut self, connection: ConnectionId, (mut socket, released): Spare) {
         // The end of it may have come meanwhile.
         if !socket.has_come() && self.client.take_over(connection, released, self.now) {
+            self.connecting.retain(|&connecting| connecting != connection);
             self.put(socket.handed_to(connection));
         }
     }
@@ -394,9 +395,15 @@ impl Session {
         self.connecting.push(connection);
         // Nobody would see to what is due before: an operation's own timeout, say.
         let due = self.client.poll_timeout().map_or(deadline, |due| due.min(deadline));
-        let quick = alone && due == deadline && connects_quickly(&address);
+        if alone && connects_quickly(&address) {
+            let result = self.connector.connect(&address, self.instant(due));
+            let late = matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+            if due == deadline || !late {
+                return self.connected(connection, result);
+            }
+        }
         let until = self.instant(deadline);
-        if quick || self.connect_elsewhere(connection, &address, until).is_err() {
+        if self.connect_elsewhere(connection, &address, until).is_err() {
             let result = self.connector.connect(&address, self.instant(due));
             self.connected(connection, result);
         }

@@ -48,9 +48,9 @@ fn crowd(client: &Client, threads: usize, calls: usize, stores: bool) -> BTreeMa
 fn a_server_that_takes_no_more_connections_serves_by_those_it_has() {
     // What is stored on a connection that nobody takes up cannot be sent again: gets can.
     let cases: &[(&[&str], usize, bool)] = &[
-        (&["-c", "24"], 40, true),
-        (&["-c", "14"], 16, true),
-        (&["-c", "24", "-o", "no_maxconns_fast"], 40, false),
+        (&["-t", "1", "-c", "24"], 40, true),
+        (&["-t", "1", "-c", "14"], 16, true),
+        (&["-t", "1", "-c", "24", "-o", "no_maxconns_fast"], 40, false),
     ];
     for &(arguments, threads, stores) in cases {
         let memcached = Memcached::start_with(arguments);

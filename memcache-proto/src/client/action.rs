@@ -38,10 +38,12 @@ pub enum Action {
         /// When [`Client::handle_timeout`] will give up waiting for it.
         deadline: Time,
     },
-    /// The server has lately refused a connection, and other clients of the cluster have some. If one of
+    /// The server has lately refused a connection, or takes long to accept this one, and other clients of the
+    /// cluster have some. If one of
     /// them has an idle connection to the server, you may give its socket to this one: call
-    /// [`Client::release`] on that client, then [`Client::take_over`] on this one. Else do nothing: an
-    /// [`Action::Connect`] of this connection follows, or its [`Action::Close`].
+    /// [`Client::release`] on that client, then [`Client::take_over`] on this one; a connect of it that
+    /// is under way is not wanted any more. Else do nothing: an [`Action::Connect`] of this connection
+    /// follows, or its [`Action::Close`].
     Await(ConnectionId),
     /// The connection has rested and is to be used again: see whether anything has come meanwhile, without
     /// waiting. Read into [`Client::receive_buffer`] and report with [`Client::received`] (0 is EOF), or

@@ -122,6 +122,7 @@ impl Client {
         }
         slot.state = State::Closed;
         (slot.transmitting, slot.receiving) = (false, false);
+        (slot.spare_at, slot.awaits) = (None, false);
         let was_looking = core::mem::take(&mut slot.look);
         self.actions.push_back(Action::Close(slot.id));
 

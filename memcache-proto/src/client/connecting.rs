@@ -16,6 +16,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// works.
 const RECHECK: Duration = Duration::from_millis(10);
 
+/// Once a connect has taken this share of `socket_timeout`, a connection that somebody else can spare would
+/// do as well.
+pub(super) const SHARE: u32 = 4;
+
 impl Client {
     /// What a connection that did not come about says of its server: nothing if the cause is on this side,
     /// if anybody has had a reply since it was begun, or while somebody has another that may work.
@@ -44,7 +48,8 @@ impl Client {
         match answered {
             _ if self.has_open_slot(server) => Verdict::Alive,
             _ if now < deadline => Verdict::Wait { until: until.min(deadline), deadline },
-            true => Verdict::Alive,
+            // Its time is up, but somebody may have a connection to spare at once.
+            true => Verdict::Wait { until: now, deadline: now },
             false => Verdict::Dead,
         }
     }
@@ -88,6 +93,27 @@ impl Client {
         slot.why = Some(why);
         slot.id.generation = slot.id.generation.wrapping_add(1);
         self.actions.push_back(Action::Await(slot.id));
+    }
+
+    /// Has those that have tried to connect for a while take the connections of others, too, if those work.
+    pub(super) fn offer_spares(&mut self, now: Time) {
+        for at in 0..self.slots.len() {
+            let slot = &mut self.slots[at];
+            if slot.spare_at.is_none_or(|spare_at| spare_at > now) {
+                continue;
+            }
+            slot.spare_at = None;
+            let (connection, health) = (slot.id, self.cluster.health());
+            let answered =
+                slot.question.is_some_and(|asked| health.is_answered(connection.server, asked));
+            if matches!(slot.state, State::Connecting { .. }) && answered {
+                slot.awaits = true;
+                let cause = DeathCause::Connect(ConnectFailure::TimedOut);
+                let until = now + self.cluster.settings().dead_retry;
+                health.refuse_until(connection.server, until, cause);
+                self.actions.push_back(Action::Await(connection));
+            }
+        }
     }
 
     /// Sees to the slots that have waited for long enough: their server is tried again, or has been found

@@ -179,6 +179,10 @@ struct Slot {
     question: Option<Question>,
     /// Why it has to wait, if it does.
     why: Option<Cause>,
+    /// When the connect has taken so long that somebody else's connection would do as well.
+    spare_at: Option<Time>,
+    /// Whether it would, by now.
+    awaits: bool,
     /// Whether the connection has had a reply.
     proven: bool,
 }
@@ -227,6 +231,8 @@ impl Client {
             began: None,
             question: None,
             why: None,
+            spare_at: None,
+            awaits: false,
             proven: false,
         });
         let slots = slots.collect();
@@ -270,7 +276,11 @@ impl Client {
                     if slot.state == (State::Connecting { deadline: None }) {
                         let began = *slot.began.get_or_insert(now);
                         *deadline = began + self.cluster.settings().socket_timeout;
-                        slot.question = self.cluster.health().ask(slot.id.server);
+                        let health = self.cluster.health();
+                        slot.question = health.ask(slot.id.server);
+                        let patience = self.cluster.settings().socket_timeout / connecting::SHARE;
+                        let others = health.has_open(slot.id.server);
+                        slot.spare_at = others.then(|| now + patience);
                         slot.state = State::Connecting { deadline: Some(*deadline) };
                     }
                 }
@@ -320,6 +330,7 @@ impl Client {
         slot.state = State::Open;
         slot.active_at = now;
         (slot.proven, slot.why) = (false, None);
+        (slot.spare_at, slot.awaits) = (None, false);
         self.update(at);
     }
 

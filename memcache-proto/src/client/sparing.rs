@@ -54,7 +54,11 @@ impl Client {
     #[must_use]
     pub fn is_waiting(&self, connection: ConnectionId) -> bool {
         let slot = self.slot(connection);
-        slot.is_some_and(|slot| matches!(slot.state, State::Waiting { .. }))
+        slot.is_some_and(|slot| match slot.state {
+            State::Waiting { .. } => true,
+            State::Connecting { .. } => slot.awaits,
+            State::Open | State::Closed => false,
+        })
     }
 
     /// The open connection to a server that has nothing to do; `None` if there is none.
@@ -75,6 +79,8 @@ impl Client {
             return None;
         }
         slot.state = State::Closed;
+        // What is known of this connection is not known of the next one.
+        slot.stream.restart();
         let (cluster, server) = (self.cluster.clone(), connection.server);
         Some(Released { cluster, server, counts: true })
     }

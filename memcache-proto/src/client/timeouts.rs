@@ -20,6 +20,7 @@ impl Client {
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire_operations(now);
         self.end_waits(now);
+        self.offer_spares(now);
         let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
         let late: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
         let late: Vec<_> = late.into_iter().map(|at| (at, self.judge_late(at, now))).collect();
@@ -120,7 +121,7 @@ impl Client {
     fn slot_deadline(&self, slot: &Slot) -> Option<Time> {
         match slot.state {
             State::Closed => None,
-            State::Connecting { deadline } => deadline,
+            State::Connecting { deadline } => deadline.into_iter().chain(slot.spare_at).min(),
             State::Waiting { until, deadline } => Some(until.min(deadline)),
             State::Open => {
                 let connection = &slot.stream.connection;
