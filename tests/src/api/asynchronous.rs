@@ -1,5 +1,7 @@
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::{Pin, pin};
 use std::sync::LazyLock;
 
 use memcache_async::{AsyncStd, Builder, Smol, Spawn};
@@ -9,45 +11,50 @@ use super::*;
 use crate::{Tokio, WithBuffers};
 
 /// [`memcache_async::Client`] on the runtime `R`, with a thread that waits for each call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AsyncClient<R> {
-    client: memcache_async::Client,
+    client: Client,
     runtime: PhantomData<fn() -> R>,
 }
 
-/// A runtime, and what waits for a future there.
-pub trait BlockOn: Spawn + Sized {
+/// A runtime, and what waits for a future there. Nothing of it is generic: a client is compiled here, for
+/// all who use it.
+pub trait BlockOn {
     /// What a client on it is called in reports.
     const NAME: &'static str;
 
-    /// The runtime.
-    fn start() -> Self;
+    /// A client.
+    ///
+    /// # Errors
+    ///
+    /// As its builder.
+    fn client(config: &Config) -> Result<memcache_async::Client, Error>;
 
     /// Waits for a future.
-    fn block_on<T>(future: impl Future<Output = T>) -> T;
+    fn block_on(future: Pin<&mut dyn Future<Output = ()>>);
 }
 
 impl BlockOn for Smol {
     const NAME: &'static str = "memcache-async on smol";
 
-    fn start() -> Self {
-        Smol::new()
+    fn client(config: &Config) -> Result<memcache_async::Client, Error> {
+        client_on(Smol::new(), config)
     }
 
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        smol::block_on(future)
+    fn block_on(future: Pin<&mut dyn Future<Output = ()>>) {
+        smol::block_on(future);
     }
 }
 
 impl BlockOn for AsyncStd {
     const NAME: &'static str = "memcache-async on async-std";
 
-    fn start() -> Self {
-        AsyncStd
+    fn client(config: &Config) -> Result<memcache_async::Client, Error> {
+        client_on(AsyncStd, config)
     }
 
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        async_std::task::block_on(future)
+    fn block_on(future: Pin<&mut dyn Future<Output = ()>>) {
+        async_std::task::block_on(future);
     }
 }
 
@@ -57,12 +64,21 @@ static TOKIO: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("thread
 impl BlockOn for Tokio {
     const NAME: &'static str = "memcache-async on tokio";
 
-    fn start() -> Self {
-        Tokio(TOKIO.handle().clone())
+    fn client(config: &Config) -> Result<memcache_async::Client, Error> {
+        client_on(Tokio(TOKIO.handle().clone()), config)
     }
 
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        TOKIO.block_on(future)
+    fn block_on(future: Pin<&mut dyn Future<Output = ()>>) {
+        TOKIO.block_on(future);
+    }
+}
+
+fn client_on(runtime: impl Spawn, config: &Config) -> Result<memcache_async::Client, Error> {
+    match config.buffering {
+        None => configured!(Builder::new(runtime), config).build(),
+        Some(buffering) => {
+            configured!(Builder::new(WithBuffers(runtime, buffering)), config).build()
+        }
     }
 }
 
@@ -71,16 +87,41 @@ impl<R: BlockOn> Api for AsyncClient<R> {
     const SHARES_CONNECTIONS: bool = true;
 
     fn new(config: &Config) -> Result<Self, Error> {
-        let runtime = R::start();
-        let client = match config.buffering {
-            None => configured!(Builder::new(runtime), config).build()?,
-            Some(buffering) => {
-                configured!(Builder::new(WithBuffers(runtime, buffering)), config).build()?
-            }
-        };
-        Ok(AsyncClient { client, runtime: PhantomData })
+        let blocking = Blocking { client: R::client(config)?, block_on: R::block_on };
+        Ok(AsyncClient { client: Client::new(blocking), runtime: PhantomData })
     }
+}
 
+is_a_client!([<R>] AsyncClient<R> { client });
+
+/// A client whose calls block.
+struct Blocking {
+    client: memcache_async::Client,
+    block_on: fn(Pin<&mut dyn Future<Output = ()>>),
+}
+
+impl Blocking {
+    /// Waits for what a call returns.
+    fn wait<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut returned = None;
+        (self.block_on)(pin!(async { returned = Some(call.await) }));
+        returned.expect("a future that was waited for has ended")
+    }
+}
+
+impl fmt::Debug for Blocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}
+
+impl<C: Call> Run<C> for Blocking {
+    fn run(&self, call: C) -> Result<C::Output, Error> {
+        self.wait(self.client.run(call))
+    }
+}
+
+impl Face for Blocking {
     fn forget_dead_hosts(&self) {
         self.client.forget_dead_hosts();
     }
@@ -90,7 +131,7 @@ impl<R: BlockOn> Api for AsyncClient<R> {
     }
 
     fn quit_all(&self) {
-        R::block_on(self.client.quit_all());
+        self.wait(self.client.quit_all());
     }
 
     fn cas_ids(&self) -> CasIds {
@@ -101,32 +142,32 @@ impl<R: BlockOn> Api for AsyncClient<R> {
         self.client.call_counts()
     }
 
-    fn get_or_set<V: FromValue + ToValue>(
+    fn get_or_set(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        R::block_on(self.client.get_or_set(key, expiry, async || compute()))
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.wait(self.client.get_or_set(key, expiry, async || compute()))
     }
 
-    fn get_or_set_with<V: FromValue + ToValue>(
+    fn get_or_set_with(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        R::block_on(self.client.get_or_set_with(key, expiry, async || compute()))
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.wait(self.client.get_or_set_with(key, expiry, async || compute()))
     }
 
-    fn get_or_add<V: FromValue + ToValue>(
+    fn get_or_add(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        R::block_on(self.client.get_or_add(key, expiry, async || compute()))
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.wait(self.client.get_or_add(key, expiry, async || compute()))
     }
 
-    calls! { forward [self, [self.client.], call => R::block_on(call)] }
+    calls! { forward [self, [self.client.], call => self.wait(call)] }
 }

@@ -1,13 +1,19 @@
 use memcache_sync::proto::Time;
-use memcache_sync::proto::client::calls::{self, Answer, Call, Calls};
-use memcache_sync::proto::client::{Action, Client, ConnectFailure, ConnectionId};
+use memcache_sync::proto::client::calls::{self, Answer, Calls};
+use memcache_sync::proto::client::{self, Action, ConnectFailure, ConnectionId};
 
 use super::*;
 use crate::virtual_time::Line;
 
 /// The core without an adapter: no socket, and no time but that of its [`Network`].
 #[derive(Debug)]
-pub struct CoreAlone {
+pub struct CoreAlone(Client);
+
+is_a_client!([] CoreAlone);
+
+/// The core client, which changes with the servers.
+#[derive(Debug)]
+struct Core {
     network: Network,
     inner: Mutex<Arc<Inner>>,
 }
@@ -23,14 +29,14 @@ struct Inner {
 /// A core client and its connections.
 #[derive(Debug)]
 struct Driven {
-    client: Client,
+    client: client::Client,
     network: Network,
     lines: HashMap<ConnectionId, Line>,
     /// What could not be done when it was asked for.
     waiting: Vec<Action>,
 }
 
-impl CoreAlone {
+impl Core {
     fn inner(&self) -> Arc<Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -39,7 +45,7 @@ impl CoreAlone {
 impl Inner {
     fn new(network: &Network, calls: Calls) -> Arc<Self> {
         let driven = Driven {
-            client: Client::new(calls.cluster().clone()),
+            client: client::Client::new(calls.cluster().clone()),
             network: network.clone(),
             lines: HashMap::new(),
             waiting: Vec::new(),
@@ -183,9 +189,17 @@ impl Api for CoreAlone {
         let clock = network.clone();
         let calls = core.build(move || clock.unix_now())?;
         let inner = Mutex::new(Inner::new(&network, calls));
-        Ok(CoreAlone { network, inner })
+        Ok(CoreAlone(Client::new(Core { network, inner })))
     }
+}
 
+impl<C: Call> Run<C> for Core {
+    fn run(&self, call: C) -> Result<C::Output, Error> {
+        self.inner().run(call)
+    }
+}
+
+impl Face for Core {
     fn forget_dead_hosts(&self) {
         self.inner().calls.cluster().health().forget_dead_hosts();
     }
@@ -214,12 +228,12 @@ impl Api for CoreAlone {
         self.inner().call_counts()
     }
 
-    fn get_or_set<V: FromValue + ToValue>(
+    fn get_or_set(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
         self.inner().get_or_set(key, expiry, compute)
     }
 
@@ -231,21 +245,21 @@ impl Api for CoreAlone {
         self.network.unix_now()
     }
 
-    fn get_or_set_with<V: FromValue + ToValue>(
+    fn get_or_set_with(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
         self.inner().get_or_set_with(key, expiry, compute)
     }
 
-    fn get_or_add<V: FromValue + ToValue>(
+    fn get_or_add(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
         self.inner().get_or_add(key, expiry, compute)
     }
 

@@ -1,25 +1,32 @@
 //! One face for every client, so that one list of scenarios tests them all.
 
 mod asynchronous;
+mod client;
 mod core_alone;
+mod erased;
+mod face;
 mod sync;
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memcache_sync::proto::client::calls::Call;
 use memcache_sync::{
-    CasIds, Changed, Error, Expiry, Fetched, FromValue, ItemInfo, Many, MetaItem, NoticeEvent,
-    PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,
+    CasIds, Changed, Error, Expiry, FailedKey, Fetched, FromValue, ItemInfo, Many, MetaItem,
+    NoticeEvent, PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,
 };
 
 use crate::{Buffering, Network};
+use erased::{Erased, Numbered, reading};
+use face::{Compute, calls, forward};
 
 pub use asynchronous::{AsyncClient, BlockOn};
+pub use client::Client;
 pub use core_alone::CoreAlone;
+pub use face::{Face, Run};
 pub use sync::SyncClient;
 
 /// What is made of a key before it is checked.
@@ -253,106 +260,30 @@ macro_rules! configured {
     }};
 }
 
-/// Every call of a client, once: gives each to the macro `$each`, behind `$context`.
-macro_rules! calls {
-    ($each:ident $context:tt) => {
-        calls! { @ $each $context
-            fn get[V: FromValue](key: impl ToKey) -> Option<V>;
-            fn gets[V: FromValue](key: impl ToKey) -> Option<(V, u64)>;
-            fn gat[V: FromValue](key: impl ToKey, expiry: impl Into<Expiry>) -> Option<V>;
-            fn get_many[V: FromValue, K: ToKey + Eq + Hash](
-                keys: impl IntoIterator<Item = K>
-            ) -> Many<HashMap<K, V>, K>;
-            fn set[](key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>) -> ();
-            fn add[](key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>) -> bool;
-            fn replace[](key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>) -> bool;
-            fn append[](key: impl ToKey, value: impl ToValue) -> bool;
-            fn prepend[](key: impl ToKey, value: impl ToValue) -> bool;
-            fn cas[](
-                key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>, unique: u64
-            ) -> Stored;
-            fn set_many[K: ToKey, V: ToValue](
-                items: impl IntoIterator<Item = (K, V)>, expiry: impl Into<Expiry>
-            ) -> Many<usize, K>;
-            fn delete[](key: impl ToKey) -> bool;
-            fn delete_many[K: ToKey](keys: impl IntoIterator<Item = K>) -> Many<usize, K>;
-            fn touch[](key: impl ToKey, expiry: impl Into<Expiry>) -> bool;
-            fn incr[](key: impl ToKey, delta: u64) -> Option<u64>;
-            fn decr[](key: impl ToKey, delta: u64) -> Option<u64>;
-            fn flush_all[]() -> PerServer<()>;
-            fn flush_all_after[](delay: Duration) -> PerServer<()>;
-            fn version[]() -> PerServer<String>;
-            fn stats[](argument: StatsArgument<'_>) -> PerServer<Vec<(String, String)>>;
-            fn get_slabs[]() -> PerServer<Slabs>;
-            fn get_slab_stats[]() -> PerServer<Slabs>;
-            fn update[V: FromValue, W: ToValue](
-                key: impl ToKey,
-                expiry: impl Into<Expiry>,
-                change: impl FnMut(Option<V>) -> Option<W>
-            ) -> Option<W>;
-            fn gets_into[V: FromValue](ids: &mut CasIds, key: impl ToKey) -> Option<V>;
-            fn cas_from[](
-                ids: &CasIds, key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
-            ) -> Stored;
-            fn run[C: Call](call: C) -> C::Output;
-            fn meta_get[V: FromValue](key: impl ToKey) -> Option<MetaItem<V>>;
-            fn item_info[](key: impl ToKey) -> Option<ItemInfo>;
-            fn meta_set[](
-                key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
-            ) -> Stored;
-            fn meta_delete[](key: impl ToKey) -> Changed;
-            fn invalidate[](key: impl ToKey, expiry: Option<Expiry>) -> Changed;
-            fn incr_or_create[](
-                key: impl ToKey, delta: u64, initial: u64, expiry: impl Into<Expiry>
-            ) -> u64;
-            fn decr_or_create[](
-                key: impl ToKey, delta: u64, initial: u64, expiry: impl Into<Expiry>
-            ) -> u64;
-            fn append_or_create[](
-                key: impl ToKey, value: impl ToValue, expiry: impl Into<Expiry>
-            ) -> ();
-            fn meta_debug[](key: impl ToKey) -> Option<String>;
+/// Makes a type a [`Client`] with a name.
+macro_rules! is_a_client {
+    ([$($generics:tt)*] $type:ty) => { is_a_client!([$($generics)*] $type { 0 }); };
+    ([$($generics:tt)*] $type:ty { $client:tt }) => {
+        impl $($generics)* Deref for $type {
+            type Target = Client;
+
+            fn deref(&self) -> &Client {
+                &self.$client
+            }
         }
-    };
-    (
-        @ $each:ident $context:tt $(fn $name:ident[$($generics:tt)*](
-            $($argument:ident: $type:ty),*
-        ) -> $output:ty;)*
-    ) => {
-        $($each! { $context fn $name[$($generics)*]($($argument: $type),*) -> $output })*
-    };
-}
 
-/// A call as [`Api`] has it.
-macro_rules! declare {
-    (
-        [] fn $name:ident[$($generics:tt)*]($($argument:ident: $type:ty),*) -> $output:ty
-    ) => {
-        fn $name<$($generics)*>(&self, $($argument: $type),*) -> Result<$output, Error>;
-    };
-}
-
-/// A call made by the function of its name that stands behind `$to`; `$answer` is how the result is had
-/// of what that returns, which is `$call`.
-macro_rules! forward {
-    (
-        [$self:ident, [$($to:tt)*], $call:ident => $answer:expr]
-        fn $name:ident[$($generics:tt)*]($($argument:ident: $type:ty),*) -> $output:ty
-    ) => {
-        fn $name<$($generics)*>(&$self, $($argument: $type),*) -> Result<$output, Error> {
-            let $call = $($to)* $name($($argument),*);
-            $answer
+        impl $($generics)* From<$type> for Client {
+            fn from(client: $type) -> Client {
+                client.$client
+            }
         }
     };
 }
 
-use {calls, configured, forward};
+use {configured, is_a_client};
 
-/// The calls of [`memcache_sync::Client`], of any client. Asynchronous ones block until they have the
-/// answer.
-#[expect(missing_docs, reason = "the client's own documentation says what its calls do")]
-#[expect(clippy::missing_errors_doc, reason = "so it does with their errors")]
-pub trait Api: Sized + Send + Sync {
+/// A kind of client. Its calls are those of [`Client`].
+pub trait Api: Deref<Target = Client> + Into<Client> + Send + Sync {
     /// What the client is called in reports.
     const NAME: &'static str;
 
@@ -360,56 +291,9 @@ pub trait Api: Sized + Send + Sync {
     const SHARES_CONNECTIONS: bool;
 
     /// A client.
+    ///
+    /// # Errors
+    ///
+    /// As the client's own builder.
     fn new(config: &Config) -> Result<Self, Error>;
-
-    /// Lets time pass, for the client and its servers.
-    fn pause(&self, time: Duration) {
-        thread::sleep(time);
-    }
-
-    /// Makes every server that is dead worth a try again.
-    fn forget_dead_hosts(&self);
-
-    /// Goes on with other servers, where the client can.
-    fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error>;
-
-    /// Closes every connection with `quit`.
-    fn quit_all(&self);
-
-    /// Room for cas uniques.
-    fn cas_ids(&self) -> CasIds;
-
-    /// How often each call has been made.
-    fn call_counts(&self) -> Vec<(&'static str, u64)>;
-
-    /// The value of a key, computed where it is not there.
-    fn get_or_set<V: FromValue + ToValue>(
-        &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error>;
-
-    /// The time of the client and its servers, in seconds since 1970.
-    fn unix_now(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
-    }
-
-    /// The same, computed by one of all that share the cache.
-    fn get_or_set_with<V: FromValue + ToValue>(
-        &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error>;
-
-    /// The same without the meta commands.
-    fn get_or_add<V: FromValue + ToValue>(
-        &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error>;
-
-    calls! { declare [] }
 }

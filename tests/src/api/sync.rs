@@ -1,8 +1,8 @@
 use super::*;
 
 /// [`memcache_sync::Client`].
-#[derive(Clone, Debug)]
-pub struct SyncClient(memcache_sync::Client);
+#[derive(Debug)]
+pub struct SyncClient(Client);
 
 impl Api for SyncClient {
     const NAME: &'static str = "memcache-sync";
@@ -13,55 +13,65 @@ impl Api for SyncClient {
         if let Some(buffering) = config.buffering {
             builder = builder.connector(buffering);
         }
-        builder.build().map(SyncClient)
+        Ok(SyncClient(Client::new(builder.build()?)))
     }
+}
 
+is_a_client!([] SyncClient);
+
+impl<C: Call> Run<C> for memcache_sync::Client {
+    fn run(&self, call: C) -> Result<C::Output, Error> {
+        self.run(call)
+    }
+}
+
+impl Face for memcache_sync::Client {
     fn forget_dead_hosts(&self) {
-        self.0.forget_dead_hosts();
+        self.forget_dead_hosts();
     }
 
     fn set_servers(&self, servers: &[(String, i32)]) -> Result<(), Error> {
-        self.0.set_servers(servers)
+        self.set_servers(servers)
     }
 
     fn quit_all(&self) {
-        self.0.quit_all();
+        self.quit_all();
     }
 
     fn cas_ids(&self) -> CasIds {
-        self.0.cas_ids()
+        self.cas_ids()
     }
 
     fn call_counts(&self) -> Vec<(&'static str, u64)> {
-        self.0.call_counts()
+        self.call_counts()
     }
 
-    fn get_or_set<V: FromValue + ToValue>(
+    fn get_or_set(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        self.0.get_or_set(key, expiry, compute)
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.get_or_set(key, expiry, compute)
     }
 
-    fn get_or_set_with<V: FromValue + ToValue>(
+    fn get_or_set_with(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        self.0.get_or_set_with(key, expiry, compute)
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.get_or_set_with(key, expiry, compute)
     }
 
-    fn get_or_add<V: FromValue + ToValue>(
+    fn get_or_add(
         &self,
-        key: impl ToKey,
-        expiry: impl Into<Expiry>,
-        compute: impl FnOnce() -> Result<V, Error>,
-    ) -> Result<Fetched<V>, Error> {
-        self.0.get_or_add(key, expiry, compute)
+        key: &dyn ToKey,
+        expiry: Expiry,
+        compute: Compute<'_>,
+    ) -> Result<Fetched<Erased>, Error> {
+        self.get_or_add(key, expiry, compute)
     }
 
-    calls! { forward [self, [self.0.], result => result] }
+    calls! { forward [self, [self.], result => result] }
 }

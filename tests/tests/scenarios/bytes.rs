@@ -12,7 +12,7 @@ use std::time::Duration;
 use memcache_async::{AsyncStd, Smol};
 use memcache_sync::proto::client::calls;
 use memcache_sync::{Error, Expiry, StatsArgument, Value};
-use memcache_tests::api::{Api, AsyncClient, CoreAlone, SyncClient};
+use memcache_tests::api::{Api, AsyncClient, Client, CoreAlone, SyncClient};
 use memcache_tests::{Target, Tokio};
 
 use crate::{Context, NEVER, scenarios};
@@ -21,12 +21,10 @@ use crate::{Context, NEVER, scenarios};
 /// ([`check_calls`] looks at one), and in the second it depends on the servers' how often is asked.
 const BY_THE_CLOCK: [&str; 2] = ["expiries", "values that nobody computes"];
 
-impl<A: Api> Context<A> {
-    fn recording(target: Target) -> Self {
+impl Context {
+    fn recording<A: Api>(target: Target) -> Self {
         let second = target.another().recording();
-        let first = target.recording();
-        let client = first.config().build().expect("an address");
-        Context { first, second, client }
+        Context::of::<A>(target.recording(), second)
     }
 }
 
@@ -41,7 +39,7 @@ fn record<'scope, A: Api>(
 ) -> (&'static str, Receiver<Heard>) {
     let (sender, receiver) = sync_channel(0);
     scope.spawn(move || {
-        let context = Context::<A>::recording(target);
+        let context = Context::recording::<A>(target);
         for (name, scenario) in scenarios() {
             if !BY_THE_CLOCK.contains(&name) {
                 scenario(&context);
@@ -80,7 +78,7 @@ fn every_client_sends_the_same_bytes_in_every_scenario() {
             }
             compared.insert(scenario);
         }
-        assert_eq!(compared.len(), scenarios::<SyncClient>().len() - BY_THE_CLOCK.len());
+        assert_eq!(compared.len(), scenarios().len() - BY_THE_CLOCK.len());
     });
 }
 
@@ -97,10 +95,10 @@ fn difference(heard: &[u8], expected: &[u8]) -> Option<String> {
     Some(format!("after {same} bytes that are the same\n{heard}\nand not\n{expected}"))
 }
 
-type Call<A> = fn(&A) -> Result<(), Error>;
+type Call = fn(&Client) -> Result<(), Error>;
 
 /// Calls, and the requests that they send. What is answered does not matter here.
-fn requests<A: Api>() -> Vec<(&'static str, Call<A>)> {
+fn requests() -> Vec<(&'static str, Call)> {
     const DAY: Duration = Duration::from_secs(86_400);
     vec![
         ("get a\r\n", |client| client.get::<Value>("a").map(drop)),
@@ -151,7 +149,7 @@ fn requests<A: Api>() -> Vec<(&'static str, Call<A>)> {
 /// Makes every call and compares what is sent with what is to be.
 fn check_calls<A: Api>(target: Target) {
     let target = target.recording();
-    let client: A = target.config().build().expect("an address");
+    let client: Client = target.config().build::<A>().expect("an address").into();
     for (request, call) in requests() {
         call(&client).expect(request);
         let heard = target.take_heard();

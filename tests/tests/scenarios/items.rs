@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use memcache_sync::{Error, Expiry, Stored, Value};
-use memcache_tests::api::Api;
 
 use crate::{Context, NEVER, get, text};
 
-pub(crate) fn lookups<A: Api>(context: &Context<A>) {
+pub(crate) fn lookups(context: &Context) {
     let client = &context.client;
     assert_eq!(text(client, "lookup"), None);
     assert_eq!(client.gets::<String>("lookup").expect("a miss"), None);
@@ -30,7 +29,7 @@ pub(crate) fn lookups<A: Api>(context: &Context<A>) {
     assert_eq!(text(client, "lookup"), None);
 }
 
-pub(crate) fn storage<A: Api>(context: &Context<A>) {
+pub(crate) fn storage(context: &Context) {
     let client = &context.client;
     assert!(!client.replace("store", "x", NEVER).expect("asked"));
     assert!(!client.append("store", "x").expect("asked"));
@@ -50,7 +49,7 @@ pub(crate) fn storage<A: Api>(context: &Context<A>) {
     assert_eq!(get::<Value>(client, "store"), Some(Value::from("")));
 }
 
-pub(crate) fn cas<A: Api>(context: &Context<A>) {
+pub(crate) fn cas(context: &Context) {
     let client = &context.client;
     assert_eq!(client.cas("cas", 1, NEVER, 1).expect("asked"), Stored::NotFound);
     client.set("cas", 1, NEVER).expect("stored");
@@ -66,7 +65,7 @@ pub(crate) fn cas<A: Api>(context: &Context<A>) {
     assert_eq!(client.cas("cas", 3, NEVER, unique).expect("asked"), Stored::NotFound);
 }
 
-pub(crate) fn delete_and_touch<A: Api>(context: &Context<A>) {
+pub(crate) fn delete_and_touch(context: &Context) {
     let client = &context.client;
     assert!(!client.delete("gone").expect("asked"));
     assert!(!client.touch("gone", NEVER).expect("asked"));
@@ -80,7 +79,7 @@ pub(crate) fn delete_and_touch<A: Api>(context: &Context<A>) {
     assert_eq!(get::<u8>(client, "gone"), None);
 }
 
-pub(crate) fn counters<A: Api>(context: &Context<A>) {
+pub(crate) fn counters(context: &Context) {
     let client = &context.client;
     assert_eq!(client.incr("counter", 1).expect("asked"), None);
     assert_eq!(client.decr("counter", 1).expect("asked"), None);

@@ -7,17 +7,17 @@ use memcache_sync::proto::client::calls;
 use memcache_sync::proto::client::{Failure, FailureKind};
 use memcache_sync::proto::codec::SetMode;
 use memcache_sync::{Changed, Error, Expiry, Fetched, Flags, KeyError, MetaItem, Recache, Stored};
-use memcache_tests::api::Api;
+use memcache_tests::api::Client;
 
 use crate::{Context, NEVER, get, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn look(client: &impl Api, key: &str) -> Option<MetaItem<String>> {
+fn look(client: &Client, key: &str) -> Option<MetaItem<String>> {
     client.meta_get(key).expect("asked")
 }
 
-pub(crate) fn lookups<A: Api>(context: &Context<A>) {
+pub(crate) fn lookups(context: &Context) {
     let client = &context.client;
     assert_eq!(look(client, "meta"), None);
     assert_eq!(client.item_info("meta").expect("asked"), None);
@@ -71,7 +71,7 @@ pub(crate) fn lookups<A: Api>(context: &Context<A>) {
     assert!(said.contains("cls=") && said.contains("fetch=yes"), "{said}");
 }
 
-pub(crate) fn stores<A: Api>(context: &Context<A>) {
+pub(crate) fn stores(context: &Context) {
     let client = &context.client;
     let set = |mode, value: &'static str| {
         client.run(calls::meta_set("mstore", value, NEVER).mode(mode)).expect("asked")
@@ -110,7 +110,7 @@ pub(crate) fn stores<A: Api>(context: &Context<A>) {
     client.delete("mstore").expect("asked");
 }
 
-pub(crate) fn counters<A: Api>(context: &Context<A>) {
+pub(crate) fn counters(context: &Context) {
     let client = &context.client;
     assert_eq!(client.run(calls::meta_incr("mcount", 2)).expect("asked"), None);
     assert_eq!(client.incr_or_create("mcount", 2, 10, MINUTE).expect("asked"), 10);
@@ -141,8 +141,8 @@ pub(crate) fn counters<A: Api>(context: &Context<A>) {
     }
 }
 
-pub(crate) fn keys<A: Api>(context: &Context<A>) {
-    let client: A = context.builder().key_prefix("m:").build().expect("ok");
+pub(crate) fn keys(context: &Context) {
+    let client = context.connect(context.builder().key_prefix("m:"));
     let longest = [0xff; 184];
     for key in [&b"with a space"[..], b"\r\nflush_all\r\n", b"\0", &[0x80, 0xff], &longest] {
         assert_eq!(client.meta_set(key, 7, NEVER).expect("asked"), Stored::Stored);
@@ -166,7 +166,7 @@ pub(crate) fn keys<A: Api>(context: &Context<A>) {
     assert_eq!(context.first.stored_len("m:both"), Some(1));
 }
 
-pub(crate) fn stale<A: Api>(context: &Context<A>) {
+pub(crate) fn stale(context: &Context) {
     let client = &context.client;
     assert_eq!(client.invalidate("stale", None).expect("asked"), Changed::NotFound);
     client.set("stale", "old", NEVER).expect("stored");
@@ -201,11 +201,11 @@ pub(crate) fn stale<A: Api>(context: &Context<A>) {
     client.delete("stale").expect("asked");
 }
 
-pub(crate) fn recached<A: Api>(context: &Context<A>) {
+pub(crate) fn recached(context: &Context) {
     let early = Duration::from_secs(30);
     let lease = Duration::from_secs(1);
     let recache = Recache { early, lease, ..Recache::default() };
-    let client: A = context.builder().recache(recache).build().expect("ok");
+    let client = context.connect(context.builder().recache(recache));
     let expiry = Duration::from_secs(100);
     let fails = || Err::<u8, _>(Error::Busy);
     // Who fails gives the turn back at once.
@@ -220,7 +220,7 @@ pub(crate) fn recached<A: Api>(context: &Context<A>) {
 
     // Soon to expire: one makes it anew, the others have the old one meanwhile.
     client.touch("cold", early / 2).expect("asked");
-    let inner: A = context.builder().recache(recache).build().expect("ok");
+    let inner = context.connect(context.builder().recache(recache));
     let made = client.get_or_set_with("cold", expiry, || {
         let beside = || inner.get_or_set_with("cold", expiry, never).expect("found");
         let other = std::thread::scope(|scope| scope.spawn(beside).join().expect("it ends"));
@@ -286,10 +286,10 @@ pub(crate) fn recached<A: Api>(context: &Context<A>) {
 }
 
 /// A winner that dies: when its lease has run out another wins.
-pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
+pub(crate) fn abandoned(context: &Context) {
     let lease = Duration::from_secs(2);
     let recache = Recache { lease, ..Recache::default() };
-    let client: A = context.builder().recache(recache).build().expect("ok");
+    let client = context.connect(context.builder().recache(recache));
     let won = client.run(calls::meta_get::<u8, _>("dead").vivify(Expiry::After(lease)));
     let won = won.expect("asked").expect("a place");
     assert!(won.won && won.value.is_none(), "{won:?}");
@@ -312,7 +312,7 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
 
     // And where who won did so as the value was soon to expire, but then it was touched.
     let early = Duration::from_secs(30);
-    let careful: A = context.builder().recache(Recache { early, ..recache }).build().expect("ok");
+    let careful = context.connect(context.builder().recache(Recache { early, ..recache }));
     client.set("dead", 1, early / 2).expect("stored");
     let won = client.run(calls::meta_get::<u8, _>("dead").recache(early));
     assert!(won.expect("asked").expect("there").won);
@@ -321,7 +321,7 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
 
     // Who does not want to wait for so long computes for himself.
     let hasty = Recache { wait: Duration::from_millis(50), ..recache };
-    let client: A = context.builder().recache(hasty).build().expect("ok");
+    let client = context.connect(context.builder().recache(hasty));
     let place = calls::meta_get::<u8, _>("dead2").vivify(Duration::from_secs(100));
     client.run(place).expect("asked").expect("a place");
     let made = client.get_or_set_with("dead2", NEVER, || Ok(6)).expect("computed");
@@ -331,7 +331,7 @@ pub(crate) fn abandoned<A: Api>(context: &Context<A>) {
 
 /// Others have the old value 1 for as long as somebody may be replacing it, and one then computes a new
 /// one. Returns how often the old one was had.
-fn until_computed(client: &impl Api, key: &str, lease: Duration) -> u32 {
+fn until_computed(client: &Client, key: &str, lease: Duration) -> u32 {
     let step = Duration::from_millis(20);
     let mut stale = 0;
     while step * stale < lease + Duration::from_secs(3) {

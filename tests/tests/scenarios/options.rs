@@ -5,13 +5,12 @@ use std::collections::HashMap;
 
 use memcache_sync::proto::client::calls;
 use memcache_sync::{Error, Key, KeyError, Stored};
-use memcache_tests::api::Api;
 
 use crate::{Context, NEVER, get, text};
 
 /// A call with noreply is followed by one that has a reply, on the same connection: it has been carried
 /// out before that.
-pub(crate) fn noreply<A: Api>(context: &Context<A>) {
+pub(crate) fn noreply(context: &Context) {
     let client = &context.client;
     client.run(calls::set("quiet", 7, NEVER).noreply()).expect("sent");
     assert_eq!(get(client, "quiet"), Some(7));
@@ -41,7 +40,7 @@ pub(crate) fn noreply<A: Api>(context: &Context<A>) {
     assert_eq!(get::<u8>(client, "quiet1"), None);
 }
 
-pub(crate) fn of_one_call<A: Api>(context: &Context<A>) {
+pub(crate) fn of_one_call(context: &Context) {
     let client = &context.client;
     let long = "a".repeat(1000);
     client.run(calls::set("option", &long, NEVER).min_compress_len(999)).expect("stored");
@@ -67,8 +66,8 @@ pub(crate) fn of_one_call<A: Api>(context: &Context<A>) {
 }
 
 /// A pair goes where its number says, whatever the key.
-pub(crate) fn pairs<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("addresses");
+pub(crate) fn pairs(context: &Context) {
+    let client = context.connect(context.cluster());
     for hash in [0, 1, 2, 3, -1, 3187] {
         // The second server has two of three places.
         let server = if i64::rem_euclid(hash, 3) == 0 { &context.first } else { &context.second };
@@ -83,15 +82,15 @@ pub(crate) fn pairs<A: Api>(context: &Context<A>) {
     }
 }
 
-pub(crate) fn keys<A: Api>(context: &Context<A>) {
+pub(crate) fn keys(context: &Context) {
     let encoder = |key: &[u8]| key.iter().rev().copied().collect();
-    let client: A = context.builder().key_prefix("k:").key_encoder(encoder).build().expect("ok");
+    let client = context.connect(context.builder().key_prefix("k:").key_encoder(encoder));
     client.set("abc", 1, NEVER).expect("stored");
     assert_eq!(context.first.stored_len("k:cba"), Some(1), "encoded once, then prefixed");
     let found = client.get_many::<u8, _>(["abc"]).expect("asked").into_result();
     assert_eq!(found.expect("answered"), HashMap::from([("abc", 1)]));
 
-    let lax: A = context.builder().check_keys(false).build().expect("ok");
+    let lax = context.connect(context.builder().check_keys(false));
     lax.set("a\x01b", 1, NEVER).expect("stored");
     assert_eq!(get(&lax, "a\x01b"), Some(1));
     assert!(lax.delete("a\x01b").expect("asked"));
@@ -104,8 +103,8 @@ pub(crate) fn keys<A: Api>(context: &Context<A>) {
     assert!(matches!(refused, Err(Error::Key(KeyError::TooLong { len: 251, max: 250 }))));
 }
 
-pub(crate) fn cas_ids<A: Api>(context: &Context<A>) {
-    let client: A = context.builder().cache_cas(2).build().expect("ok");
+pub(crate) fn cas_ids(context: &Context) {
+    let client = context.connect(context.builder().cache_cas(2));
     let mut ids = client.cas_ids();
     // One that nothing is known of is just stored.
     assert_eq!(client.cas_from(&ids, "ids", 1, NEVER).expect("asked"), Stored::Stored);
@@ -128,7 +127,7 @@ pub(crate) fn cas_ids<A: Api>(context: &Context<A>) {
     assert!(none.is_empty());
 }
 
-pub(crate) fn several_steps<A: Api>(context: &Context<A>) {
+pub(crate) fn several_steps(context: &Context) {
     let client = &context.client;
     // get, else compute, then set
     let computed = client.get_or_set("steps", NEVER, || Ok(1)).expect("computed");
@@ -159,7 +158,7 @@ pub(crate) fn several_steps<A: Api>(context: &Context<A>) {
         if attempts < 4 {
             // On a thread of its own: this one may be in a runtime.
             let other = || {
-                let other: A = context.builder().build().expect("ok");
+                let other = context.connect(context.builder());
                 other.set("steps", 100 * attempts, NEVER).expect("stored");
             };
             std::thread::scope(|scope| scope.spawn(other).join().expect("it ends"));
@@ -170,8 +169,8 @@ pub(crate) fn several_steps<A: Api>(context: &Context<A>) {
     assert_eq!(attempts, 4);
 }
 
-pub(crate) fn slabs<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("addresses");
+pub(crate) fn slabs(context: &Context) {
+    let client = context.connect(context.cluster());
     let names: Vec<_> = (0..50).map(|number| format!("slab{number}")).collect();
     client
         .set_many(names.iter().map(|name| (name, "x")), NEVER)
@@ -194,8 +193,8 @@ pub(crate) fn slabs<A: Api>(context: &Context<A>) {
     }
 }
 
-pub(crate) fn counts<A: Api>(context: &Context<A>) {
-    let client: A = context.builder().build().expect("an address");
+pub(crate) fn counts(context: &Context) {
+    let client = context.connect(context.builder());
     assert_eq!(client.call_counts(), []);
     client.set("count", 1, NEVER).expect("stored");
     for _ in 0..3 {

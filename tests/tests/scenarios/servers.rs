@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use memcache_sync::{Error, FailedKey, StatsArgument, Value};
-use memcache_tests::api::Api;
 
 use crate::{Context, NEVER, get, noise, text};
 
-pub(crate) fn many<A: Api>(context: &Context<A>) {
+pub(crate) fn many(context: &Context) {
     let client = &context.client;
     let none: [&str; 0] = [];
     assert!(client.get_many::<Value, _>(none).expect("asked").result.is_empty());
@@ -59,8 +58,8 @@ pub(crate) fn many<A: Api>(context: &Context<A>) {
     assert_eq!(text(client, "r3").as_deref(), Some("3"));
 }
 
-pub(crate) fn many_large<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("a client");
+pub(crate) fn many_large(context: &Context) {
+    let client = context.connect(context.cluster());
     let value = noise(900_000);
     let keys: Vec<String> = (0..20).map(|number| format!("large:{number}")).collect();
     let stored = client.set_many(keys.iter().map(|key| (key, &value)), NEVER).expect("asked");
@@ -71,10 +70,10 @@ pub(crate) fn many_large<A: Api>(context: &Context<A>) {
     assert!(found.values().all(|found| *found == value));
 }
 
-pub(crate) fn cluster<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("a client");
-    let [first, second] = [&context.first, &context.second]
-        .map(|target| target.config().build::<A>().expect("an address"));
+pub(crate) fn cluster(context: &Context) {
+    let client = context.connect(context.cluster());
+    let [first, second] =
+        [&context.first, &context.second].map(|target| context.connect(target.config()));
     let mut counts = [0, 0];
     for number in 0..300 {
         let key = format!("cluster:{number}");
@@ -91,7 +90,7 @@ pub(crate) fn cluster<A: Api>(context: &Context<A>) {
     assert_eq!(client.delete_many(&keys).expect("asked").result, 300);
     // A server of no weight is given no keys.
     let unused = context.builder().weighted_server(&context.second.address(), 0);
-    let unused: A = unused.build().expect("a client");
+    let unused = context.connect(unused);
     assert_eq!(unused.set_many(keys.iter().map(|key| (key, 1)), NEVER).expect("asked").result, 300);
     assert!(second.get_many::<u8, _>(&keys).expect("asked").result.is_empty());
     let _ = unused.delete_many(&keys).expect("asked");
@@ -103,9 +102,9 @@ pub(crate) fn cluster<A: Api>(context: &Context<A>) {
     assert_eq!(names, names_expected.iter().map(String::as_str).collect());
 }
 
-pub(crate) fn unix_socket<A: Api>(context: &Context<A>) {
+pub(crate) fn unix_socket(context: &Context) {
     let relay = context.first.unix_socket();
-    let client: A = relay.config().build().expect("an address");
+    let client = context.connect(relay.config());
     client.set("unix", "socket", NEVER).expect("stored");
     assert_eq!(text(&client, "unix").as_deref(), Some("socket"));
     let value = noise(1_000_000);
@@ -120,8 +119,8 @@ pub(crate) fn unix_socket<A: Api>(context: &Context<A>) {
     assert!(version.is_ok());
 }
 
-pub(crate) fn stats<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("a client");
+pub(crate) fn stats(context: &Context) {
+    let client = context.connect(context.cluster());
     client.set("stat", "x".repeat(100), NEVER).expect("stored");
     let general = client.stats(StatsArgument::General).expect("asked");
     let general = general.into_result().expect("answered");

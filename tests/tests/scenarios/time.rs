@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use memcache_sync::{Error, Expiry};
-use memcache_tests::api::Api;
 
 use crate::{Context, NEVER, get};
 
-pub(crate) fn expiries<A: Api>(context: &Context<A>) {
+pub(crate) fn expiries(context: &Context) {
     let client = &context.client;
     let now = client.unix_now();
     let days = |days: u64| Expiry::After(Duration::from_secs(days * 86_400));
@@ -47,8 +46,8 @@ pub(crate) fn expiries<A: Api>(context: &Context<A>) {
     assert!(matches!(client.set("k", 1, Expiry::At(1 << 31)), Err(Error::Expiry(_))));
 }
 
-pub(crate) fn flush<A: Api>(context: &Context<A>) {
-    let client: A = context.cluster().build().expect("a client");
+pub(crate) fn flush(context: &Context) {
+    let client = context.connect(context.cluster());
     let keys: Vec<String> = (0..50).map(|number| format!("flush:{number}")).collect();
     assert_eq!(client.set_many(keys.iter().map(|key| (key, 1)), NEVER).expect("asked").result, 50);
     assert_eq!(client.flush_all().expect("asked").into_result().expect("flushed").len(), 2);
@@ -57,7 +56,7 @@ pub(crate) fn flush<A: Api>(context: &Context<A>) {
     assert_eq!(client.get_many::<u8, _>(&keys).expect("asked").result.len(), 50);
 }
 
-pub(crate) fn flush_delayed<A: Api>(context: &Context<A>) {
+pub(crate) fn flush_delayed(context: &Context) {
     let client = &context.client;
     client.set("flush", 1, NEVER).expect("stored");
     let answers = client.flush_all_after(Duration::from_secs(2)).expect("asked");

@@ -5,14 +5,14 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use memcache_sync::{Error, FromValue, Integer, ToValue, Value};
-use memcache_tests::api::Api;
+use memcache_tests::api::Client;
 
 use crate::{Context, NEVER, get, noise, text};
 
-pub(crate) fn values<A: Api>(context: &Context<A>) {
-    fn check<V>(client: &impl Api, values: Vec<V>)
+pub(crate) fn values(context: &Context) {
+    fn check<V>(client: &Client, values: Vec<V>)
     where
-        V: ToValue + FromValue + PartialEq + Debug,
+        V: ToValue + FromValue + PartialEq + Debug + 'static,
     {
         for value in values {
             client.set("value", &value, NEVER).expect("stored");
@@ -54,7 +54,7 @@ pub(crate) fn values<A: Api>(context: &Context<A>) {
     assert_eq!(get::<Vec<u8>>(client, "value"), Some(b"\xff".to_vec()));
 }
 
-pub(crate) fn sizes<A: Api>(context: &Context<A>) {
+pub(crate) fn sizes(context: &Context) {
     let client = &context.client;
     let powers = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
     let around = powers.iter().flat_map(|power| [-1, 0, 1].map(|step| (1_isize << power) + step));
@@ -73,7 +73,7 @@ pub(crate) fn sizes<A: Api>(context: &Context<A>) {
     assert!(matches!(client.set("size", noise((1 << 20) + 1), NEVER), Err(Error::Rejected(_))));
 }
 
-pub(crate) fn keys<A: Api>(context: &Context<A>) {
+pub(crate) fn keys(context: &Context) {
     let client = &context.client;
     let long = "k".repeat(250);
     let unicode = "\u{4f1a}".repeat(83) + "!";
@@ -102,8 +102,8 @@ pub(crate) fn keys<A: Api>(context: &Context<A>) {
     assert!(all.iter().all(|(key, value)| key == value));
 }
 
-pub(crate) fn prefix<A: Api>(context: &Context<A>) {
-    let prefixed: A = context.builder().key_prefix("shop:").build().expect("a client");
+pub(crate) fn prefix(context: &Context) {
+    let prefixed = context.connect(context.builder().key_prefix("shop:"));
     prefixed.set("a", "1", NEVER).expect("stored");
     assert_eq!(text(&context.client, "shop:a").as_deref(), Some("1"));
     assert_eq!(text(&context.client, "a"), Some("a".into()), "of the scenario before");
@@ -122,9 +122,9 @@ pub(crate) fn prefix<A: Api>(context: &Context<A>) {
     assert!(matches!(prefixed.set(key + "k", 1, NEVER), Err(Error::Key(_))));
 }
 
-pub(crate) fn compression<A: Api>(context: &Context<A>) {
+pub(crate) fn compression(context: &Context) {
     let plain = &context.client;
-    let compressing: A = context.builder().min_compress_len(99).build().expect("a client");
+    let compressing = context.connect(context.builder().min_compress_len(99));
     let long = "a".repeat(100_000);
     compressing.set("z", &long, NEVER).expect("stored");
     assert_eq!(text(&compressing, "z").as_ref(), Some(&long));
