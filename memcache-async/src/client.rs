@@ -146,6 +146,15 @@ impl Client {
         self.0.all().iter().for_each(Shared::disconnect_all);
     }
 
+    /// Marks a server dead by hand, so that calls pass it over for `dead_retry`. `server` is its address as in
+    /// the settings, or its name in stats. Returns false if there is no such server.
+    ///
+    /// [`forget_dead_hosts`](Self::forget_dead_hosts) revives it.
+    pub fn mark_dead(&self, server: &str) -> bool {
+        let shared = self.0.current();
+        shared.calls.mark_dead(server, shared.now())
+    }
+
     /// Makes every server that is dead worth a try again.
     pub fn forget_dead_hosts(&self) {
         self.calls().cluster().health().forget_dead_hosts();

@@ -64,8 +64,8 @@ pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
 pub use memcache_proto::client::calls::{
-    CasIds, Changed, Error, FailedKey, Fetched, ItemInfo, Many, MetaItem, PerServer, Profile,
-    Recache, Slabs, ToServer,
+    CasIds, Changed, DeadServers, Error, FailedKey, Fetched, ItemInfo, Many, MetaItem, PerServer,
+    Profile, Recache, Slabs, ToServer,
 };
 pub use memcache_proto::client::{
     ClusterError, ConnectFailure, DeadServer, DeathCause, Delivery, Failure, FailureKind,

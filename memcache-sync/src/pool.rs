@@ -3,10 +3,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use memcache_proto::Origin;
 use memcache_proto::client::calls::{Calls, Error};
 use memcache_proto::client::{Cluster, ConnectionId};
 use memcache_proto::routing::ServerIndex;
+use memcache_proto::{Origin, Time};
 
 use crate::connector::Connector;
 use crate::session::{Session, Spare};
@@ -82,6 +82,11 @@ impl Pool {
             returned: Condvar::new(),
             spared: Condvar::new(),
         }
+    }
+
+    /// The time, as the core is told it.
+    pub(crate) fn now(&self) -> Time {
+        self.origin.time(Instant::now())
     }
 
     /// What the calls of now go by.

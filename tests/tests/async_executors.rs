@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memcache_async::{Builder, Client, Error, Expiry, FailureKind, Smol, Value};
+use memcache_async::{Builder, Client, ConnectFailure, Error, Expiry, FailureKind, Smol, Value};
 use memcache_tests::{Counts, Full, Memcached, Scripted, Tally, Worker, block_on, settles};
 use smol::channel::{Sender, bounded};
 use smol::future::yield_now;
@@ -194,16 +194,20 @@ fn calls_fail_where_the_executor_of_their_drivers_is_dropped() {
                 let error = error.expect_err("nobody drives");
                 let Error::Server { failure, .. } = &error else { panic!("{name}: {error:?}") };
                 let kind = &failure.kind;
-                let lost = matches!(
-                    kind,
-                    FailureKind::Disconnected | FailureKind::Connect(_) | FailureKind::AllDead(_)
-                );
+                let gone = FailureKind::Connect(ConnectFailure::RuntimeGone);
+                let lost = *kind == FailureKind::Disconnected || *kind == gone;
                 assert!(lost, "{name}: {error:?}");
             }
-            // Those that are made only now have nobody either, and are not left to wait for one.
-            client.forget_dead_hosts();
-            let error = get(&client).await.expect_err("nobody drives");
-            println!("{name}: {error}");
+            // Those that are made only now have nobody either, and are not left to wait for one. No server
+            // is dead for it.
+            for _ in 0..3 {
+                let error = get(&client).await.expect_err("nobody drives");
+                let Error::Server { failure, .. } = &error else { panic!("{name}: {error:?}") };
+                let gone = FailureKind::Connect(ConnectFailure::RuntimeGone);
+                assert_eq!(failure.kind, gone, "{name}");
+                assert!(error.to_string().contains("the runtime of the client has ended"));
+                println!("{name}: {error}");
+            }
             client.close().await;
         });
     }

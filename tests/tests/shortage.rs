@@ -126,3 +126,38 @@ fn a_server_that_answers_one_request_a_connection_takes_no_time() {
     assert!(stored.failed.iter().all(|failed| failed.error.server() == Some(&*name)));
     assert!(client.get::<Vec<u8>>("nothing").is_ok());
 }
+
+/// Both adapters translate the system's errors alike; what the reasons mean is the core's to say.
+#[test]
+fn the_systems_errors_are_translated_alike() {
+    use ConnectFailure::*;
+    use std::io::{Error, ErrorKind};
+
+    let system = Error::from_raw_os_error;
+    let cases = [
+        (system(111), Refused),  // ECONNREFUSED
+        (system(2), Refused),    // ENOENT, of a Unix socket
+        (system(11), Refused),   // EAGAIN, of a Unix socket
+        (system(110), TimedOut), // ETIMEDOUT
+        (ErrorKind::TimedOut.into(), TimedOut),
+        (ErrorKind::WouldBlock.into(), TimedOut),
+        (system(113), Unreachable), // EHOSTUNREACH
+        (system(101), Unreachable), // ENETUNREACH
+        (system(100), Unreachable), // ENETDOWN
+        (ErrorKind::NotFound.into(), Unreachable),
+        (system(24), LocalShortage),  // EMFILE
+        (system(23), LocalShortage),  // ENFILE
+        (system(99), LocalShortage),  // EADDRNOTAVAIL
+        (system(105), LocalShortage), // ENOBUFS
+        (system(12), LocalShortage),  // ENOMEM
+        (ErrorKind::InvalidData.into(), Handshake),
+        (ErrorKind::UnexpectedEof.into(), Handshake),
+        (system(104), Other), // ECONNRESET
+        (system(13), Other),  // EACCES
+        (Error::other("whatever"), Other),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(memcache_sync::connect_failure(&error), expected, "{error}");
+        assert_eq!(memcache_async::connect_failure(&error), expected, "{error}");
+    }
+}

@@ -191,3 +191,43 @@ fn what_the_callers_own_code_fails_with_reaches_the_caller_and_nothing_is_sent()
     assert_eq!(coded.heard(0), "set t1:good 2 0 1\r\n1\r\n");
     assert_eq!(net.heard(0), "");
 }
+
+/// Whoever reads the message knows where to look, and when it is worth to try again.
+#[test]
+fn a_call_for_which_all_servers_are_dead_names_them() {
+    let (mut net, calls) = called(2, |_| {});
+    net.peers[0].mode = Mode::Refusing;
+    net.peers[1].mode = Mode::Silent;
+    for name in names(20) {
+        let _ = run(&mut net, &calls, get::<Value, _>(name.as_str()));
+    }
+    net.wait(SECOND);
+    let error = run(&mut net, &calls, get::<Value, _>("key0")).expect_err("both are dead");
+    let text = error.to_string();
+    for part in [
+        "every server that could hold the key is dead: ",
+        "10.0.0.0:11211 (1) (the connection was refused; tried again in 2",
+        "10.0.0.1:11211 (1) (no answer within socket_timeout; tried again in 29.0 s)",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(error.is_unavailable() && !error.may_have_been_applied());
+}
+
+#[test]
+fn a_server_can_be_marked_dead_by_hand() {
+    for name in ["10.0.0.0", "10.0.0.0:11211 (1)"] {
+        let (mut net, calls) = called(2, |_| {});
+        let key = net.key_on(&[0, 1]);
+        assert!(!calls.mark_dead("10.0.0.9", net.now));
+        assert!(calls.mark_dead(name, net.now), "{name}");
+        run(&mut net, &calls, get::<Value, _>(key.as_str())).expect("the other is asked");
+        assert_eq!((net.peers[0].tried, net.peers[1].tried), (0, 1));
+        let failed = run(&mut net, &calls, calls::version()).expect("asked").0.remove(0).1;
+        let text = failed.expect_err("it is dead").to_string();
+        assert!(text.contains("dead: it was marked dead by the application"), "{text}");
+        calls.cluster().health().forget_dead_hosts();
+        run(&mut net, &calls, get::<Value, _>(key.as_str())).expect("it is asked again");
+        assert_eq!(net.peers[0].tried, 1);
+    }
+}

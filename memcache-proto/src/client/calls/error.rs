@@ -1,10 +1,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::keys::KeyFault;
-use crate::client::{ClusterError, Failure, Rejection, Stored};
+use crate::client::{ClusterError, DeadServer, Failure, Rejection, Stored};
 use crate::escape::Quoting;
 use crate::routing::AddressError;
 use crate::value::{Cause, ValueError};
@@ -47,7 +48,8 @@ pub enum Error {
         server: Option<String>,
         /// What happened, and how far the command had come.
         failure: Failure,
-        /// The system's error, where there was one. It is in the message already.
+        /// The system's error, if there was one; where all servers are dead, [`DeadServers`]. It is in the
+        /// message already.
         source: Option<Source>,
     },
     /// What went wrong with one key of a call on many: what
@@ -176,6 +178,24 @@ fn name(server: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 impl core::error::Error for Error {}
+
+/// The servers that could hold a key, all of them dead: the source of an [`Error::Server`] that says so.
+/// Each has its name in stats.
+#[derive(Clone, Debug)]
+pub struct DeadServers(pub Vec<(String, DeadServer)>);
+
+impl fmt::Display for DeadServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (server, DeadServer { cause, retry_in, .. })) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            let seconds = retry_in.as_secs_f32();
+            write!(f, "{comma}{server} ({cause}; tried again in {seconds:.1} s)")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for DeadServers {}
 
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {

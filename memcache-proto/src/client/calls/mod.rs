@@ -67,16 +67,18 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{Cluster, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply};
-use crate::routing::ServerIndex;
+use super::{
+    Cluster, DeadServer, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply,
+};
+use crate::routing::{DeathCause, Server, ServerIndex};
 use crate::value::{Flags, FromValue, Transcoder};
-use crate::{Expiry, ExpiryError, Exptime, Limits, ToKey};
+use crate::{Expiry, ExpiryError, Exptime, Limits, Time, ToKey};
 use names::{CallName, Counts};
 
 pub use cas_ids::CasIds;
 pub use change::{Change, decr, delete, incr, touch};
 pub use config::{Config, DebugHook, ToServer};
-pub use error::{Error, Source};
+pub use error::{DeadServers, Error, Source};
 pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
@@ -272,8 +274,28 @@ impl Calls {
         }
         let server = failure.server.and_then(|server| self.server_name(server));
         let explained = matches!(failure.kind, FailureKind::Connect(_) | FailureKind::Disconnected);
-        let source = failure.server.filter(|_| explained).and_then(source);
+        let source = match &failure.kind {
+            FailureKind::AllDead(dead) if !dead.is_empty() => Some(self.dead_servers(dead)),
+            _ => failure.server.filter(|_| explained).and_then(source),
+        };
         Error::Server { server, failure, source }
+    }
+
+    fn dead_servers(&self, dead: &[DeadServer]) -> Source {
+        let named = |dead: &DeadServer| (self.server_name(dead.server).unwrap_or_default(), *dead);
+        Arc::new(DeadServers(dead.iter().map(named).collect()))
+    }
+
+    /// Marks a server dead by hand, so that it is skipped for `dead_retry`; `server` is its address as in
+    /// the settings, or its name in stats. Returns false if there is no such server.
+    pub fn mark_dead(&self, server: &str, now: Time) -> bool {
+        let is_named =
+            |it: &Server| it.address.to_string() == server || it.stats_name().to_string() == server;
+        let Some(at) = self.cluster.servers().iter().position(is_named) else { return false };
+        let index = ServerIndex::new(u32::try_from(at).unwrap_or(u32::MAX));
+        let dead_retry = self.cluster.settings().dead_retry;
+        self.cluster.health().mark_dead(index, now, dead_retry, DeathCause::Asked);
+        true
     }
 
     fn server_name(&self, server: ServerIndex) -> Option<String> {

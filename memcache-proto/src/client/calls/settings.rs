@@ -88,6 +88,27 @@ macro_rules! __settings {
             self
         }
 
+        /// Whether a key whose server is dead goes to another server, as it does in python-memcached.
+        /// Default: yes.
+        ///
+        /// If not, calls on the key fail (or are misses, with
+        /// [`unavailable_is_miss`](Self::unavailable_is_miss)) until its server is back, and no old value is
+        /// ever found on another server later.
+        pub fn failover(mut self, failover: bool) -> Self {
+            self.config.settings.failover = failover;
+            self
+        }
+
+        /// How long a connection may rest before it is looked at when it is used again. Default: 1 ms.
+        ///
+        /// A look costs one system call, and finds out what came unasked: that the server has closed the
+        /// connection, or sent a reply too many. The call then goes out on a new connection. A connection
+        /// that is in use all the time is never looked at.
+        pub fn max_rest(mut self, rest: std::time::Duration) -> Self {
+            self.config.settings.max_rest = rest;
+            self
+        }
+
         /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers. Default: 0, none.
         pub fn cache_cas(mut self, ids: usize) -> Self {
             self.config.cache_cas = ids;
