@@ -293,7 +293,9 @@ impl Session {
 
     /// Whether it has a connection to this server that has nothing to do.
     pub(crate) fn can_give(&self, server: ServerIndex) -> bool {
-        self.client.idle_connection(server).is_some()
+        let at = self.client.idle_connection(server).map(ConnectionId::index);
+        let socket = at.and_then(|at| self.sockets.get(at)).and_then(Option::as_ref);
+        socket.is_some_and(|socket| !socket.is_active())
     }
 
     /// Leaves only what may serve somebody else: idle connections.

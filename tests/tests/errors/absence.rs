@@ -96,8 +96,8 @@ pub(crate) fn a_connection_that_was_closed_while_idle_is_made_anew<A: Api>() {
     }
 }
 
-pub(crate) fn a_connection_that_was_idle_for_long_is_looked_at_before_it_is_used<A: Api>() {
-    let long = Duration::from_millis(1_200);
+pub(crate) fn a_connection_that_has_rested_is_looked_at_before_it_is_used<A: Api>() {
+    let long = Duration::from_millis(100);
     let answer = |text: &str| vec![Step::Lines(1), Step::send(text), Step::Close];
     let server = Scripted::always(answer("DELETED\r\n"));
     let client: A = client_at(&server);
@@ -110,7 +110,7 @@ pub(crate) fn a_connection_that_was_idle_for_long_is_looked_at_before_it_is_used
     let stray = vec![
         Step::Lines(1),
         Step::send("END\r\n"),
-        Step::Wait(Duration::from_millis(50)),
+        Step::Wait(Duration::from_millis(20)),
         Step::send("VALUE key 0 1\r\n2\r\nEND\r\n"),
     ];
     let good = vec![Step::Lines(1), Step::send("VALUE key 0 1\r\n3\r\nEND\r\n")];

@@ -35,7 +35,7 @@ memcache_tests::each_client! {
         a_server_that_is_not_there_is_named_with_the_systems_words,
         a_server_that_does_not_accept_is_given_up_in_time,
         a_connection_that_was_closed_while_idle_is_made_anew,
-        a_connection_that_was_idle_for_long_is_looked_at_before_it_is_used,
+        a_connection_that_has_rested_is_looked_at_before_it_is_used,
         one_servers_failure_is_only_its_own_keys,
         an_error_is_told_once_along_its_chain,
     }
