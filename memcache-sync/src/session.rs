@@ -1,5 +1,7 @@
 //! One core client and its sockets. It does what the core asks for and decides nothing.
 
+mod sharing;
+
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use memcache_proto::client::calls::{Calls, Source};
 use memcache_proto::client::{
-    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected, Released,
+    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };
 use memcache_proto::routing::{ConnectFailure, Endpoint, ServerAddress, ServerIndex};
 use memcache_proto::{Origin, Time};
@@ -19,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::connector::{Connector, Stream, connect_failure};
 use crate::pool::Pool;
 use crate::socket::Socket;
+pub(crate) use sharing::Spare;
 
 /// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
 /// it may block; a longer one might wait for a server that itself waits to be read.
@@ -26,12 +29,6 @@ const BLOCKING_WRITE: usize = 32 << 10;
 
 /// How long a stream that would not read is left alone, unless it can write before.
 const REFUSED: Duration = Duration::from_millis(10);
-
-/// How often a session that is also busy with other servers sees whether another can spare a connection.
-const SPARE: Duration = Duration::from_millis(10);
-
-/// A connection that a session has let go of.
-pub(crate) type Spare = (Socket, Released);
 
 /// As good as never, in what the system and [`Instant`] can hold: a longer timeout is cut to this.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
@@ -215,87 +212,6 @@ impl Session {
         if !socket.has_come() || !self.read(at, true) {
             self.client.looked(connection, self.now);
         }
-    }
-
-    /// Tells the core of connects that have failed, when the idle sessions have looked at their connections
-    /// to the server; takes one of them over where the core says so. Whether there was anything to do.
-    fn ask_others(&mut self, pool: &Pool) -> bool {
-        if self.failed.is_empty() && self.waiting.is_empty() {
-            return false;
-        }
-        let failed = std::mem::take(&mut self.failed);
-        let mut progress = !failed.is_empty();
-        for (connection, reason) in failed {
-            pool.look(self.client.cluster(), connection.server());
-            self.client.connect_failed(connection, reason, self.now);
-        }
-        self.waiting.retain(|&connection| self.client.is_waiting(connection));
-        for connection in self.waiting.clone() {
-            if let Some(spare) = pool.spare(self.client.cluster(), connection.server()) {
-                self.take_over(connection, spare);
-                progress = true;
-            }
-        }
-        progress
-    }
-
-    /// Waits until another session can spare a connection, or something else is to be done.
-    fn wait_for_others(&mut self, pool: &Pool) {
-        if !self.active.is_empty() || !self.connecting.is_empty() {
-            return self.wait(Some(self.now + SPARE));
-        }
-        self.read_clock();
-        let due = self.client.poll_timeout().map_or(SPARE, |due| due - self.now);
-        let spares = pool.wait_for_spares(self.client.cluster(), &self.waiting, due);
-        self.read_clock();
-        for (connection, spare) in spares {
-            self.take_over(connection, spare);
-        }
-        self.client.handle_timeout(self.now);
-    }
-
-    fn take_over(&mut self, connection: ConnectionId, (mut socket, released): Spare) {
-        // The end of it may have come meanwhile.
-        if !socket.has_come() && self.client.take_over(connection, released, self.now) {
-            self.connecting.retain(|&connecting| connecting != connection);
-            self.put(socket.handed_to(connection));
-        }
-    }
-
-    /// Looks at the connection to a server, if there is one that has nothing to do.
-    pub(crate) fn look_idle(&mut self, server: ServerIndex) {
-        let Some(connection) = self.client.idle_connection(server) else { return };
-        self.look_at(connection);
-        // Nothing else is to be done of a session that rests, and what there is to tell waits: the pool is
-        // locked.
-        while let Some(action) = self.client.poll_action(self.now) {
-            if let Action::Close(connection) = action {
-                self.close(connection);
-            }
-        }
-    }
-
-    /// The connection to a server, if there is one that has nothing to do and is open when looked at. The
-    /// session has it no more.
-    pub(crate) fn give(&mut self, server: ServerIndex) -> Option<Spare> {
-        self.look_idle(server);
-        let connection = self.client.idle_connection(server)?;
-        let place = self.sockets.get_mut(connection.index())?;
-        let socket = place.take_if(|socket| socket.id == connection && !socket.is_active())?;
-        match self.client.release(connection) {
-            Some(released) => Some((socket, released)),
-            None => {
-                self.client.close_connection(connection, self.now);
-                None
-            }
-        }
-    }
-
-    /// Whether it has a connection to this server that has nothing to do.
-    pub(crate) fn can_give(&self, server: ServerIndex) -> bool {
-        let at = self.client.idle_connection(server).map(ConnectionId::index);
-        let socket = at.and_then(|at| self.sockets.get(at)).and_then(Option::as_ref);
-        socket.is_some_and(|socket| !socket.is_active())
     }
 
     /// Leaves only what may serve somebody else: idle connections.

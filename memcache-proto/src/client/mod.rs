@@ -96,12 +96,32 @@
 //!   does. Reads that met a connection which the server had closed while it was idle are sent again,
 //!   once; stores only where [`Settings::resend_stores`] asks for it.
 
+//!
+//! # Who is dead
+//!
+//! The clients of a [`Cluster`] pool what they see of each server. It is skipped for
+//! [`Settings::dead_retry`] if
+//!
+//! * a connect failed (refused, timed out, too many open connections), it has answered none of them since
+//!   that connect began, and none of them has an open connection to it;
+//! * a connection was silent for [`Settings::socket_timeout`], and it has answered none of them meanwhile;
+//! * two connections in a row ended without a reply, each at a command that every server and every proxy
+//!   knows (`get`, `gets`, the storage commands, `delete`, `incr`, `decr`) and that had not been sent before.
+//!
+//! Anything else fails the operations that it concerns and nothing more: what this machine ran out of, a
+//! command that a proxy does not know, a connection too many. While a server refuses connections, what
+//! waits for one takes over the idle connection of another client ([`Action::Await`]), or tries again, no
+//! longer than `socket_timeout`. After `dead_retry` one operation finds out whether the server is back, and
+//! any reply revives it.
+
 mod action;
 pub mod calls;
 mod closing;
 mod cluster;
 mod connecting;
 mod dispatch;
+mod ending;
+mod exchange;
 mod lines;
 mod meta;
 mod nature;
@@ -118,14 +138,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
-
-use crate::codec::{Chunks, Command};
+use crate::Time;
+use crate::codec::Chunks;
+use crate::connection::CloseReason;
 pub use crate::connection::Delivery;
-use crate::connection::{CloseReason, SubmitError};
 pub use crate::routing::{ConnectFailure, DeathCause};
 use crate::routing::{Question, ServerIndex};
-use crate::{ProtocolError, Time};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
@@ -361,120 +379,6 @@ impl Client {
         }
     }
 
-    /// What to write now; empty if there is nothing, if the connection is to be
-    /// [looked at](Action::Look) first, or if it is closed.
-    ///
-    /// The bytes are lent until the next call of anything on this client, which may move or free them. A
-    /// driver that hands a buffer to the kernel and hears later what became of it (io_uring, for instance)
-    /// uses [`take_transmit`](Self::take_transmit) instead.
-    pub fn transmit(&mut self, connection: ConnectionId) -> &[u8] {
-        let operations = &self.operations;
-        match self.slots.get_mut(connection.index()) {
-            Some(slot) if slot.id == connection && slot.state == State::Open && !slot.look => {
-                slot.stream.transmit(operations)
-            }
-            _ => &[],
-        }
-    }
-
-    /// As [`transmit`](Self::transmit), but the bytes are yours: they stay where they are for as long as
-    /// you keep them, at the price of a copy. They count as handed over by this call: do not call
-    /// [`transmitted`](Self::transmitted) for them. Write all of them, in order; if that fails call
-    /// [`disconnected`](Self::disconnected).
-    pub fn take_transmit(&mut self, connection: ConnectionId, now: Time) -> Bytes {
-        let bytes = Bytes::copy_from_slice(self.transmit(connection));
-        self.transmitted(connection, bytes.len(), now);
-        bytes
-    }
-
-    /// The first `len` bytes of [`transmit`](Self::transmit) have been handed over: a write has taken
-    /// them. Call it then, not when they are known to be on the wire. What was not reported here counts as
-    /// not sent, and is never sent if its operation ends meanwhile.
-    pub fn transmitted(&mut self, connection: ConnectionId, len: usize, now: Time) {
-        if let Some(slot) = self.slot_mut(connection) {
-            slot.transmitting = false;
-            // More requests are no progress while a reply is owed: a server that is hung takes them all.
-            let owed = slot.stream.connection.is_owed();
-            slot.stream.connection.transmitted(len);
-            if len > 0 && !owed {
-                slot.active_at = now;
-            }
-            if slot.stream.connection.has_sent() {
-                self.deliver(connection.index(), now);
-            }
-            let Some(slot) = self.slot_mut(connection) else { return };
-            slot.stream.forget_cancelled();
-            self.end_idle_probe(connection.index());
-            self.update(connection.index());
-        }
-    }
-
-    /// There is nothing to be read on a connection that was to be [looked at](Action::Look).
-    pub fn looked(&mut self, connection: ConnectionId, now: Time) {
-        let Some(slot) = self.slot_mut(connection).filter(|slot| slot.look) else { return };
-        if slot.stream.connection.buffered() > 0 {
-            // The beginning of something that nothing had asked for.
-            slot.stream.connection.fail(ProtocolError::Unsolicited);
-            let cause = Cause::of(&slot.stream.connection).unwrap_or(Cause::Asked);
-            return self.close(connection.index(), cause, now);
-        }
-        (slot.look, slot.transmitting) = (false, false);
-        slot.active_at = now;
-        self.update(connection.index());
-    }
-
-    /// Where to read to; empty only if the connection is closed.
-    pub fn receive_buffer(&mut self, connection: ConnectionId) -> &mut [u8] {
-        match self.slot_mut(connection) {
-            Some(slot) if slot.state == State::Open => slot.stream.connection.receive_buffer(),
-            _ => &mut [],
-        }
-    }
-
-    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF.
-    pub fn received(&mut self, connection: ConnectionId, len: usize, now: Time) {
-        let at = connection.index();
-        let Some(slot) = self.slots.get_mut(at) else { return };
-        if slot.id != connection || slot.state != State::Open {
-            return;
-        }
-        slot.receiving = false;
-        if slot.look {
-            // There may be more, and what has come may be its beginning.
-            slot.transmitting = false;
-        } else {
-            slot.active_at = now;
-        }
-        slot.stream.connection.received(len);
-        self.deliver(at, now);
-    }
-
-    /// Delivers what a connection has to tell, and sees to what follows from it.
-    fn deliver(&mut self, at: usize, now: Time) {
-        let Client { cluster, slots, operations, chunks, .. } = self;
-        let Some(slot) = slots.get_mut(at) else { return };
-        let server = slot.id.server;
-        let limits = &cluster.settings().limits;
-        let mut unanswered = Vec::new();
-        let news = slot.stream.deliver(server, limits, operations, chunks, &mut unanswered);
-        let closed = Cause::of(&slot.stream.connection);
-        if news.replied {
-            cluster.health().replied(server, now);
-            (slot.strikes, slot.proven) = (0, true);
-            (slot.began, slot.question) = (None, None);
-            if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
-                self.note(server, NoticeEvent::Revived);
-            }
-        }
-        if let Some(reason) = news.not_flushed {
-            self.note(server, NoticeEvent::NotFlushed { reason });
-        }
-        match closed {
-            Some(cause) => self.close_with(at, cause, unanswered, None, now),
-            None => self.update(at),
-        }
-    }
-
     /// The next operation that has completed; each is told once. Next call [`take`](Self::take).
     pub fn poll_completion(&mut self) -> Option<OperationId> {
         self.operations.poll_completion()
@@ -522,64 +426,6 @@ impl Client {
                 self.notices.pop_front();
             }
             self.notices.push_back(Notice { server, event });
-        }
-    }
-
-    /// Whether no operation is under way, no reply outstanding and no connect, so that the client may
-    /// rest, or serve somebody else.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.slots.iter().all(|slot| match slot.state {
-            State::Closed => true,
-            State::Connecting { .. } | State::Waiting { .. } => false,
-            State::Open => slot.stream.connection.is_idle(),
-        })
-    }
-
-    /// Cancels every operation and closes every connection that is not idle, so that
-    /// [`is_idle`](Self::is_idle) holds. No server is dead for it.
-    pub fn reset(&mut self, now: Time) {
-        self.operations.clear();
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            if slot.state != State::Open || !slot.stream.connection.is_idle() {
-                self.close(at, Cause::Asked, now);
-            }
-        }
-    }
-
-    /// Closes every connection; operations under way fail. No server is dead for it, and the next
-    /// operation connects again.
-    pub fn disconnect_all(&mut self, now: Time) {
-        for at in 0..self.slots.len() {
-            self.close(at, Cause::Asked, now);
-        }
-    }
-
-    /// Has the server of every open connection close it, with `quit`, when what is under way there has
-    /// been answered. Connections that are not open yet are closed, and what waits for them fails, as
-    /// does what is submitted meanwhile to a server that has still to answer what was there before.
-    /// Call it when [`is_idle`](Self::is_idle) holds.
-    pub fn quit_all(&mut self, now: Time) {
-        for at in 0..self.slots.len() {
-            match self.slots[at].state {
-                State::Closed => {}
-                State::Connecting { .. } | State::Waiting { .. } => {
-                    self.close(at, Cause::Asked, now);
-                }
-                State::Open => {
-                    let slot = &mut self.slots[at];
-                    if slot.stream.connection.is_idle() {
-                        slot.active_at = now;
-                    }
-                    match slot.stream.connection.submit(&Command::Quit) {
-                        Ok(_) => self.update(at),
-                        // It is to be closed already, or has too much to do ever to come to it.
-                        Err(SubmitError::Closed) => {}
-                        Err(_) => self.close(at, Cause::Asked, now),
-                    }
-                }
-            }
         }
     }
 
