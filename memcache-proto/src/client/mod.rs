@@ -95,7 +95,6 @@
 //! * A key goes to the server that python-memcached would send it to, passing over dead servers as it
 //!   does. Reads that met a connection which the server had closed while it was idle are sent again,
 //!   once; stores only where [`Settings::resend_stores`] asks for it.
-
 //!
 //! # Who is dead
 //!

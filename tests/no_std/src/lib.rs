@@ -40,7 +40,8 @@ pub fn get(
                 let received = receive(client.receive_buffer(connection));
                 client.received(connection, received, Time::ZERO);
             }
-            Action::Close(_) => {}
+            Action::Look(connection) => client.looked(connection, Time::ZERO),
+            Action::Await(_) | Action::Close(_) => {}
         }
     }
     client.take(id)?.item().ok()?.map(|item| item.value.len())
