@@ -2,6 +2,8 @@
 
 mod called;
 mod calls;
+mod condemned;
+mod counters;
 mod delivery;
 mod evidence;
 mod extremes;
