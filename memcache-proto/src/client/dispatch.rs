@@ -266,16 +266,6 @@ impl Client {
         }
         let settings = self.cluster.settings();
         let max_get_len = settings.limits.max_get_len.min(settings.limits.window / 2);
-        // Also on a connection that outlived the death of its server: what others store on a new one must
-        // not be flushed after.
-        if settings.flush_on_reconnect && self.cluster.health().take_flush(server) {
-            if self.slots[at].stream.flush() {
-                self.note(server, NoticeEvent::FlushOnReconnect);
-            } else {
-                self.cluster.health().put_flush(server);
-            }
-        }
-        let settings = self.cluster.settings();
         let slot = &mut self.slots[at];
         let connection = &slot.stream.connection;
         if slot.state == State::Open && !connection.awaits_reply() && !connection.wants_transmit() {
@@ -291,6 +281,17 @@ impl Client {
         if !slot.stream.connection.awaits_reply() {
             slot.active_at = now;
         }
+        // Also on a connection that outlived the death of its server: what others store on a new one must
+        // not be flushed after.
+        if settings.flush_on_reconnect && self.cluster.health().take_flush(server) {
+            if self.slots[at].stream.flush() {
+                self.note(server, NoticeEvent::FlushOnReconnect);
+            } else {
+                self.cluster.health().put_flush(server);
+            }
+        }
+        let settings = self.cluster.settings();
+        let slot = &mut self.slots[at];
         if let Err(error) =
             slot.stream.add(command, waiter, settings.merge_gets, max_get_len, &mut self.operations)
         {
