@@ -53,6 +53,8 @@ struct End {
     server: ServerIndex,
     cause: Cause,
     verdict: Verdict,
+    /// It had been made: it did not end while it was waited for.
+    open: bool,
     /// It had been idle, and ended before any byte of a reply.
     stale: bool,
     /// The request that it ended at, if that is not a command which every server and proxy knows.
@@ -115,6 +117,7 @@ impl Client {
     ) {
         let slot = &mut self.slots[at];
         let server = slot.id.server;
+        let open = slot.state == State::Open;
         match slot.state {
             State::Closed => return,
             State::Open => self.cluster.health().closed(server),
@@ -151,6 +154,7 @@ impl Client {
             server,
             cause,
             verdict,
+            open,
             stale,
             uncommon: uncommon.map(|head| head.request),
             unproven,
@@ -233,7 +237,7 @@ impl Client {
         let replied = slot.proven;
         let connected = match &end.cause {
             Cause::Connect(_) | Cause::Asked | Cause::Stream(CloseReason::Refused) => false,
-            Cause::Timeout | Cause::Stream(_) | Cause::Protocol(_) => true,
+            Cause::Timeout | Cause::Stream(_) | Cause::Protocol(_) => end.open,
         };
         match end.verdict {
             Verdict::Wait { until, deadline } => {
@@ -332,8 +336,8 @@ impl Client {
             let again = match (&end.cause, request.delivery) {
                 (Cause::Asked, _) => false,
                 _ if request.doubt.is_some() => false,
-                // What could not connect does not go on doing so.
-                (Cause::Connect(_), Delivery::NotSent) => may_move,
+                // What got no connection does not go on asking for one.
+                (_, Delivery::NotSent) if !end.open => may_move,
                 (Cause::Stream(CloseReason::Refused), Delivery::NotSent) => may_move,
                 (_, Delivery::NotSent) => true,
                 (_, _) => may_go_twice && !waiter.resent,
