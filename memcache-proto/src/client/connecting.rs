@@ -41,17 +41,29 @@ impl Client {
         if !answered && !health.has_open(server) {
             return Verdict::Dead;
         }
-        let pause = if answered { PAUSE } else { RECHECK };
+        let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };
         let until = now + pause.min(self.cluster.settings().socket_timeout);
         health.refuse_until(server, until, cause.death());
         let deadline = slot.began.unwrap_or(now) + self.cluster.settings().socket_timeout;
-        match answered {
-            _ if self.has_open_slot(server) => Verdict::Alive,
-            _ if now < deadline => Verdict::Wait { until: until.min(deadline), deadline },
+        if self.has_open_slot(server) {
+            Verdict::Alive
+        } else if now < deadline {
+            Verdict::Wait { until: until.min(deadline), deadline }
+        } else if self.has_answered_others(at) {
             // Its time is up, but somebody may have a connection to spare at once.
-            true => Verdict::Wait { until: now, deadline: now },
-            false => Verdict::Dead,
+            Verdict::Wait { until: now, deadline: now }
+        } else {
+            Verdict::Dead
         }
+    }
+
+    /// Whether the server has answered anybody since the first of the connects that what waits at a slot has
+    /// needed.
+    fn has_answered_others(&self, at: usize) -> bool {
+        let slot = &self.slots[at];
+        let (server, health) = (slot.id.server, self.cluster.health());
+        slot.question.is_some_and(|asked| health.is_answered(server, asked))
+            || slot.began.is_some_and(|began| health.has_replied_since(server, began))
     }
 
     /// Whether this client has a connection to the server by itself.
@@ -131,8 +143,7 @@ impl Client {
             if slot.probe.is_none() && !health.is_available(server, now) {
                 self.close_as(at, why, Some(Verdict::FoundDead), now);
             } else if deadline <= now {
-                let answered = slot.question.is_some_and(|asked| health.is_answered(server, asked));
-                let verdict = match answered || why.is_local() {
+                let verdict = match self.has_answered_others(at) || why.is_local() {
                     true => Verdict::Alive,
                     false => Verdict::Dead,
                 };
