@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// works.
 const RECHECK: Duration = Duration::from_millis(10);
 
-/// Once a connect has taken this share of `socket_timeout`, a connection that somebody else can spare would
+/// Once a connect has taken this share of `socket_timeout`, or of `operation_timeout` if that is shorter, a connection that somebody else can spare would
 /// do as well.
 pub(super) const SHARE: u32 = 4;
 
@@ -107,7 +107,7 @@ impl Client {
         self.actions.push_back(Action::Await(slot.id));
     }
 
-    /// Has those that have tried to connect for a while take the connections of others, too, if those work.
+    /// Has those that have tried to connect for a while take the connections of others, too, if there are any.
     pub(super) fn offer_spares(&mut self, now: Time) {
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
@@ -118,11 +118,16 @@ impl Client {
             let (connection, health) = (slot.id, self.cluster.health());
             let answered =
                 slot.question.is_some_and(|asked| health.is_answered(connection.server, asked));
-            if matches!(slot.state, State::Connecting { .. }) && answered {
+            // One that is idle has had no reply, and may work nevertheless.
+            if matches!(slot.state, State::Connecting { .. })
+                && (answered || health.has_open(connection.server))
+            {
                 slot.awaits = true;
-                let cause = DeathCause::Connect(ConnectFailure::TimedOut);
-                let until = now + self.cluster.settings().dead_retry;
-                health.refuse_until(connection.server, until, cause);
+                if answered {
+                    let cause = DeathCause::Connect(ConnectFailure::TimedOut);
+                    let until = now + self.cluster.settings().dead_retry;
+                    health.refuse_until(connection.server, until, cause);
+                }
                 self.actions.push_back(Action::Await(connection));
             }
         }

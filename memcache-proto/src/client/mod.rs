@@ -136,6 +136,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use crate::Time;
 use crate::codec::Chunks;
@@ -295,7 +296,9 @@ impl Client {
                         *deadline = began + self.cluster.settings().socket_timeout;
                         let health = self.cluster.health();
                         slot.question = health.ask(slot.id.server);
-                        let patience = self.cluster.settings().socket_timeout / connecting::SHARE;
+                        let settings = self.cluster.settings();
+                        let timeout = settings.operation_timeout.unwrap_or(Duration::MAX);
+                        let patience = settings.socket_timeout.min(timeout) / connecting::SHARE;
                         let others = health.has_open(slot.id.server);
                         slot.spare_at = others.then(|| now + patience);
                         slot.state = State::Connecting { deadline: Some(*deadline) };

@@ -87,7 +87,9 @@ impl Client {
                         && !health.has_replied_since(server, slot.active_at)
                 }
                 State::Connecting { .. } => {
-                    !slot.question.is_some_and(|asked| health.is_answered(server, asked))
+                    // Where others have a connection, it is for the end of the connect to say.
+                    !health.has_open(server)
+                        && !slot.question.is_some_and(|asked| health.is_answered(server, asked))
                 }
                 State::Waiting { .. } | State::Closed => false,
             };
