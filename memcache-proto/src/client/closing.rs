@@ -81,8 +81,13 @@ impl Client {
         cause: DeathCause,
         now: Time,
     ) {
-        self.cluster.health().mark_dead(server, now, self.cluster.settings().dead_retry, cause);
-        self.note(server, NoticeEvent::MarkedDead { reason });
+        let health = self.cluster.health();
+        let probed = self.slots[self.slots_of(server)].iter().any(|slot| slot.probe.is_some());
+        let is_news = probed || health.is_available(server, now);
+        health.mark_dead(server, now, self.cluster.settings().dead_retry, cause);
+        if is_news {
+            self.note(server, NoticeEvent::MarkedDead { reason });
+        }
         for at in self.slots_of(server) {
             self.slots[at].probe = None;
             self.slots[at].strikes = 0;

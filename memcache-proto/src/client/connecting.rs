@@ -16,8 +16,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// works.
 const RECHECK: Duration = Duration::from_millis(10);
 
-/// Once a connect has taken this share of `socket_timeout`, or of `operation_timeout` if that is shorter, a connection that somebody else can spare would
-/// do as well.
+/// Once a connect has taken this share of `socket_timeout`, or of `operation_timeout` if that is shorter, a
+/// connection that somebody else can spare would do as well.
 pub(super) const SHARE: u32 = 4;
 
 impl Client {

@@ -334,7 +334,8 @@ fn a_peer_that_answers_once_a_connection_is_asked_a_bounded_number_of_times() {
 
 #[test]
 fn a_timeout_tells_of_a_death_once() {
-    for (mode, connections_per_server) in [(Mode::Silent, 1), (Mode::Silent, 2), (Mode::Hanging, 1)]
+    let modes = [Mode::Silent, Mode::Hanging, Mode::Refusing];
+    for (mode, connections_per_server) in modes.into_iter().flat_map(|mode| [(mode, 1), (mode, 2)])
     {
         let settings = Settings { debug: true, connections_per_server, ..Settings::default() };
         let mut net = Net::new(1, settings);

@@ -70,7 +70,7 @@ use bytes::Bytes;
 use super::{
     Cluster, DeadServer, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply,
 };
-use crate::routing::{DeathCause, Server, ServerIndex};
+use crate::routing::{DeathCause, Server, ServerAddress, ServerIndex};
 use crate::value::{Flags, FromValue, Transcoder};
 use crate::{Expiry, ExpiryError, Exptime, Limits, Time, ToKey};
 use names::{CallName, Counts};
@@ -289,8 +289,10 @@ impl Calls {
     /// Marks a server dead by hand, so that it is skipped for `dead_retry`; `server` is its address as in
     /// the settings, or its name in stats. Returns false if there is no such server.
     pub fn mark_dead(&self, server: &str, now: Time) -> bool {
-        let is_named =
-            |it: &Server| it.address.to_string() == server || it.stats_name().to_string() == server;
+        let address = ServerAddress::parse(server).ok();
+        let is_named = |it: &Server| {
+            address.as_ref() == Some(&it.address) || it.stats_name().to_string() == server
+        };
         let Some(at) = self.cluster.servers().iter().position(is_named) else { return false };
         let index = ServerIndex::new(u32::try_from(at).unwrap_or(u32::MAX));
         let dead_retry = self.cluster.settings().dead_retry;
