@@ -93,7 +93,7 @@ mod any_client {
         // Ten candidates are tried for a key; of some keys none is the server that is left.
         assert!(stored.failed.len() < 30, "{:?}", stored.failed);
         for FailedKey { error, .. } in &stored.failed {
-            assert!(error.to_string().contains("no connection could be made: "), "{error}");
+            assert!(error.to_string().contains("no connection could be made"), "{error}");
             assert!(error.to_string().contains("timed out"), "{error}");
         }
         let found = time("get many", Duration::ZERO, || client.get_many::<String, _>(keys()));
@@ -154,7 +154,8 @@ fn slow_connects_are_made_at_once() {
     let late = time("given up", PAUSE / 5, || client.version().expect("asked"));
     for (server, answer) in late {
         let error = answer.expect_err("too late");
-        assert!(error.to_string().contains("no connection could be made: timed out"), "{error}");
+        assert!(error.to_string().contains("no connection could be made"), "{error}");
+        assert!(error.to_string().ends_with("timed out"), "{error}");
         assert!(error.to_string().contains(&server), "{error}");
     }
     drop(client);

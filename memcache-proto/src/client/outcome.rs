@@ -394,7 +394,10 @@ impl FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FailureKind::AllDead(_) => write!(f, "every server that could hold the key is dead"),
+            FailureKind::AllDead(_) => write!(
+                f,
+                "every server that could hold the key is dead, and left alone for dead_retry",
+            ),
             FailureKind::Dead(dead) => dead.fmt(f),
             FailureKind::Connect(failure) => failure.fmt(f),
             FailureKind::SocketTimeout => write!(f, "no answer within socket_timeout"),

@@ -34,9 +34,11 @@ impl ConnectFailure {
 impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ConnectFailure::Refused => "the connection was refused",
-            ConnectFailure::TimedOut => "no connection within socket_timeout",
-            ConnectFailure::Unreachable => "the server cannot be reached",
+            ConnectFailure::Refused => "no connection could be made: the server refused it",
+            ConnectFailure::TimedOut => "no connection could be made within socket_timeout",
+            ConnectFailure::Unreachable => {
+                "no connection could be made: there is no way to the server"
+            }
             ConnectFailure::LocalShortage => {
                 "no connection could be made, because this machine ran out of descriptors, ports or \
                  memory"
@@ -44,7 +46,7 @@ impl fmt::Display for ConnectFailure {
             ConnectFailure::RuntimeGone => {
                 "no connection could be made, because the runtime of the client has ended"
             }
-            ConnectFailure::Handshake => "the handshake with the server failed",
+            ConnectFailure::Handshake => "no connection could be made: the handshake failed",
             ConnectFailure::Other => "no connection could be made",
         })
     }

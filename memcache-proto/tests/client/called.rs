@@ -205,8 +205,8 @@ fn a_call_for_which_all_servers_are_dead_names_them() {
     let error = run(&mut net, &calls, get::<Value, _>("key0")).expect_err("both are dead");
     let text = error.to_string();
     for part in [
-        "every server that could hold the key is dead: ",
-        "10.0.0.0:11211 (1) (the connection was refused; tried again in 2",
+        "every server that could hold the key is dead, and left alone for dead_retry: ",
+        "10.0.0.0:11211 (1) (no connection could be made: the server refused it; tried again in 2",
         "10.0.0.1:11211 (1) (no answer within socket_timeout; tried again in 29.0 s)",
     ] {
         assert!(text.contains(part), "{text}");
