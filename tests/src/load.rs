@@ -120,6 +120,7 @@ impl<C: Caller> Worker<C> {
         let Error::Server { failure, .. } = &error else { panic!("{error:?}") };
         let kind = match &failure.kind {
             FailureKind::Eof => "closed",
+            FailureKind::ClosedAtCommand => "closed at a command",
             FailureKind::Disconnected => "lost",
             FailureKind::Connect(_) => "not connected",
             FailureKind::AllDead(_) | FailureKind::Dead(_) => "dead",
