@@ -240,6 +240,8 @@ impl Client {
         let (limits, merge_gets) = (settings.limits, settings.merge_gets);
         let slot = &mut self.slots[at];
         let replied = slot.proven;
+        // Another may have found it dead meanwhile.
+        let alive = slot.probe.is_some() || self.cluster.health().is_available(end.server, now);
         let connected = match &end.cause {
             Cause::Connect(_) | Cause::Asked | Cause::Stream(CloseReason::Refused) => false,
             Cause::Timeout | Cause::Stream(_) | Cause::Protocol(_) => end.open,
@@ -255,7 +257,7 @@ impl Client {
                 self.slots[at].stream.requests()
             }
             // What is to be flushed first is queued anew, behind the flush.
-            Verdict::Alive if connected && !slot.stream.unflushed => {
+            Verdict::Alive if connected && alive && !slot.stream.unflushed => {
                 let Client { operations, slots, .. } = self;
                 let slot = &mut slots[at];
                 slot.stream.move_on(replied, limits.max_moves, |waiters, held| {

@@ -94,7 +94,9 @@
 //! * An event of a connection that is closed touches nothing: a [`ConnectionId`] is never used again.
 //! * A key goes to the server that python-memcached would send it to, passing over dead servers as it
 //!   does. Reads that met a connection which the server had closed while it was idle are sent again,
-//!   once; stores only where [`Settings::resend_stores`] asks for it.
+//!   once; stores (and `incr`, `delete`, `touch`, `ms`, `md`, `ma`) only if [`Settings::resend_stores`] asks
+//!   for it. So are reads that waited behind a command at which the connection ended.
+//! * What is said to be [not sent](Delivery::NotSent) never is.
 //!
 //! # Who is dead
 //!

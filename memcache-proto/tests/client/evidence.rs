@@ -405,3 +405,24 @@ fn a_failure_for_want_of_servers_names_them() {
     assert_eq!(causes, expected);
     assert!(servers.iter().all(|dead| dead.retry_in < DEAD_RETRY && !dead.retry_in.is_zero()));
 }
+
+/// What has not been sent does not go back to a server that another has found dead meanwhile.
+#[test]
+fn what_moves_on_passes_over_a_server_that_has_been_found_dead() {
+    let mut net = Net::with_clients(2, 2, Settings::default());
+    let name = net.key_on(&[0, 1]);
+    let big = vec![b'x'; 70_000];
+    net.set(&name, "1");
+    net.peers[0].delay = SECOND;
+    let sent = net.submit(set(&name, &big));
+    let unsent = net.submit(set(&name, b"2"));
+    net.drive();
+    let (health, server) = (net.cluster(), ServerIndex::new(0));
+    health.health().mark_dead(server, net.now, DEAD_RETRY, DeathCause::Asked);
+    net.hang_up(0);
+    net.run();
+    assert_eq!(failed(net.take(sent)).0, Delivery::Unanswered);
+    assert_eq!(net.take(unsent).stored(), Ok(Stored::Stored));
+    assert_eq!(net.peers[0].accepted, 1);
+    assert!(net.heard(1).starts_with("set "));
+}
