@@ -211,18 +211,23 @@ impl Memcached {
             }
         };
         self.running = Some(Running { server, guard });
+        let own = self.running.as_ref().map(|running| running.server.id());
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match ask_version(self.port) {
-                Ok(version) => self.version = version,
+            let process = match ask(self.port) {
+                Ok((version, process)) => {
+                    self.version = version;
+                    process
+                }
                 Err(error) if self.has_ended() || Instant::now() > deadline => return Err(error),
                 Err(_) => {
                     thread::sleep(Duration::from_millis(10));
                     continue;
                 }
-            }
-            // Whoever answered was another, if ours could not have the port.
-            return if self.has_ended() { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(()) };
+            };
+            // Whoever answered is another, if ours could not have the port; it may not have ended yet.
+            let is_other = self.has_ended() || Some(process) != own;
+            return if is_other { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(()) };
         }
     }
 
@@ -269,15 +274,27 @@ fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn ask_version(port: u16) -> io::Result<String> {
+/// The version of the server that listens on a port, and its process.
+fn ask(port: u16) -> io::Result<(String, u32)> {
     let mut stream = connect(port)?;
-    stream.write_all(b"version\r\n")?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    match line.strip_prefix("VERSION ") {
-        Some(version) => Ok(version.trim_end().into()),
-        None => Err(io::ErrorKind::InvalidData.into()),
+    stream.write_all(b"version\r\nstats\r\n")?;
+    let (mut version, mut process) = (None, None);
+    for line in BufReader::new(stream).lines() {
+        let line = line?;
+        if let Some(text) = line.strip_prefix("VERSION ") {
+            version = Some(text.trim_end().to_owned());
+        }
+        if let Some(text) = line.strip_prefix("STAT pid ") {
+            process = text.trim_end().parse().ok();
+        }
+        if let (Some(version), Some(process)) = (&version, process) {
+            return Ok((version.clone(), process));
+        }
+        if line.starts_with("END") || line.starts_with("ERROR") {
+            break;
+        }
     }
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]
