@@ -5,6 +5,7 @@
 use std::env;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memcache_async::{Builder, Client, Expiry, Smol};
 use memcache_tests::Bare;
@@ -14,6 +15,9 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 const KEY: &str = "lone";
 
+/// Between two calls that follow each other at once a tracer lets a millisecond pass, which is no rest.
+const TRACED: Duration = Duration::from_millis(100);
+
 fn main() -> Outcome {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [address, who, place, count] = &arguments[..] else {
@@ -21,8 +25,8 @@ fn main() -> Outcome {
     };
     let (executor, count) = (Arc::new(Executor::new()), count.parse()?);
     let client = match place.as_str() {
-        "block-on" => Client::new([address])?,
-        "executor" => Builder::new(Smol::on(&executor)).server(address).build()?,
+        "block-on" => Client::builder().server(address).max_rest(TRACED).build()?,
+        "executor" => Builder::new(Smol::on(&executor)).server(address).max_rest(TRACED).build()?,
         _ => return Err(format!("no place {place}").into()),
     };
     let gets = gets(client, address.clone(), who == "bare", count);

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::error::Error;
+use std::time::Duration;
 
 use memcache_sync::{Client, Expiry};
 
@@ -11,7 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [address, operation, count] = &arguments[..] else {
         return Err("usage: warm ADDRESS get|set|many COUNT".into());
     };
-    let client = Client::new([address])?;
+    // Between two calls that follow each other at once a tracer may let a millisecond pass, which is no rest.
+    let client = Client::builder().server(address).max_rest(Duration::from_millis(100)).build()?;
     let keys: Vec<String> = (0..100).map(|number| format!("warm:{number}")).collect();
     client.set("warm", "value", Expiry::Never)?;
     let _ = client.set_many(keys.iter().map(|key| (key, "value")), Expiry::Never)?;
