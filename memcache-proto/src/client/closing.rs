@@ -101,14 +101,8 @@ impl Client {
     }
 
     /// As [`close`](Self::close), where it is known already what that says of the server.
-    pub(super) fn close_as(
-        &mut self,
-        at: usize,
-        cause: Cause,
-        verdict: Option<Verdict>,
-        now: Time,
-    ) {
-        self.close_with(at, cause, Vec::new(), verdict, now);
+    pub(super) fn close_as(&mut self, at: usize, cause: Cause, verdict: Verdict, now: Time) {
+        self.close_with(at, cause, Vec::new(), Some(verdict), now);
     }
 
     /// As [`close`](Self::close); `unanswered` has been collected already and comes first.
@@ -144,7 +138,7 @@ impl Client {
         let lost = matches!(cause, Cause::Stream(CloseReason::Eof | CloseReason::Disconnected));
         let stale = was_idle && in_use && lost;
         let silent = verdict == Some(Verdict::Alive) && matches!(cause, Cause::Timeout);
-        let unproven = silent && !slot.proven;
+        let unproven = silent && !slot.stream.connection.has_served();
         // The client's own flush is not given up because a proxy does not know it.
         let flush = unanswered.first().is_some_and(|first| first.flush);
         let uncommon = head.filter(|head| lost && !head.is_common && !flush);
@@ -191,8 +185,7 @@ impl Client {
         let Client { cluster, slots, operations, chunks, .. } = self;
         let slot = &mut slots[at];
         let limits = &cluster.settings().limits;
-        let news = slot.stream.deliver(slot.id.server, limits, operations, chunks, unanswered);
-        slot.proven |= news.replied;
+        slot.stream.deliver(slot.id.server, limits, operations, chunks, unanswered);
     }
 
     /// What the end of a connection says of its server. `tells` says whether it can say anything.
@@ -239,7 +232,6 @@ impl Client {
         let settings = self.cluster.settings();
         let (limits, merge_gets) = (settings.limits, settings.merge_gets);
         let slot = &mut self.slots[at];
-        let replied = slot.proven;
         // Another may have found it dead meanwhile.
         let alive = slot.probe.is_some() || self.cluster.health().is_available(end.server, now);
         let connected = match &end.cause {
@@ -260,7 +252,7 @@ impl Client {
             Verdict::Alive if connected && alive && !slot.stream.unflushed => {
                 let Client { operations, slots, .. } = self;
                 let slot = &mut slots[at];
-                slot.stream.move_on(replied, limits.max_moves, |waiters, held| {
+                slot.stream.move_on(limits.max_moves, |waiters, held| {
                     for waiter in waiters.iter().filter(|waiter| !waiter.done) {
                         let (server, kind) = (Some(end.server), end.cause.failure());
                         let failure = waiter.failure(server, Delivery::NotSent, kind);

@@ -37,8 +37,7 @@ impl Client {
                 };
             }
         }
-        let answered = slot.question.is_some_and(|asked| health.is_answered(server, asked));
-        if !answered && !health.has_open(server) {
+        if !slot.is_answered(health) && !health.has_open(server) {
             return Verdict::Dead;
         }
         let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };
@@ -61,9 +60,10 @@ impl Client {
     /// needed.
     fn has_answered_others(&self, at: usize) -> bool {
         let slot = &self.slots[at];
-        let (server, health) = (slot.id.server, self.cluster.health());
-        slot.question.is_some_and(|asked| health.is_answered(server, asked))
-            || slot.began.is_some_and(|began| health.has_replied_since(server, began))
+        let health = self.cluster.health();
+        let began = slot.began;
+        slot.is_answered(health)
+            || began.is_some_and(|began| health.has_replied_since(slot.id.server, began))
     }
 
     /// Whether this client has a connection to the server by itself.
@@ -107,57 +107,60 @@ impl Client {
         self.actions.push_back(Action::Await(slot.id));
     }
 
-    /// Has those that have tried to connect for a while take the connections of others, too, if there are any.
-    pub(super) fn offer_spares(&mut self, now: Time) {
-        for at in 0..self.slots.len() {
-            let slot = &mut self.slots[at];
-            if slot.spare_at.is_none_or(|spare_at| spare_at > now) {
-                continue;
+    /// Sees to a slot whose time has come, if it waited or has tried to connect for a while. False if it has
+    /// taken too long.
+    pub(super) fn go_on(&mut self, at: usize, now: Time) -> bool {
+        let slot = &self.slots[at];
+        match slot.state {
+            State::Waiting { deadline, .. } => {
+                self.end_wait(at, deadline, now);
+                true
             }
-            slot.spare_at = None;
-            let (connection, health) = (slot.id, self.cluster.health());
-            let answered =
-                slot.question.is_some_and(|asked| health.is_answered(connection.server, asked));
-            // One that is idle has had no reply, and may work nevertheless.
-            if matches!(slot.state, State::Connecting { .. })
-                && (answered || health.has_open(connection.server))
-            {
-                slot.awaits = true;
-                if answered {
-                    let cause = DeathCause::Connect(ConnectFailure::TimedOut);
-                    let until = now + self.cluster.settings().dead_retry;
-                    health.refuse_until(connection.server, until, cause);
+            State::Connecting { deadline } => {
+                if slot.spare_at.is_some_and(|spare_at| spare_at <= now) {
+                    self.offer_spare(at, now);
                 }
-                self.actions.push_back(Action::Await(connection));
+                deadline.is_none_or(|deadline| deadline > now)
             }
+            State::Open | State::Closed => false,
         }
     }
 
-    /// Sees to the slots that have waited for long enough: their server is tried again, or has been found
-    /// dead by another, or their time is up.
-    pub(super) fn end_waits(&mut self, now: Time) {
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            let State::Waiting { until, deadline } = slot.state else { continue };
-            if until > now && deadline > now {
-                continue;
+    /// Has one that has tried to connect for a while take the connection of another, too, if there is any.
+    fn offer_spare(&mut self, at: usize, now: Time) {
+        let health = self.cluster.health();
+        let slot = &mut self.slots[at];
+        slot.spare_at = None;
+        let (connection, answered) = (slot.id, slot.is_answered(health));
+        // One that is idle has had no reply, and may work nevertheless.
+        if answered || health.has_open(connection.server) {
+            slot.awaits = true;
+            if answered {
+                let cause = DeathCause::Connect(ConnectFailure::TimedOut);
+                let until = now + self.cluster.settings().dead_retry;
+                health.refuse_until(connection.server, until, cause);
             }
-            let server = slot.id.server;
-            let health = self.cluster.health();
-            let why = slot.why.clone().unwrap_or(Cause::Asked);
-            if slot.probe.is_none() && !health.is_available(server, now) {
-                self.close_as(at, why, Some(Verdict::FoundDead), now);
-            } else if deadline <= now {
-                let verdict = match self.has_answered_others(at) || why.is_local() {
-                    true => Verdict::Alive,
-                    false => Verdict::Dead,
-                };
-                self.close_as(at, why, Some(verdict), now);
-            } else {
-                let connection = slot.id;
-                self.slots[at].state = State::Connecting { deadline: None };
-                self.actions.push_back(Action::Connect { connection, deadline: now });
-            }
+            self.actions.push_back(Action::Await(connection));
+        }
+    }
+
+    /// Ends the wait of a slot: its server is tried again, or has been found dead by another, or its time is
+    /// up.
+    fn end_wait(&mut self, at: usize, deadline: Time, now: Time) {
+        let slot = &self.slots[at];
+        let why = slot.why.clone().unwrap_or(Cause::Asked);
+        if slot.probe.is_none() && !self.cluster.health().is_available(slot.id.server, now) {
+            self.close_as(at, why, Verdict::FoundDead, now);
+        } else if deadline <= now {
+            let verdict = match self.has_answered_others(at) || why.is_local() {
+                true => Verdict::Alive,
+                false => Verdict::Dead,
+            };
+            self.close_as(at, why, verdict, now);
+        } else {
+            let connection = slot.id;
+            self.slots[at].state = State::Connecting { deadline: None };
+            self.actions.push_back(Action::Connect { connection, deadline: now });
         }
     }
 }

@@ -110,7 +110,7 @@ impl Client {
         let closed = Cause::of(&slot.stream.connection);
         if news.replied {
             cluster.health().replied(server, now);
-            (slot.strikes, slot.proven) = (0, true);
+            slot.strikes = 0;
             (slot.began, slot.question) = (None, None);
             if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
                 self.note(server, NoticeEvent::Revived);

@@ -145,7 +145,7 @@ use crate::codec::Chunks;
 use crate::connection::CloseReason;
 pub use crate::connection::Delivery;
 pub use crate::routing::{ConnectFailure, DeathCause};
-use crate::routing::{Question, ServerIndex};
+use crate::routing::{Health, Question, ServerIndex};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
@@ -203,8 +203,6 @@ struct Slot {
     spare_at: Option<Time>,
     /// Whether it would, by now.
     awaits: bool,
-    /// Whether the connection has had a reply.
-    proven: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,6 +218,14 @@ enum State {
         deadline: Time,
     },
     Open,
+}
+
+impl Slot {
+    /// Whether the server has answered anybody since the last of the connects that what waits here has
+    /// needed.
+    fn is_answered(&self, health: &Health) -> bool {
+        self.question.is_some_and(|asked| health.is_answered(self.id.server, asked))
+    }
 }
 
 impl State {
@@ -253,7 +259,6 @@ impl Client {
             why: None,
             spare_at: None,
             awaits: false,
-            proven: false,
         });
         let slots = slots.collect();
         Client {
@@ -351,8 +356,7 @@ impl Client {
         let slot = &mut self.slots[at];
         slot.state = State::Open;
         slot.active_at = now;
-        (slot.proven, slot.why) = (false, None);
-        (slot.spare_at, slot.awaits) = (None, false);
+        (slot.why, slot.spare_at, slot.awaits) = (None, None, false);
         self.update(at);
     }
 

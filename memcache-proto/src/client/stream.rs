@@ -405,13 +405,13 @@ impl Stream {
     /// from completing.
     pub(super) fn move_on(
         &mut self,
-        replied: bool,
         max_moves: u32,
         mut give_up: impl FnMut(&[Waiter], Option<OperationId>),
     ) {
+        let served = self.connection.has_served();
         self.restart();
         self.moves = self.moves.saturating_add(1);
-        self.fruitless = if replied { 0 } else { self.fruitless.saturating_add(1) };
+        self.fruitless = if served { 0 } else { self.fruitless.saturating_add(1) };
         let (moves, fruitless) = (self.moves, self.fruitless);
         let is_over = |part: &&Part| {
             fruitless >= MAX_FRUITLESS || moves.saturating_sub(part.moves) > max_moves

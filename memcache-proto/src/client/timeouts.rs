@@ -19,11 +19,10 @@ impl Client {
     /// Gives up on what has taken too long by `now`. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire_operations(now);
-        self.end_waits(now);
-        self.offer_spares(now);
         let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
-        let late: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
-        let late: Vec<_> = late.into_iter().map(|at| (at, self.judge_late(at, now))).collect();
+        let mut due: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
+        due.retain(|&at| !self.go_on(at, now));
+        let late: Vec<_> = due.into_iter().map(|at| (at, self.judge_late(at, now))).collect();
         // All of them are dead before any of their keys look for another server.
         let mut dead = Vec::new();
         for (at, verdict, cause) in late.iter().map(|(at, (cause, verdict))| (*at, verdict, cause))
@@ -39,7 +38,7 @@ impl Client {
                 _ if dead.contains(&self.slots[at].id.server) => Verdict::FoundDead,
                 verdict => verdict,
             };
-            self.close_as(at, cause, Some(verdict), now);
+            self.close_as(at, cause, verdict, now);
         }
     }
 
@@ -56,7 +55,7 @@ impl Client {
         if !health.has_replied_since(server, slot.active_at) {
             return (Cause::Timeout, Verdict::Dead);
         }
-        if !slot.proven {
+        if !slot.stream.connection.has_served() {
             // It takes connections that it does not see to, and those that others have work.
             let until = now + self.cluster.settings().dead_retry;
             health.refuse_until(server, until, DeathCause::SocketTimeout);
@@ -88,8 +87,7 @@ impl Client {
                 }
                 State::Connecting { .. } => {
                     // Where others have a connection, it is for the end of the connect to say.
-                    !health.has_open(server)
-                        && !slot.question.is_some_and(|asked| health.is_answered(server, asked))
+                    !health.has_open(server) && !slot.is_answered(health)
                 }
                 State::Waiting { .. } | State::Closed => false,
             };

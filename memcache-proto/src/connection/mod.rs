@@ -48,11 +48,11 @@ pub use queue::RequestId;
 
 /// The protocol on one stream, without the stream.
 ///
-/// Replies come in the order of the requests. Each is checked against the request whose turn it is,
-/// and every key that a reply carries against those that were asked for: none is answered more often than it
-/// was asked for. On any doubt (a response that does not
-/// fit, a malformed one, bytes that nothing asked for, EOF with a request in flight) the connection is
-/// closed for good: every request that waits fails, and no later byte is believed.
+/// Replies come in the order of the requests. Each is checked against the request whose turn it is, and
+/// every key that a reply carries against those that were asked for: none is answered more often than it
+/// was asked for. On any doubt (a response that does not fit, a malformed one, bytes that nothing asked
+/// for, EOF with a request in flight) the connection is closed for good: every request that waits fails,
+/// and no later byte is believed.
 ///
 /// The loop: [`submit`](Self::submit); write [`transmit`](Self::transmit) and say how much went with
 /// [`transmitted`](Self::transmitted); read into [`receive_buffer`](Self::receive_buffer), say how
@@ -319,6 +319,11 @@ impl Connection {
     /// cancelled, or that the connection made by itself.
     pub(crate) fn take_replied(&mut self) -> bool {
         core::mem::take(&mut self.replied)
+    }
+
+    /// Whether a reply has ever come, to whatever request.
+    pub(crate) fn has_served(&self) -> bool {
+        self.served
     }
 
     /// Closes the connection because of what the server sent.
