@@ -126,7 +126,7 @@ impl Pool {
         let (idle, generation) = (state.idle.pop(), state.generation);
         drop(state);
         // After a fork the sockets are still the parent's too; to write to them would mix both up.
-        let idle = idle.filter(|session| session.is_own() && session.is_of(calls));
+        let idle = idle.filter(|session| session.is_fit(calls.cluster()));
         let session = idle
             .unwrap_or_else(|| Session::new(calls.clone(), self.connector.clone(), self.origin));
         Ok(Lease { pool: self, session: Some(session), generation })
@@ -270,9 +270,9 @@ mod tests {
         let lent = pool.lease(&former).unwrap();
         pool.set_calls(former.with_servers(["127.0.0.1:2"]).unwrap());
         drop(lent);
-        assert!(lease(&pool).unwrap().is_of(&pool.calls()));
+        assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
         drop(pool.lease(&former).unwrap());
-        assert!(lease(&pool).unwrap().is_of(&pool.calls()));
+        assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
     }
 
     #[test]

@@ -102,12 +102,7 @@ impl Session {
         self.process == std::process::id()
     }
 
-    /// Whether it is a session with the servers of these calls.
-    pub(crate) fn is_of(&self, calls: &Calls) -> bool {
-        Arc::ptr_eq(self.calls.cluster(), calls.cluster())
-    }
-
-    /// Whether its connections may serve other sessions of this cluster.
+    /// Whether it may be used for calls to this cluster, and its connections by other sessions.
     pub(crate) fn is_fit(&self, cluster: &Arc<Cluster>) -> bool {
         self.is_own() && Arc::ptr_eq(self.calls.cluster(), cluster)
     }

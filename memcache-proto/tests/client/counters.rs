@@ -16,13 +16,7 @@ type Log = Rc<RefCell<BTreeMap<u64, usize>>>;
 struct Counter(Memory, Log);
 
 impl Answer for Counter {
-    fn answer(
-        &mut self,
-        socket: usize,
-        input: &mut Vec<u8>,
-        output: &mut Vec<u8>,
-        now: Time,
-    ) -> bool {
+    fn answer(&mut self, _: usize, input: &mut Vec<u8>, output: &mut Vec<u8>, _: Time) -> bool {
         while let Ok(Some((command, len))) = Command::parse(input, &Limits::default()) {
             match command {
                 Command::Incr { delta, noreply, .. } => {
@@ -30,39 +24,27 @@ impl Answer for Counter {
                     if !noreply {
                         output.extend(format!("{delta}\r\n").as_bytes());
                     }
-                    input.drain(..len);
                 }
                 Command::MetaArithmetic(_) => {
-                    let line = String::from_utf8_lossy(&input[..len]).into_owned();
-                    let delta: u64 = line
-                        .split_whitespace()
-                        .find_map(|word| word.strip_prefix('D'))
-                        .and_then(|word| word.parse().ok())
-                        .expect("a delta");
+                    let line = String::from_utf8_lossy(&input[..len]);
+                    let flags: Vec<_> = line.split_whitespace().skip(2).collect();
+                    let delta = flags.iter().find_map(|flag| flag.strip_prefix('D'));
+                    let delta = delta.and_then(|delta| delta.parse().ok()).expect("a delta");
                     *self.1.borrow_mut().entry(delta).or_default() += 1;
-                    let opaque = line
-                        .split_whitespace()
-                        .skip(2)
-                        .find(|word| word.starts_with('O'))
-                        .map(|word| format!(" {word}"))
-                        .unwrap_or_default();
-                    let quiet = line.split_whitespace().skip(2).any(|word| word == "q");
-                    if !quiet {
+                    if !flags.contains(&"q") {
+                        let opaque = flags.iter().find(|flag| flag.starts_with('O'));
+                        let opaque = opaque.map(|flag| format!(" {flag}")).unwrap_or_default();
                         output.extend(format!("HD{opaque}\r\n").as_bytes());
                     }
-                    input.drain(..len);
                 }
-                Command::MetaNoop => {
-                    output.extend(b"MN\r\n");
-                    input.drain(..len);
-                }
+                Command::MetaNoop => output.extend(b"MN\r\n"),
                 _ => {
-                    let mut one = input.drain(..len).collect();
-                    if self.0.answer(socket, &mut one, output, now) {
+                    if self.0.answer_one(&command, output) {
                         return true;
                     }
                 }
             }
+            input.drain(..len);
         }
         false
     }

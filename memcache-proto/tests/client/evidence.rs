@@ -10,19 +10,13 @@ use crate::*;
 struct Proxy(Memory);
 
 impl Answer for Proxy {
-    fn answer(
-        &mut self,
-        socket: usize,
-        input: &mut Vec<u8>,
-        output: &mut Vec<u8>,
-        now: Time,
-    ) -> bool {
+    fn answer(&mut self, _: usize, input: &mut Vec<u8>, output: &mut Vec<u8>, _: Time) -> bool {
         while let Ok(Some((command, len))) = Command::parse(input, &Limits::default()) {
             if !matches!(command, Command::Get { cas: false, .. } | Command::Store { .. }) {
                 return true;
             }
-            let mut one = input.drain(..len).collect();
-            self.0.answer(socket, &mut one, output, now);
+            self.0.answer_one(&command, output);
+            input.drain(..len);
         }
         false
     }
@@ -37,13 +31,13 @@ impl Answer for Answers {
         socket: usize,
         input: &mut Vec<u8>,
         output: &mut Vec<u8>,
-        now: Time,
+        _: Time,
     ) -> bool {
         let Answers(most, memory, answered) = self;
         let answered = answered.entry(socket).or_default();
-        while let Ok(Some((_, len))) = Command::parse(input, &Limits::default()) {
-            let mut one = input.drain(..len).collect();
-            memory.answer(socket, &mut one, output, now);
+        while let Ok(Some((command, len))) = Command::parse(input, &Limits::default()) {
+            memory.answer_one(&command, output);
+            input.drain(..len);
             *answered += 1;
             if answered == most {
                 return true;

@@ -63,12 +63,7 @@ impl Answer for Memory {
             let rest = &input[taken..];
             match Command::parse(rest, &Limits::default()) {
                 Ok(Some((command, len))) => {
-                    let said = output.len();
-                    self.one(&command, output);
-                    if is_noreply(&command) {
-                        output.truncate(said);
-                    }
-                    quit |= command == Command::Quit;
+                    quit |= self.answer_one(&command, output);
                     taken += len;
                 }
                 Ok(None) => break,
@@ -92,6 +87,16 @@ fn is_noreply(command: &Command<'_>) -> bool {
 }
 
 impl Memory {
+    /// Answers one command. Returns whether the connection is to be closed after.
+    pub(crate) fn answer_one(&mut self, command: &Command<'_>, output: &mut Vec<u8>) -> bool {
+        let said = output.len();
+        self.one(command, output);
+        if is_noreply(command) {
+            output.truncate(said);
+        }
+        *command == Command::Quit
+    }
+
     fn one(&mut self, command: &Command<'_>, output: &mut Vec<u8>) {
         match *command {
             Command::Get { keys, cas } | Command::Gat { keys, cas, .. } => {
