@@ -73,9 +73,9 @@ pub(crate) struct Socket {
     noted: bool,
     /// Whether the stream may hold some of what it was given to write.
     pub(crate) unflushed: bool,
-    /// When it is to be flushed at the latest, if nothing else is awaited there.
+    /// The deadline of a flush, while the connection waits for nothing else.
     pub(crate) flush_by: Option<Time>,
-    /// When it is to be connected at the latest; `None` while it is not to be.
+    /// The deadline of its connect; `None` until the core asks for one.
     pub(crate) deadline: Option<Time>,
 }
 

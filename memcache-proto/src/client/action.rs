@@ -38,16 +38,18 @@ pub enum Action {
         /// When [`Client::handle_timeout`] will give up waiting for it.
         deadline: Time,
     },
-    /// The server has lately refused a connection, or takes long to accept this one, and other clients of the
-    /// cluster have some. If one of
-    /// them has an idle connection to the server, you may give its socket to this one: call
-    /// [`Client::release`] on that client, then [`Client::take_over`] on this one; a connect of it that
-    /// is under way is not wanted any more. Else do nothing: an [`Action::Connect`] of this connection
-    /// follows, or its [`Action::Close`].
+    /// Give this connection the socket of another client of the cluster, if one has an idle connection to the
+    /// server: call [`Client::release`] on that client, then [`Client::take_over`] on this one, and give up
+    /// the connect of this one if it is under way. If there is none do nothing: the [`Action::Connect`] of
+    /// this connection follows, or its [`Action::Close`].
+    ///
+    /// The server has lately refused a connection, or takes long to accept this one, and others have some.
     Await(ConnectionId),
-    /// The connection has rested and is to be used again: see whether anything has come meanwhile, without
-    /// waiting. Read into [`Client::receive_buffer`] and report with [`Client::received`] (0 is EOF), or
-    /// report with [`Client::looked`] that there is nothing to be read. Nothing is written before.
+    /// Read into [`Client::receive_buffer`] without waiting. Report with [`Client::received`] (0 is EOF), or
+    /// with [`Client::looked`] if there is nothing to read.
+    ///
+    /// The connection has rested and is needed again. Something may have come meanwhile, and
+    /// [`Client::transmit`] is empty until you have looked.
     Look(ConnectionId),
     /// Close the socket, if there is one. It is given once for each connection, whatever ended it: also
     /// after [`Client::connect_failed`], [`Client::disconnected`] and EOF. So this is the one place to
@@ -65,7 +67,7 @@ pub enum Action {
 /// What a connection has to do at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// It is to be looked at before anything is written: see [`Action::Look`].
+    /// You must look at it before you write: see [`Action::Look`].
     pub look: bool,
     /// There is something to write.
     pub transmit: bool,

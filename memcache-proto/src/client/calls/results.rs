@@ -70,7 +70,8 @@ impl<K> From<FailedKey<K>> for Error {
 }
 
 impl<T, K> Many<T, K> {
-    /// The result, if there was no failure; else the first failure. Keys that were not there are none.
+    /// Returns the result if no key failed, and the first failure otherwise. A key that was not there did not
+    /// fail.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@
 macro_rules! __settings {
     () => {
         /// Adds a server: `host`, `host:port`, `inet:host:port`, `[address]:port` of IPv6,
-        /// `inet6:[host]:port`, `/path` or `unix:path`; the port is 11211 where there is none. Order
+        /// `inet6:[host]:port`, `/path` or `unix:path`. Default port: 11211. Order
         /// matters: all clients of a cache must list the same servers in the same order.
         pub fn server(self, address: &str) -> Self {
             self.weighted_server(address, 1)
@@ -109,7 +109,8 @@ macro_rules! __settings {
             self
         }
 
-        /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers. Default: 0, none.
+        /// How many cas uniques each of [`cas_ids`](crate::Client::cas_ids) remembers. Default: 0, which
+        /// remembers nothing.
         pub fn cache_cas(mut self, ids: usize) -> Self {
             self.config.cache_cas = ids;
             self
@@ -138,7 +139,7 @@ macro_rules! __settings {
 
         /// Has `debug` told what happens between the client and its servers: the server's name and the
         /// event, never a value, and a key only where a server sent one in a line that it should not have
-        /// sent. It is called by whoever makes a call, and should be quick.
+        /// sent. The thread or task that makes a call runs it, so it should be quick.
         pub fn debug(
             mut self,
             debug: impl Fn(&str, &$crate::client::NoticeEvent) + Send + Sync + 'static,
