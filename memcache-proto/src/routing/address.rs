@@ -19,9 +19,10 @@ pub const DEFAULT_PORT: u16 = 11211;
 ///
 /// The whole text must fit; a port left out is [`DEFAULT_PORT`]. HOST is a name or a numeric address,
 /// kept as given and resolved at each connect. The last two forms are not python-memcached's: it
-/// refuses the one and takes the other for the name of a host. python-memcached reads a bare `HOST` as IPv4 only; here every address that the name
-/// resolves to may be tried. It also takes what can never be connected to (port 0 or one over
-/// 65535, an empty path, spaces and control characters in a host), which is refused here.
+/// refuses the one and takes the other for the name of a host. It reads a bare `HOST` as IPv4 only; here
+/// every address that the name resolves to may be tried. It also takes what can never be connected to
+/// (port 0 or one over 65535, an empty path, spaces and control characters in a host), which is refused
+/// here.
 ///
 /// ```
 /// use memcache_proto::routing::{Endpoint, Family, ServerAddress};

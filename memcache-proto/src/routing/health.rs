@@ -41,6 +41,7 @@ use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 ///
 /// health.mark_dead(server, Time::ZERO, dead_retry, DeathCause::Asked);
 /// let until = Time::ZERO + dead_retry;
+/// assert_eq!(health.death(server), Some((DeathCause::Asked, until)));
 /// assert_eq!(health.admit(server, Time::from_millis(29_999), lease), Admission::Dead { until });
 /// assert_eq!(health.admit(server, until, lease), Admission::Probe);
 /// assert_eq!(health.admit(server, until, lease), Admission::Dead { until: until + lease });
@@ -75,6 +76,10 @@ struct Entry {
 impl Entry {
     fn state(&self) -> State {
         State::from_word(self.word.load(Ordering::Relaxed))
+    }
+
+    fn cause(&self) -> DeathCause {
+        DeathCause::from_code(self.cause.load(Ordering::Relaxed))
     }
 }
 
@@ -130,7 +135,7 @@ impl Health {
     pub fn death(&self, server: ServerIndex) -> Option<(DeathCause, Time)> {
         let entry = self.entry(server)?;
         let until = entry.state().until()?;
-        Some((DeathCause::from_code(entry.cause.load(Ordering::Relaxed)), until.into()))
+        Some((entry.cause(), until.into()))
     }
 
     /// Reports that `server` failed at `now`: it is skipped while `now + dead_retry` is to come.
@@ -272,7 +277,7 @@ impl Health {
     pub(crate) fn last_death(&self, server: ServerIndex, now: Time) -> (DeathCause, Time) {
         let Some(entry) = self.entry(server) else { return (DeathCause::Asked, now) };
         let until = entry.state().until().map_or(now, Time::from);
-        (DeathCause::from_code(entry.cause.load(Ordering::Relaxed)), until.max(now))
+        (entry.cause(), until.max(now))
     }
 
     fn update(&self, server: ServerIndex, change: impl Fn(State) -> State) {

@@ -269,10 +269,9 @@ impl<K> Answer for Counted<K> {
         let sent = Sent::without(&refused);
         let done = keys.len() - refused.len();
         let result = done - outcome.replies.len() - outcome.failed.len();
-        let failed = outcome.failed.into_iter();
-        let failed = failed.map(|(number, failure)| (number, calls.error(failure, &source)));
-        let failed = failed.map(|(number, error)| (sent.number(number), error));
-        let mut failed: Vec<_> = refused.into_iter().chain(failed).collect();
+        let of_call = |(number, failure)| (sent.number(number), calls.error(failure, &source));
+        let mut failed = refused;
+        failed.extend(outcome.failed.into_iter().map(of_call));
         let mut missing = Vec::new();
         for (number, reply) in outcome.replies {
             match declined(&reply) {

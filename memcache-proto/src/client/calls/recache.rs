@@ -19,9 +19,9 @@ pub struct Recache {
     /// server gave it before; that is as another's then.
     pub lease: Duration,
     /// A value that expires in less than this is computed anew by one, while the others get the old one.
-    /// Whole seconds, at most 30 days; 0, the default, for never before it has expired. All who share the cache are to
-    /// have the same: a value that somebody is to compute anew and that expires later is taken for one
-    /// that was touched since, by which nobody computes.
+    /// Whole seconds, at most 30 days; 0, the default, for never before it has expired. All who share the
+    /// cache are to have the same: a value that somebody is to compute anew and that expires later is
+    /// taken for one that was touched since, by which nobody computes.
     pub early: Duration,
     /// How long the others wait for the first value; after that they compute for themselves. 60 s.
     pub wait: Duration,
