@@ -274,10 +274,11 @@ fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The version of the server that listens on a port, and its process.
+/// The version of the server that listens on a port, and its process. Returns when the server has closed the
+/// connection: one that is about to be closed still counts where there can be only a few.
 fn ask(port: u16) -> io::Result<(String, u32)> {
     let mut stream = connect(port)?;
-    stream.write_all(b"version\r\nstats\r\n")?;
+    stream.write_all(b"version\r\nstats\r\nquit\r\n")?;
     let (mut version, mut process) = (None, None);
     for line in BufReader::new(stream).lines() {
         let line = line?;
@@ -287,14 +288,8 @@ fn ask(port: u16) -> io::Result<(String, u32)> {
         if let Some(text) = line.strip_prefix("STAT pid ") {
             process = text.trim_end().parse().ok();
         }
-        if let (Some(version), Some(process)) = (&version, process) {
-            return Ok((version.clone(), process));
-        }
-        if line.starts_with("END") || line.starts_with("ERROR") {
-            break;
-        }
     }
-    Err(io::ErrorKind::InvalidData.into())
+    version.zip(process).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]
