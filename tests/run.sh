@@ -5,7 +5,7 @@
 #   MEMCACHED=/path/to/memcached ./tests/run.sh the same against another build of the server
 #   MEMCACHE_TESTS_OPERATIONS=1000 EQUIVALENCE_SEQUENCES=1000 ./tests/run.sh
 #                                               with the long tests cut short
-#   ./tests/run.sh ARGUMENTS...                 arguments go to cargo test
+#   ./tests/run.sh ARGUMENTS...                 arguments go to cargo test, which runs one program at a time
 set -euo pipefail
 
 say() { printf '== %s\n' "$*"; }
@@ -100,4 +100,50 @@ else
 fi
 
 say "cargo test"
-cargo test --workspace --all-features "$@"
+tests=(cargo test --workspace --all-features)
+# `wait -n -p` came with bash 5.1.
+if [ $# -gt 0 ] || ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 501)); then
+    exec "${tests[@]}" "$@"
+fi
+
+# The programs run side by side, one more than there are processors, as most of them wait for servers and
+# clocks. What a program says is shown when it has ended.
+mkdir -p target/tests
+"${tests[@]}" --no-run --message-format json-render-diagnostics >target/tests/built.json
+programs=$(sed -n 's|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"test":true}.*"executable":"\([^"]*\)".*|\1\t\2|p' \
+    target/tests/built.json)
+# Those that take longest come first, so that none of them is left alone at the end.
+long='threads|memory|interop|dropping|scenarios|client|server_equivalence'
+queue=$(grep -E "/($long)-[0-9a-f]+\$" <<<"$programs"
+    printf '%s\tdoc\n' "$PWD"
+    grep -vE "/($long)-[0-9a-f]+\$" <<<"$programs")
+
+declare -A running=()
+failed=()
+trap 'kill "${!running[@]}" 2>/dev/null || true' EXIT
+# Waits for one of the programs and shows what it said.
+reap() {
+    local ended status=0
+    wait -n -p ended "${!running[@]}" || status=$?
+    local name=${running[$ended]}
+    unset "running[$ended]"
+    printf '\n== %s, after %s s\n' "$name" "$SECONDS"
+    cat "target/tests/$name.log"
+    [ "$status" = 0 ] || failed+=("$name (exit status $status)")
+}
+SECONDS=0
+while IFS=$'\t' read -r directory program; do
+    [ "${#running[@]}" -le "$(nproc)" ] || reap
+    name=$(basename "$program")
+    case $program in
+        doc) "${tests[@]}" --doc >"target/tests/$name.log" 2>&1 & ;;
+        *) (cd "$directory" && exec "$program") >"target/tests/$name.log" 2>&1 & ;;
+    esac
+    running[$!]=$name
+done <<<"$queue"
+while [ "${#running[@]}" -gt 0 ]; do reap; done
+if [ "${#failed[@]}" -gt 0 ]; then
+    printf '\n== failed: %s\n' "${failed[@]}" >&2
+    exit 1
+fi
+say "all tests passed, in $SECONDS s"
