@@ -17,6 +17,8 @@ const SCRIPTS: &[Script] = &[
         // The first read is no use of it, nor is one with u.
         (5, "mg a l h t\r\nmg a u h l\r\n", "HD l15 h1 t85\r\nHD h1 l0\r\n"),
         (5, "mg a u\r\nmg a l\r\nmg a l\r\n", "HD\r\nHD l5\r\nHD l0\r\n"),
+        // 1.6.18 passes over what asks for the value if it has changed.
+        (0, "mg a C1 v c\r\nmg a C0 v\r\n", "VA 2 c1\r\nhi\r\nVA 2\r\nhi\r\n"),
         (0, "mg a T30 t\r\nmg a t\r\nms b 1 q\r\nx\r\n", "HD t30\r\nHD t30\r\n"),
         (30, "mg a v\r\nmg b t\r\n", "EN\r\nHD t-1\r\n"),
     ],

@@ -51,6 +51,7 @@ fn requests() -> Vec<(Command<'static>, String)> {
         (Command::MetaGet(get.vivify(minute)), "mg foo N60\r\n"),
         (Command::MetaGet(get.vivify_with_cas(never, max)), "mg foo N0 E18446744073709551615\r\n"),
         (Command::MetaGet(get.recache(30)), "mg foo R30\r\n"),
+        (Command::MetaGet(get.compare_cas(max)), "mg foo C18446744073709551615\r\n"),
         (
             Command::MetaGet(
                 MetaGet::new(key("a b"))
@@ -69,9 +70,10 @@ fn requests() -> Vec<(Command<'static>, String)> {
                     .unaccessed()
                     .vivify_with_cas(minute, 7)
                     .recache(30)
+                    .compare_cas(6)
                     .touch(never),
             ),
-            "mg YSBi b R30 T0 N60 E7 u v f c s t h l k q Oo Pp Ll\r\n",
+            "mg YSBi b R30 T0 N60 C6 E7 u v f c s t h l k q Oo Pp Ll\r\n",
         ),
         // ms
         (Command::MetaSet(set), "ms foo 3\r\nbar\r\n"),

@@ -85,6 +85,10 @@ pub enum MetaStatus {
     /// `HD`, `VA`, `ME`: found, or done.
     #[default]
     Done,
+    /// `HD` to an `mg` that asked for the value unless the item has a certain cas unique
+    /// ([`MetaGet::compare_cas`](crate::codec::MetaGet::compare_cas)): it has, so the value has not changed
+    /// and was not sent.
+    Unchanged,
     /// `EN`: a miss.
     Miss,
     /// `NF`: there is no such item to change.
@@ -119,6 +123,13 @@ impl MetaReply {
             stale: flags.is_stale(),
             won_by_another: flags.is_won_by_another(),
             debug: None,
+        }
+    }
+
+    /// It has no value where that was asked for if it has changed.
+    pub(super) fn leave_out_value(&mut self) {
+        if self.status == MetaStatus::Done {
+            self.status = MetaStatus::Unchanged;
         }
     }
 

@@ -49,6 +49,8 @@ struct Part {
     stats: bool,
     /// What it says if there is no reply to it but to one behind it, for a quiet meta request.
     silence: Option<MetaStatus>,
+    /// Whether it asks for a value only if that has changed.
+    if_changed: bool,
     /// Whether it is the client's own, to flush a server that was dead.
     flush: bool,
     /// The operation that does not complete before the reply has ended: the only one that waits for
@@ -158,9 +160,17 @@ impl Stream {
         let flush = Command::FlushAll { delay: None, noreply: false };
         let Ok(request) = self.connection.submit(&flush) else { return false };
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
-        let (waiters, stats, silence, flush, held) = (0, false, None, true, None);
-        let moves = self.moves;
-        let part = Part { request, first_waiter, waiters, stats, silence, flush, held, moves };
+        let part = Part {
+            request,
+            first_waiter,
+            waiters: 0,
+            stats: false,
+            silence: None,
+            if_changed: false,
+            flush: true,
+            held: None,
+            moves: self.moves,
+        };
         self.parts.push_back(part);
         self.unflushed = true;
         true
@@ -212,8 +222,17 @@ impl Stream {
         if let Some(operation) = held {
             operations.hold(operation);
         }
-        let (waiters, silence, flush, moves) = (1, silence_of(command), false, self.moves);
-        let part = Part { request, first_waiter, waiters, stats, silence, flush, held, moves };
+        let part = Part {
+            request,
+            first_waiter,
+            waiters: 1,
+            stats,
+            silence: silence_of(command),
+            if_changed: matches!(command, Command::MetaGet(get) if get.asks_if_changed()),
+            flush: false,
+            held,
+            moves: self.moves,
+        };
         self.parts.push_back(part);
         self.waiters.push_back(waiter);
         Ok(())
@@ -339,6 +358,9 @@ impl Stream {
                     let mut reply = Reply::of(&response, server);
                     if part.stats && reply == Ok(Reply::Miss) {
                         reply = Ok(Reply::Stats(lines.take()));
+                    }
+                    if let (true, Ok(Reply::Meta(meta))) = (part.if_changed, &mut reply) {
+                        meta.leave_out_value();
                     }
                     *lines = Lines::default();
                     if part.flush {

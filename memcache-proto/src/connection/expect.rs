@@ -45,7 +45,7 @@ pub(super) struct MetaExpect {
     kind: MetaKind,
     /// Whether there is no reply where all goes as expected.
     quiet: bool,
-    /// Whether it is done only if the item has some cas unique.
+    /// Whether what is done, or given back, depends on the cas unique of the item.
     compares: bool,
     /// What it is to give back.
     asked: Returns,
@@ -99,7 +99,9 @@ impl Expect {
             Command::Stats(_) => Expect::Stats,
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
-            Command::MetaGet(ref get) => MetaExpect::of(MetaKind::Get, &get.common, false),
+            Command::MetaGet(ref get) => {
+                MetaExpect::of(MetaKind::Get, &get.common, get.compare.is_some())
+            }
             Command::MetaSet(ref set) => {
                 MetaExpect::of(MetaKind::Set, &set.common, set.compare.is_some())
             }
@@ -198,7 +200,10 @@ impl MetaExpect {
     fn fit(self, response: &Response<'_>) -> Fit {
         let is_value_due = self.asked.has(b'v');
         match (self.kind, response) {
-            (MetaKind::Get, Response::Hd(flags)) if !is_value_due && self.is_whole(flags) => {
+            // The value of an item that has not changed is left out for who compares.
+            (MetaKind::Get, Response::Hd(flags))
+                if (!is_value_due || self.compares) && self.is_whole(flags) =>
+            {
                 Fit::Last
             }
             // Some write OK where others write HD.

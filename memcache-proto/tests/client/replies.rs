@@ -1,5 +1,7 @@
 //! What an operation is answered, and what is not believed.
 
+use memcache_proto::codec::MetaRequest;
+
 use crate::*;
 
 #[test]
@@ -429,4 +431,27 @@ fn outcomes_can_be_taken_without_polling() {
         }
     }
     assert_eq!(client.poll_completion(), None);
+}
+
+/// Whether the value was asked for, and only if it has changed.
+#[test]
+fn a_value_that_has_not_changed_is_said_to_be_unchanged() {
+    use memcache_proto::client::MetaStatus::{Done, Miss, Unchanged};
+    let get = MetaGet::new(MetaKey::new(b"k").expect("a key")).cas();
+    let cases: &[(MetaGet<'_>, &'static [u8], _)] = &[
+        (get.value().compare_cas(7), b"HD O0 c7\r\n", (Unchanged, None)),
+        (get.value().compare_cas(7), b"VA 1 O0 c8\r\nx\r\n", (Done, some("x"))),
+        (get.value().compare_cas(7), b"EN O0\r\n", (Miss, None)),
+        (get.value().compare_cas(7).quiet(), b"HD O0 c7\r\n", (Unchanged, None)),
+        (get.compare_cas(7), b"HD O0 c7\r\n", (Done, None)),
+        (get, b"HD O0 c7\r\n", (Done, None)),
+    ];
+    for &(get, reply, ref expected) in cases {
+        let mut net = Net::new(1, Settings::default());
+        net.peers[0].mode = Mode::Says(reply);
+        let outcome = net.perform(Operation::Meta(&MetaRequest::Get(get).into()));
+        let reply = outcome.meta().expect("it was answered");
+        let value = reply.value.map(|value| String::from_utf8_lossy(&value).into_owned());
+        assert_eq!((reply.status, value), *expected, "{get:?}");
+    }
 }

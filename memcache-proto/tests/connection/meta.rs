@@ -105,6 +105,7 @@ fn a_reply_is_of_the_form_that_was_asked_for() {
     let get = MetaGet::new(name("a"));
     let (bare, value) = (Command::MetaGet(get), Command::MetaGet(get.value()));
     let item = Command::MetaGet(get.value().client_flags().cas().ttl());
+    let changed = Command::MetaGet(get.value().cas().compare_cas(7));
     let info = Command::MetaGet(get.client_flags().cas().size().ttl().hit().last_access());
     let incr = MetaArithmetic::incr(name("a"), 1);
     let (count, counted) = (Command::MetaArithmetic(incr), Command::MetaArithmetic(incr.value()));
@@ -142,6 +143,14 @@ fn a_reply_is_of_the_form_that_was_asked_for() {
         (&[info], "HD f0 c5 s1 t-1 l9 O0\r\n", lost),
         (&[info], "HD f0 c5 s1 t-1 h1 O0\r\n", lost),
         (&[info], "HD O0\r\n", lost),
+        // The value is left out for who has it already, and all else is there.
+        (&[changed], "HD O0 c7\r\n", last),
+        (&[changed], "VA 1 O0 c8\r\nx\r\n", &["0 meta value x"]),
+        (&[changed], "EN O0\r\n", last),
+        (&[changed], "HD O0\r\n", lost),
+        (&[changed], "HD c7\r\n", lost),
+        (&[changed], "EX O0\r\n", lost),
+        (&[changed], "OK O0\r\n", lost),
         // A miss has nothing of an item; nor does a store say more than that it is done, everywhere.
         (&[item], "EN O0\r\n", last),
         (&[info], "EN\r\n", last),

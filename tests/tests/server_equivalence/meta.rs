@@ -184,7 +184,8 @@ impl Generator {
     fn meta_flags(&mut self, name: &str) -> Vec<String> {
         let known: &[&str] = match name {
             "mg" => &[
-                "v", "v", "f", "c", "s", "t", "h", "l", "k", "q", "u", "O", "N", "R", "T", "P", "L",
+                "v", "v", "f", "c", "s", "t", "h", "l", "k", "q", "u", "O", "N", "R", "T", "C",
+                "P", "L",
             ],
             "ms" => &["c", "k", "q", "O", "F", "T", "C", "I", "M", "s", "N", "P", "L"],
             "md" => &["k", "q", "O", "C", "I", "T", "P", "L"],

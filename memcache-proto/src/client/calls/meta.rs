@@ -310,7 +310,7 @@ impl Calls {
 
 fn changed(outcome: Outcome, _: &Calls) -> Result<Changed, Trouble> {
     Ok(match outcome.meta()?.status {
-        MetaStatus::Done => Changed::Done,
+        MetaStatus::Done | MetaStatus::Unchanged => Changed::Done,
         MetaStatus::Exists => Changed::Exists,
         MetaStatus::Miss | MetaStatus::NotFound | MetaStatus::NotStored => Changed::NotFound,
     })
@@ -319,7 +319,7 @@ fn changed(outcome: Outcome, _: &Calls) -> Result<Changed, Trouble> {
 fn counted(outcome: Outcome, _: &Calls) -> Result<Option<u64>, Trouble> {
     let reply = outcome.meta()?;
     match (reply.status, reply.value) {
-        (MetaStatus::Done, Some(value)) => {
+        (MetaStatus::Done | MetaStatus::Unchanged, Some(value)) => {
             let digits = value.trim_ascii_end();
             let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
             number.map(Some).ok_or_else(|| no_answer(reply.server).into())
@@ -327,6 +327,6 @@ fn counted(outcome: Outcome, _: &Calls) -> Result<Option<u64>, Trouble> {
         (MetaStatus::Miss | MetaStatus::NotFound, _) => Ok(None),
         (MetaStatus::NotStored, _) => Err(Error::NotStored(Stored::NotStored).into()),
         (MetaStatus::Exists, _) => Err(Error::NotStored(Stored::Exists).into()),
-        (MetaStatus::Done, None) => Err(no_answer(reply.server).into()),
+        (MetaStatus::Done | MetaStatus::Unchanged, None) => Err(no_answer(reply.server).into()),
     }
 }

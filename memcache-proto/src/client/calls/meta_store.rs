@@ -171,7 +171,7 @@ impl<K: ToKey, V: ToValue, T> Call for MetaStore<K, V, T> {
 
 fn stored_of(reply: &MetaReply) -> Stored {
     match reply.status {
-        MetaStatus::Done => Stored::Stored,
+        MetaStatus::Done | MetaStatus::Unchanged => Stored::Stored,
         MetaStatus::NotStored => Stored::NotStored,
         MetaStatus::Exists => Stored::Exists,
         MetaStatus::Miss | MetaStatus::NotFound => Stored::NotFound,

@@ -16,6 +16,7 @@ impl MetaGet<'_> {
         number(out, b" R", self.recache);
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
         flag(out, self.unaccessed, b" u");
         end(out, &self.common);

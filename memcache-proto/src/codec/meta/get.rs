@@ -18,6 +18,7 @@ pub struct MetaGet<'a> {
     pub(crate) key: MetaKey<'a>,
     pub(crate) common: Common,
     pub(crate) unaccessed: bool,
+    pub(crate) compare: Option<u64>,
     pub(crate) new_cas: Option<u64>,
     pub(crate) vivify: Option<Exptime>,
     pub(crate) recache: Option<u32>,
@@ -32,6 +33,7 @@ impl<'a> MetaGet<'a> {
             key,
             common: Common::NONE,
             unaccessed: false,
+            compare: None,
             new_cas: None,
             vivify: None,
             recache: None,
@@ -97,12 +99,38 @@ impl<'a> MetaGet<'a> {
         self
     }
 
+    /// `C`: give back the value only if the item has another cas unique than this one. Where it has this
+    /// one the reply is [`Response::Hd`], with all else that was asked for. memcached knows it since
+    /// 1.6.40; older ones pass it over and always give the value.
+    ///
+    /// ```
+    /// use memcache_proto::codec::{Command, MetaGet, MetaKey};
+    ///
+    /// let get = MetaGet::new(MetaKey::new(b"foo")?).value().cas().compare_cas(7);
+    /// let mut out = Vec::new();
+    /// Command::MetaGet(get).encode(&mut out);
+    /// assert_eq!(out, b"mg foo C7 v c\r\n");
+    /// # Ok::<(), memcache_proto::KeyError>(())
+    /// ```
+    ///
+    /// [`Response::Hd`]: crate::codec::Response::Hd
+    #[must_use]
+    pub const fn compare_cas(mut self, cas: u64) -> Self {
+        self.compare = Some(cas);
+        self
+    }
+
     /// `R`: where the item expires in less than this many seconds, have this client win. More than 30
     /// days count as 30, as the server would take them for a moment.
     #[must_use]
     pub const fn recache(mut self, seconds: u32) -> Self {
         self.recache = Some(if seconds < MAX_RELATIVE { seconds } else { MAX_RELATIVE });
         self
+    }
+
+    /// Whether it asks for a value that has changed, and for no other.
+    pub(crate) const fn asks_if_changed(&self) -> bool {
+        self.compare.is_some() && self.common.returns.has(b'v')
     }
 
     /// Whether it changes what is there, as well as telling of it.

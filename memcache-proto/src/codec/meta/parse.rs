@@ -256,15 +256,8 @@ impl<'a> MetaLine<'a> {
                 let recache = self.recache.map(|at| u32::try_from(at.to_wire()).unwrap_or(0));
                 let unaccessed = self.unaccessed;
                 let get = MetaGet::new(key);
-                MetaRequest::Get(MetaGet {
-                    common,
-                    unaccessed,
-                    new_cas,
-                    vivify,
-                    recache,
-                    ttl,
-                    ..get
-                })
+                let get = MetaGet { common, unaccessed, compare, new_cas, ..get };
+                MetaRequest::Get(MetaGet { vivify, recache, ttl, ..get })
             }
             MetaName::Set => {
                 let client_flags = Flags::from_wire(self.client_flags);
