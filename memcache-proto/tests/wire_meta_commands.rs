@@ -1,10 +1,11 @@
 //! The meta protocol as bytes: what clients say.
 
-use memcache_proto::Exptime;
 use memcache_proto::codec::{
-    Command, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token,
+    Command, CommandError, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet,
+    Refusal, SetMode, Token,
 };
 use memcache_proto::value::Flags;
+use memcache_proto::{Exptime, Limits, MAX_KEY_LEN};
 
 #[test]
 fn every_request_is_these_bytes() {
@@ -13,6 +14,176 @@ fn every_request_is_these_bytes() {
         command.encode(&mut out);
         let written = out.strip_prefix(b"before").expect("what was there stays");
         assert_eq!(written.escape_ascii().to_string(), wire.as_bytes().escape_ascii().to_string());
+    }
+}
+
+/// What a request says, as the accessors have it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Said {
+    key: Vec<u8>,
+    value: Option<&'static [u8]>,
+    mode: Option<SetMode>,
+    flags: u64,
+    decrement: bool,
+    delta: Option<u64>,
+    initial: Option<u64>,
+    exptime: Option<i32>,
+    vivify: Option<i32>,
+    recache: Option<u32>,
+    compare_cas: Option<u64>,
+    explicit_cas: Option<u64>,
+    /// `I`, `x`, `u` and `q`.
+    set: [bool; 4],
+    returned: &'static str,
+    /// `O`, `P` and `L`.
+    tokens: [Option<&'static str>; 3],
+    /// All of them as they are encoded.
+    encoded: &'static str,
+}
+
+fn said(request: &MetaRequest<'static>) -> Said {
+    let text = |bytes: Vec<u8>| -> &'static str { String::from_utf8(bytes).expect("text").leak() };
+    let tokens = [request.opaque(), request.proxy_token(), request.lane_token()];
+    let mut encoded = Vec::new();
+    request.encode_flags(&mut encoded);
+    for letter in *b"vfcsthlk" {
+        assert_eq!(request.returns(letter), request.returned().any(|other| other == letter));
+    }
+    Said {
+        key: request.key().decode(&mut [0; MAX_KEY_LEN]).expect("a key").to_vec(),
+        value: request.value(),
+        mode: request.mode(),
+        flags: request.new_flags().bits(),
+        decrement: request.is_decrement(),
+        delta: request.delta(),
+        initial: request.initial(),
+        exptime: request.exptime().map(Exptime::to_wire),
+        vivify: request.vivify().map(Exptime::to_wire),
+        recache: request.recache(),
+        compare_cas: request.compare_cas(),
+        explicit_cas: request.explicit_cas(),
+        set: [
+            request.invalidates(),
+            request.removes_value(),
+            request.is_unaccessed(),
+            request.is_quiet(),
+        ],
+        returned: text(request.returned().collect()),
+        tokens: tokens.map(|token| token.map(|token| text(token.as_bytes().to_vec()))),
+        encoded: text(encoded),
+    }
+}
+
+#[test]
+fn a_request_says_what_stands_in_its_line() {
+    let of = |key: &str| Said { key: key.into(), ..Said::default() };
+    let tokens = [Some("o"), Some("p"), Some("l")];
+    let cases: Vec<(&'static str, Said)> = vec![
+        ("mg a\r\n", of("a")),
+        ("me YSBi b\r\n", of("a b")),
+        (
+            "mg YSBi k  l h t s c f v q b Oo Pp Ll\n",
+            Said {
+                set: [false, false, false, true],
+                returned: "vfcsthlk",
+                tokens,
+                encoded: " v f c s t h l k q Oo Pp Ll",
+                ..of("a b")
+            },
+        ),
+        (
+            "mg YSBi u b C7 E8 N60 R30 T-1\0q\r\n",
+            Said {
+                exptime: Some(-1),
+                vivify: Some(60),
+                recache: Some(30),
+                compare_cas: Some(7),
+                explicit_cas: Some(8),
+                set: [false, false, true, false],
+                encoded: " R30 T-1 N60 C7 E8 u",
+                ..of("a b")
+            },
+        ),
+        (
+            "ms a 3 MA N60 I T0 F5 C7 E8 k s c q Oo Pp Ll\r\nbar\r\n",
+            Said {
+                value: Some(b"bar"),
+                mode: Some(SetMode::Append),
+                flags: 5,
+                exptime: Some(0),
+                vivify: Some(60),
+                compare_cas: Some(7),
+                explicit_cas: Some(8),
+                set: [true, false, false, true],
+                returned: "csk",
+                tokens,
+                encoded: " F5 T0 C7 E8 I MA N60 c s k q Oo Pp Ll",
+                ..of("a")
+            },
+        ),
+        ("ms a 0\r\n\r\n", Said { value: Some(b""), mode: Some(SetMode::Set), ..of("a") }),
+        (
+            "md a x I T60 C7 E8 k q Oo Pp Ll\r\n",
+            Said {
+                exptime: Some(60),
+                compare_cas: Some(7),
+                explicit_cas: Some(8),
+                set: [true, true, false, true],
+                returned: "k",
+                tokens,
+                encoded: " C7 E8 I T60 x k q Oo Pp Ll",
+                ..of("a")
+            },
+        ),
+        ("ma a\r\n", Said { delta: Some(1), encoded: " D1", ..of("a") }),
+        (
+            "ma a M- D3 J10 N0 T60 C7 E8 k t c v q Oo Pp Ll\r\n",
+            Said {
+                decrement: true,
+                delta: Some(3),
+                initial: Some(10),
+                exptime: Some(60),
+                vivify: Some(0),
+                compare_cas: Some(7),
+                explicit_cas: Some(8),
+                set: [false, false, false, true],
+                returned: "vctk",
+                tokens,
+                encoded: " MD N0 J10 D3 T60 C7 E8 v c t k q Oo Pp Ll",
+                ..of("a")
+            },
+        ),
+    ];
+    for (line, expected) in cases {
+        let parsed = Command::parse(line.as_bytes(), &Limits::default());
+        let (command, len) = parsed.expect("it is sound").expect("it is whole");
+        let request = command.as_meta().expect("a meta request");
+        assert_eq!((said(&request), len), (expected, line.len()), "{line:?}");
+    }
+}
+
+/// One who parses what he has encoded has the same request, whose key may be in base64 now.
+#[test]
+fn every_request_reads_as_itself() {
+    for (command, wire) in requests() {
+        let wire: &'static str = wire.leak();
+        let parsed = Command::parse(wire.as_bytes(), &Limits::default());
+        if wire.split_whitespace().count() > 1 + 18 {
+            // More words than memcached 1.6.18 takes.
+            let (refusal, noreply, len) = (Refusal::FlagsAreTooLong, false, wire.len());
+            assert_eq!(parsed, Err(CommandError::Refused { refusal, noreply, len }));
+            continue;
+        }
+        let (read, len) = parsed.expect("it is sound").expect("it is whole");
+        assert_eq!(len, wire.len(), "{wire:?}");
+        match (read.as_meta(), command.as_meta()) {
+            (Some(read), Some(written)) => {
+                assert_eq!(said(&read), said(&written), "{wire:?}");
+                let same_key = read.with_key(written.key());
+                assert_eq!(Command::from(same_key), command, "{wire:?}");
+            }
+            _ => assert_eq!(read, command, "{wire:?}"),
+        }
     }
 }
 

@@ -11,6 +11,12 @@ impl MetaGet<'_> {
     #[inline(always)]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         begin(out, b"mg ", self.key, None);
+        self.encode_flags(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline(always)]
+    pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
         // Servers go by the order: an item that is soon to expire is before it has a new exptime, one
         // that is made has that of `N`, and `t` then tells it.
         number(out, b" R", self.recache);
@@ -19,7 +25,7 @@ impl MetaGet<'_> {
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
         flag(out, self.unaccessed, b" u");
-        end(out, &self.common);
+        put_common(out, &self.common);
     }
 }
 
@@ -27,6 +33,14 @@ impl MetaSet<'_> {
     #[inline(always)]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         begin(out, b"ms ", self.key, Some(self.value.len()));
+        self.encode_flags(out);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.value);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline(always)]
+    pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
         number(out, b" F", Some(self.client_flags.bits()).filter(|&bits| bits != 0));
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" C", self.compare);
@@ -37,27 +51,35 @@ impl MetaSet<'_> {
             out.push(self.mode.letter());
         }
         number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
-        end(out, &self.common);
-        out.extend_from_slice(self.value);
-        out.extend_from_slice(b"\r\n");
+        put_common(out, &self.common);
     }
 }
 
 impl MetaDelete<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         begin(out, b"md ", self.key, None);
+        self.encode_flags(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
         flag(out, self.invalidate, b" I");
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         flag(out, self.remove_value, b" x");
-        end(out, &self.common);
+        put_common(out, &self.common);
     }
 }
 
 impl MetaArithmetic<'_> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         begin(out, b"ma ", self.key, None);
+        self.encode_flags(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
         flag(out, self.decrement, b" MD");
         number(out, b" N", self.create.map(|(_, exptime)| exptime.to_wire()));
         number(out, b" J", self.create.map(|(initial, _)| initial));
@@ -65,7 +87,7 @@ impl MetaArithmetic<'_> {
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
-        end(out, &self.common);
+        put_common(out, &self.common);
     }
 }
 
@@ -86,13 +108,12 @@ fn begin(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>, len: Option<usize>
 
 /// What every command may carry: behind what it does to the item, so that it is told of that.
 #[inline(always)]
-fn end(out: &mut Vec<u8>, common: &Common) {
+fn put_common(out: &mut Vec<u8>, common: &Common) {
     common.returns.encode(out);
     flag(out, common.quiet, b" q");
     token(out, common.opaque.as_ref(), b" O");
     token(out, common.proxy.as_ref(), b" P");
     token(out, common.lane.as_ref(), b" L");
-    out.extend_from_slice(b"\r\n");
 }
 
 #[inline(always)]

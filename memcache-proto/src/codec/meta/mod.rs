@@ -7,6 +7,7 @@ mod flags;
 mod get;
 mod key;
 pub(crate) mod parse;
+mod read;
 mod request;
 mod set;
 mod token;

@@ -2,7 +2,7 @@ use super::common::Common;
 use super::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token};
 use crate::value::Flags;
 
-/// Any of the meta commands that are about a key.
+/// Any of the meta commands that are about a key. Its methods say what is in it, field by field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetaRequest<'a> {
     /// `mg`
@@ -84,7 +84,7 @@ impl<'a> MetaRequest<'a> {
         }
     }
 
-    const fn common(&self) -> Option<&Common> {
+    pub(super) const fn common(&self) -> Option<&Common> {
         match self {
             MetaRequest::Get(get) => Some(&get.common),
             MetaRequest::Set(set) => Some(&set.common),
