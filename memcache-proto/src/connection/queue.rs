@@ -413,7 +413,12 @@ impl Queue {
     /// the next connection is to have them.
     pub(super) fn fail_next(&mut self, begun_only: bool) -> Option<Event<'_>> {
         let (start, len, reply) = loop {
-            let front = self.requests.front()?;
+            let Some(front) = self.requests.front() else {
+                // Nothing of what is left will be sent.
+                (self.sent, self.released) = (self.end(), self.end());
+                self.free();
+                return None;
+            };
             if begun_only && front.start >= self.sent {
                 return None;
             }

@@ -147,6 +147,7 @@ pub(crate) fn assert_closed_for_good(bench: &mut Bench, what: &str) {
     assert!(bench.read(b"VERSION 1\r\nSTORED\r\nEND\r\n").is_empty(), "{what}");
     assert!(bench.eof().is_empty(), "{what}");
     assert_eq!(bench.close_reason(), reason, "{what}");
+    assert_eq!(bench.connection.queued_bytes(), 0, "{what}: nothing waits any more");
 }
 
 pub(crate) const NUMBERS: &[&str] = &["18446744073709551615", "9 ", "NOT_FOUND"];
