@@ -207,8 +207,9 @@ impl Connection {
         self.queue.append_key(key, cas, max_len)
     }
 
-    /// Forgets a request: no more events for it. One that was not handed out is not sent; another
-    /// keeps its place, and its reply is swallowed.
+    /// Forgets a request: its reply is swallowed. One that was not handed out is not sent; another keeps
+    /// its place. The only events that may still name it are about the quiet requests around it:
+    /// [`Reply::Cancelled`], and [`Reply::Doubt`] if it is the first of those in doubt.
     pub fn cancel(&mut self, request: RequestId) {
         self.queue.cancel(request);
     }
