@@ -100,7 +100,7 @@ fn a_request_says_what_stands_in_its_line() {
                 compare_cas: Some(7),
                 explicit_cas: Some(8),
                 set: [false, false, true, false],
-                encoded: " R30 T-1 N60 C7 E8 u",
+                encoded: " N60 R30 T-1 C7 E8 u",
                 ..of("a b")
             },
         ),
@@ -160,6 +160,49 @@ fn a_request_says_what_stands_in_its_line() {
         let request = command.as_meta().expect("a meta request");
         assert_eq!((said(&request), len), (expected, line.len()), "{line:?}");
     }
+}
+
+/// Servers do what the flags say one after the other, so those that are parsed stay in their order where it
+/// matters.
+#[test]
+fn flags_keep_the_order_by_which_servers_go() {
+    let cases = [
+        // Which exptime is told.
+        ("mg a T60 t\r\n", "mg a T60 t\r\n"),
+        ("mg a t T60\r\n", "mg a t T60\r\n"),
+        ("mg a t N60 v\r\n", "mg a t N60 v\r\n"),
+        ("mg a t q k v c T60\r\n", "mg a t T60 v c k q\r\n"),
+        ("ma a t T60 v\r\n", "ma a t T60 D1 v\r\n"),
+        ("ma a t N60 J5 T0 D2\r\n", "ma a t N60 T0 J5 D2\r\n"),
+        // Which of two is the last.
+        ("mg a N60 T30\r\n", "mg a N60 T30\r\n"),
+        ("ma a T60 N30\r\n", "ma a T60 N30 J0 D1\r\n"),
+        // Whether it is still soon to expire.
+        ("mg a T60 R30\r\n", "mg a T60 R30\r\n"),
+        ("mg a t T60 R30 N5 v\r\n", "mg a t T60 R30 N5 v\r\n"),
+        // Others have one place each.
+        ("mg a q v c R30 t O1 k\r\n", "mg a R30 v c t k q O1\r\n"),
+        ("mg a u E8 C7 T60 v\r\n", "mg a T60 C7 E8 u v\r\n"),
+        ("ma a v t q D3 N60\r\n", "ma a t N60 J0 D3 v q\r\n"),
+        ("ma a T60 D3 M-\r\n", "ma a MD D3 T60\r\n"),
+        ("md a q T60 I\r\n", "md a I T60 q\r\n"),
+        ("ms a 1 c T60 MA\r\nx\r\n", "ms a 1 T60 MA c\r\nx\r\n"),
+    ];
+    for (line, expected) in cases {
+        let parsed = Command::parse(line.as_bytes(), &Limits::default());
+        let (command, _) = parsed.expect("it is sound").expect("it is whole");
+        let mut out = Vec::new();
+        command.encode(&mut out);
+        assert_eq!(String::from_utf8_lossy(&out), expected, "{line:?}");
+        let again = Command::parse(&out, &Limits::default());
+        assert_eq!(again, Ok(Some((command, out.len()))), "{line:?}");
+    }
+    // What is added behind what was parsed comes behind it.
+    let parsed = Command::parse(b"mg a t T60\r\n", &Limits::default());
+    let Ok(Some((Command::MetaGet(get), _))) = parsed else { panic!("{parsed:?}") };
+    let mut out = Vec::new();
+    Command::MetaGet(get.recache(30).value()).encode(&mut out);
+    assert_eq!(out, b"mg a t T60 R30 v\r\n");
 }
 
 /// One who parses what he has encoded has the same request, whose key may be in base64 now.

@@ -1,4 +1,5 @@
 use super::common::{Common, common};
+use super::order::Order;
 use super::{MetaKey, Token};
 use crate::Exptime;
 
@@ -97,6 +98,7 @@ pub struct MetaArithmetic<'a> {
     pub(crate) ttl: Option<Exptime>,
     pub(crate) compare: Option<u64>,
     pub(crate) new_cas: Option<u64>,
+    pub(crate) order: Order,
 }
 
 impl<'a> MetaArithmetic<'a> {
@@ -110,6 +112,7 @@ impl<'a> MetaArithmetic<'a> {
             ttl: None,
             compare: None,
             new_cas: None,
+            order: Order::COUNT,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::common::Common;
+use super::common::{Common, Returns};
+use super::order::Order;
 use super::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaSet, Token};
 use crate::MAX_KEY_LEN;
 use crate::codec::command::put_word;
@@ -17,15 +18,35 @@ impl MetaGet<'_> {
 
     #[inline(always)]
     pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
-        // Servers go by the order: an item that is soon to expire is before it has a new exptime, one
-        // that is made has that of `N`, and `t` then tells it.
-        number(out, b" R", self.recache);
-        number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
-        number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        let mut returns = self.common.returns;
+        if self.order == Order::GET {
+            number(out, b" R", self.recache);
+            number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
+            number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
+        } else {
+            returns = self.put_in_order(out);
+        }
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
         flag(out, self.unaccessed, b" u");
-        put_common(out, &self.common);
+        put_common(out, &self.common, returns);
+    }
+}
+
+impl MetaGet<'_> {
+    /// The flags that servers go by, as they were parsed. Returns what is still to be asked for.
+    #[cold]
+    fn put_in_order(&self, out: &mut Vec<u8>) -> Returns {
+        let returns = self.common.returns;
+        for letter in self.order.letters(Order::GET) {
+            match letter {
+                b'R' => number(out, b" R", self.recache),
+                b'T' => number(out, b" T", self.ttl.map(|exptime| exptime.to_wire())),
+                b'N' => number(out, b" N", self.vivify.map(|exptime| exptime.to_wire())),
+                _ => flag(out, returns.has(b't'), b" t"),
+            }
+        }
+        returns.without(b't')
     }
 }
 
@@ -51,7 +72,7 @@ impl MetaSet<'_> {
             out.push(self.mode.letter());
         }
         number(out, b" N", self.vivify.map(|exptime| exptime.to_wire()));
-        put_common(out, &self.common);
+        put_common(out, &self.common, self.common.returns);
     }
 }
 
@@ -68,7 +89,7 @@ impl MetaDelete<'_> {
         flag(out, self.invalidate, b" I");
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         flag(out, self.remove_value, b" x");
-        put_common(out, &self.common);
+        put_common(out, &self.common, self.common.returns);
     }
 }
 
@@ -81,13 +102,38 @@ impl MetaArithmetic<'_> {
 
     pub(super) fn encode_flags(&self, out: &mut Vec<u8>) {
         flag(out, self.decrement, b" MD");
+        if self.order != Order::COUNT {
+            return self.encode_in_order(out);
+        }
         number(out, b" N", self.create.map(|(_, exptime)| exptime.to_wire()));
-        number(out, b" J", self.create.map(|(initial, _)| initial));
-        number(out, b" D", Some(self.delta));
+        self.encode_count(out);
         number(out, b" T", self.ttl.map(|exptime| exptime.to_wire()));
         number(out, b" C", self.compare);
         number(out, b" E", self.new_cas);
-        put_common(out, &self.common);
+        put_common(out, &self.common, self.common.returns);
+    }
+
+    fn encode_count(&self, out: &mut Vec<u8>) {
+        number(out, b" J", self.create.map(|(initial, _)| initial));
+        number(out, b" D", Some(self.delta));
+    }
+
+    /// The flags that servers go by as they were parsed, and then the others.
+    #[cold]
+    fn encode_in_order(&self, out: &mut Vec<u8>) {
+        let returns = self.common.returns;
+        for letter in self.order.letters(Order::COUNT) {
+            match letter {
+                b'N' => number(out, b" N", self.create.map(|(_, exptime)| exptime.to_wire())),
+                b'T' => number(out, b" T", self.ttl.map(|exptime| exptime.to_wire())),
+                b't' => flag(out, returns.has(b't'), b" t"),
+                _ => {}
+            }
+        }
+        self.encode_count(out);
+        number(out, b" C", self.compare);
+        number(out, b" E", self.new_cas);
+        put_common(out, &self.common, returns.without(b't'));
     }
 }
 
@@ -108,8 +154,8 @@ fn begin(out: &mut Vec<u8>, word: &[u8; 3], key: MetaKey<'_>, len: Option<usize>
 
 /// What every command may carry: behind what it does to the item, so that it is told of that.
 #[inline(always)]
-fn put_common(out: &mut Vec<u8>, common: &Common) {
-    common.returns.encode(out);
+fn put_common(out: &mut Vec<u8>, common: &Common, returns: Returns) {
+    returns.encode(out);
     flag(out, common.quiet, b" q");
     token(out, common.opaque.as_ref(), b" O");
     token(out, common.proxy.as_ref(), b" P");

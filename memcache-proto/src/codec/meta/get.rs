@@ -1,4 +1,5 @@
 use super::common::{Common, common};
+use super::order::Order;
 use super::{MetaKey, Token};
 use crate::Exptime;
 
@@ -23,6 +24,7 @@ pub struct MetaGet<'a> {
     pub(crate) vivify: Option<Exptime>,
     pub(crate) recache: Option<u32>,
     pub(crate) ttl: Option<Exptime>,
+    pub(crate) order: Order,
 }
 
 impl<'a> MetaGet<'a> {
@@ -38,6 +40,7 @@ impl<'a> MetaGet<'a> {
             vivify: None,
             recache: None,
             ttl: None,
+            order: Order::GET,
         }
     }
 

@@ -6,6 +6,7 @@ mod encode;
 mod flags;
 mod get;
 mod key;
+mod order;
 pub(crate) mod parse;
 mod read;
 mod request;

@@ -2,6 +2,7 @@
 //! only newer servers know, are read too.
 
 use super::common::{Common, Returns};
+use super::order::Order;
 use super::{MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, SetMode, Token};
 use crate::codec::grammar::{c_int, c_unsigned, line_word};
 use crate::codec::parse_command::Refusal;
@@ -251,13 +252,17 @@ impl<'a> MetaLine<'a> {
             proxy: self.proxy,
             lane: self.lane,
         };
+        let order = |built| {
+            let letters = self.words().filter_map(|word| word.first().copied());
+            Order::of(letters, built)
+        };
         match self.name {
             MetaName::Get => {
                 let recache = self.recache.map(|at| u32::try_from(at.to_wire()).unwrap_or(0));
                 let unaccessed = self.unaccessed;
                 let get = MetaGet::new(key);
                 let get = MetaGet { common, unaccessed, compare, new_cas, ..get };
-                MetaRequest::Get(MetaGet { vivify, recache, ttl, ..get })
+                MetaRequest::Get(MetaGet { vivify, recache, ttl, order: order(Order::GET), ..get })
             }
             MetaName::Set => {
                 let client_flags = Flags::from_wire(self.client_flags);
@@ -283,7 +288,8 @@ impl<'a> MetaLine<'a> {
                 };
                 let create = vivify.map(|exptime| (self.initial, exptime));
                 let count = MetaArithmetic { common, create, ttl, ..count };
-                MetaRequest::Arithmetic(MetaArithmetic { compare, new_cas, ..count })
+                let count = MetaArithmetic { compare, new_cas, ..count };
+                MetaRequest::Arithmetic(MetaArithmetic { order: order(Order::COUNT), ..count })
             }
         }
     }
