@@ -104,23 +104,14 @@ impl Pool {
     pub(crate) fn lease(&self, calls: &Calls) -> Result<Lease<'_>, Error> {
         let mut state = self.state();
         if state.in_use >= self.limit {
-            let full = |state: &mut State| state.in_use >= self.limit;
+            let timeout = calls.cluster().settings().operation_timeout;
+            let full = |state: &State| state.in_use >= self.limit;
             state.waiting += 1;
-            state = match calls.cluster().settings().operation_timeout {
-                None => {
-                    self.returned.wait_while(state, full).unwrap_or_else(PoisonError::into_inner)
-                }
-                Some(timeout) => {
-                    let waited = self.returned.wait_timeout_while(state, timeout, full);
-                    let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-                    if waited.timed_out() {
-                        state.waiting -= 1;
-                        return Err(Error::Busy);
-                    }
-                    state
-                }
-            };
+            state = wait_while(&self.returned, state, timeout, full);
             state.waiting -= 1;
+            if full(&state) {
+                return Err(Error::Busy);
+            }
         }
         state.in_use += 1;
         let (idle, generation) = (state.idle.pop(), state.generation);
@@ -176,9 +167,8 @@ impl Pool {
             state.wanted.push_back(Wanted { ticket, server });
         }
         let mine = first..state.tickets;
-        let none = |state: &mut State| !state.spares.iter().any(|(it, _)| mine.contains(it));
-        let waited = self.spared.wait_timeout_while(state, timeout, none);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let none = |state: &State| !state.spares.iter().any(|(it, _)| mine.contains(it));
+        let mut state = wait_while(&self.spared, state, Some(timeout), none);
         state.wanted.retain(|wanted| !mine.contains(&wanted.ticket));
         let mut found = Vec::new();
         for (ticket, connection) in mine.clone().zip(connections) {
@@ -195,6 +185,29 @@ impl Pool {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits while this holds, no longer than the timeout. Those waits of [`Condvar`] that take a condition do
+/// not look at it again where a panic has poisoned the lock.
+fn wait_while<'a>(
+    condvar: &Condvar,
+    mut state: MutexGuard<'a, State>,
+    timeout: Option<Duration>,
+    condition: impl Fn(&State) -> bool,
+) -> MutexGuard<'a, State> {
+    let due = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    while condition(&state) {
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        state = match left {
+            None => condvar.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(Duration::ZERO) => break,
+            Some(left) => {
+                let waited = condvar.wait_timeout(state, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+    state
 }
 
 impl Deref for Lease<'_> {
@@ -312,5 +325,36 @@ mod tests {
             drop(used);
             waits.join().unwrap().unwrap();
         });
+    }
+
+    /// A stream that panics while the pool looks at it leaves the lock poisoned, for good.
+    #[test]
+    fn who_waits_for_a_session_waits_until_there_is_one_after_a_panic_too() {
+        for timeout in [None, Some(Duration::from_secs(60))] {
+            let pool = pool(1, timeout);
+            let panicking = std::thread::scope(|scope| {
+                let panics = || {
+                    let _state = pool.state();
+                    std::panic::resume_unwind(Box::new("under the lock"));
+                };
+                scope.spawn(panics).join()
+            });
+            assert!(panicking.is_err() && pool.state.is_poisoned());
+            let used = lease(&pool).unwrap();
+            std::thread::scope(|scope| {
+                let waits = scope.spawn(|| lease(&pool).map(drop));
+                while pool.state().waiting == 0 {
+                    std::thread::yield_now();
+                }
+                // It is woken, but another was faster.
+                for _ in 0..100 {
+                    pool.returned.notify_all();
+                    std::thread::yield_now();
+                }
+                assert_eq!(pool.state().waiting, 1);
+                drop(used);
+                waits.join().unwrap().unwrap();
+            });
+        }
     }
 }
