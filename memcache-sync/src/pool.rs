@@ -46,7 +46,7 @@ struct Wanted {
 }
 
 impl State {
-    /// Lets those who wait have what a session can spare that is used no more.
+    /// Lets those who wait have what a session can spare.
     fn hand_on(&mut self, session: &mut Session) -> bool {
         let mut handed = false;
         let mut at = 0;
@@ -143,6 +143,14 @@ impl Pool {
         let mut state = self.state();
         let mut idle = state.idle.iter_mut().rev().filter(|session| session.is_fit(cluster));
         idle.find_map(|session| session.give(server))
+    }
+
+    /// Lets those who wait have what a session can spare that is used, and waits itself.
+    pub(crate) fn hand_on(&self, session: &mut Session) {
+        let mut state = self.state();
+        if !state.wanted.is_empty() && state.hand_on(session) {
+            self.spared.notify_all();
+        }
     }
 
     /// Waits, no longer than this, until a session spares a connection for one of these.

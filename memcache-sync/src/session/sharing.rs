@@ -40,6 +40,8 @@ impl Session {
 
     /// Waits until another session can spare a connection, or something else is to be done.
     pub(super) fn wait_for_others(&mut self, pool: &Pool) {
+        // Whoever has what this one waits for may itself wait for what this one has.
+        pool.hand_on(self);
         if !self.active.is_empty() || !self.connecting.is_empty() {
             return self.wait(Some(self.now + SPARE));
         }
