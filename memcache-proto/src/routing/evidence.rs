@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::death::DeathCause;
 use super::health::Nanos;
@@ -13,8 +13,8 @@ use crate::Time;
 /// server so write to its entry a thousand times a second at most, whatever they ask of it.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// What is known of one server beside whether it is dead. Nothing else hangs on these words, so that
-/// no access needs more than `Relaxed`.
+/// What is known of one server beside whether it is dead. Nothing else hangs on these words, but for the
+/// refusal, so that no other access needs more than `Relaxed`.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// The number of the last question, and in the lower half that of the last one that a reply
@@ -24,7 +24,8 @@ pub(super) struct Evidence {
     replied_at: AtomicU64,
     /// How many connections are open.
     open: AtomicU32,
-    /// Until when nobody asks for another connection while there are open ones, in nanoseconds.
+    /// Until when nobody asks for another connection while there are open ones, in nanoseconds. Publishes
+    /// the refusal.
     refusing_until: AtomicU64,
     /// The code of the [`DeathCause`] that another connection failed by.
     refusal: AtomicU8,
@@ -77,14 +78,16 @@ impl Evidence {
 
     pub(super) fn refuse_until(&self, until: Time, cause: DeathCause) {
         self.refusal.store(cause.to_code(), Ordering::Relaxed);
-        self.refusing_until.fetch_max(Nanos::from(until).word(), Ordering::Relaxed);
+        self.refusing_until.fetch_max(Nanos::from(until).word(), Ordering::Release);
     }
 
     pub(super) fn refusing_until(&self) -> Time {
         Nanos::from_word(self.refusing_until.load(Ordering::Relaxed)).into()
     }
 
+    /// What for, if it was looked at before until when.
     pub(super) fn refusal(&self) -> DeathCause {
+        fence(Ordering::Acquire);
         DeathCause::from_code(self.refusal.load(Ordering::Relaxed))
     }
 }

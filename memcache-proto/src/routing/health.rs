@@ -5,7 +5,7 @@ use crate::Time;
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
-use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 
 /// Which servers are dead, and until when: one table for everything that talks to the same servers,
 /// shared by reference or in an `Arc`.
@@ -64,7 +64,9 @@ pub struct Health {
 
 /// What is known of one server.
 struct Entry {
-    /// Its [`State`], as a word. Nothing else hangs on it, so that no access needs more than `Relaxed`.
+    /// Its [`State`], as a word. What is written of a death before it (the cause, and that it is to be
+    /// flushed) is published with it, and acquired by whoever probes, revives, or asks for the cause; to
+    /// all others it is a number, which needs no more than `Relaxed`.
     word: AtomicU64,
     /// Whether it was dead since it was last flushed.
     unflushed: AtomicBool,
@@ -78,7 +80,9 @@ impl Entry {
         State::from_word(self.word.load(Ordering::Relaxed))
     }
 
+    /// What it died of, if its state was looked at before.
     fn cause(&self) -> DeathCause {
+        fence(Ordering::Acquire);
         DeathCause::from_code(self.cause.load(Ordering::Relaxed))
     }
 }
@@ -116,7 +120,7 @@ impl Health {
                 return Admission::Dead { until: until.into() };
             }
             let leased = State::Probed { until: Nanos::from(now + lease) }.to_word();
-            match word.compare_exchange_weak(seen, leased, Ordering::Relaxed, Ordering::Relaxed) {
+            match word.compare_exchange_weak(seen, leased, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Admission::Probe,
                 Err(changed) => seen = changed,
             }
@@ -173,7 +177,7 @@ impl Health {
         let Some(Entry { word, .. }) = self.entry(server) else { return false };
         let alive = State::Alive.to_word();
         // The load keeps the common case from writing to a line that all threads read.
-        word.load(Ordering::Relaxed) != alive && word.swap(alive, Ordering::Relaxed) != alive
+        word.load(Ordering::Relaxed) != alive && word.swap(alive, Ordering::Acquire) != alive
     }
 
     /// Gives the lease of a probe back that ended without a verdict, one that was cancelled for
@@ -284,7 +288,7 @@ impl Health {
         if let Some(Entry { word, .. }) = self.entry(server) {
             let change = |word| Some(change(State::from_word(word)).to_word());
             // Err is for a change refused, and none is.
-            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+            let _ = word.fetch_update(Ordering::Release, Ordering::Relaxed, change);
         }
     }
 }
