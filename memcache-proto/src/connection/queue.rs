@@ -71,6 +71,13 @@ impl Request {
     fn end(&self) -> u64 {
         self.start + self.len as u64
     }
+
+    /// Whether a reply can be to it when so much has been sent. A server that has not been sent all of a
+    /// request has not done it, but may refuse it already.
+    #[inline]
+    fn may_be_answered(&self, sent: u64, is_error: bool) -> bool {
+        self.end() <= sent || is_error && self.start < sent
+    }
 }
 
 impl Queue {
@@ -338,6 +345,9 @@ impl Queue {
         if matches!(request.expect, Expect::Meta(_) | Expect::Noop) {
             return self.pair_meta(item);
         }
+        if !request.may_be_answered(self.sent, is_error(&item)) {
+            return Err(unsolicited(&item));
+        }
         let number = RequestId(self.first);
         let event = |reply| Event { request: number, reply };
         let response = match item {
@@ -467,7 +477,7 @@ impl Queue {
     fn pop_answered(&mut self) -> RequestId {
         let end = self.requests.front().map_or(self.sent, Request::end);
         let request = self.pop();
-        // A hostile one may answer what has still to be written.
+        // One that is refused may have been written in part.
         let unread = end.saturating_sub(self.sent).min(self.silent);
         self.unanswered -= self.silent - unread;
         self.silent = unread;
@@ -541,6 +551,11 @@ fn unsolicited(item: &Item<'_>) -> CloseReason {
         Item::Response(response) if is_refusal(response) => CloseReason::Refused,
         _ => CloseReason::Protocol(ProtocolError::Unsolicited),
     }
+}
+
+fn is_error(item: &Item<'_>) -> bool {
+    use Response::{ClientError, Error, ServerError};
+    matches!(item, Item::Response(Error(_) | ClientError(_) | ServerError(_)))
 }
 
 /// What a server that has too many connections sends unasked before it closes the newest.

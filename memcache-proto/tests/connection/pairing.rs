@@ -1,6 +1,43 @@
 //! Each reply is paired with its request, and doubt closes for good.
 
+use memcache_proto::codec::{MetaGet, MetaKey};
+
 use crate::*;
+
+/// The server has not read what it has not been sent: it may refuse a request of which it has a part, and
+/// that is all that it can say.
+#[test]
+fn nothing_answers_a_request_that_has_not_been_written() {
+    let keys = [key("foo")];
+    let set = set(b"bar");
+    let meta = MetaGet::new(MetaKey::new(b"foo").expect("a key")).value();
+    let cases: &[(Command<'_>, &[u8], &[u8])] = &[
+        (set, b"STORED\r\n", b"SERVER_ERROR object too large for cache\r\n"),
+        (get(&keys), b"END\r\n", b"SERVER_ERROR out of memory\r\n"),
+        (get(&keys), b"VALUE foo 0 1\r\n1\r\n", b"ERROR\r\n"),
+        (Command::MetaGet(meta), b"EN\r\n", b"SERVER_ERROR out of memory\r\n"),
+        (Command::MetaGet(meta), b"VA 1 O0\r\n1\r\n", b"ERROR\r\n"),
+    ];
+    let unsolicited = Some(CloseReason::Protocol(ProtocolError::Unsolicited));
+    for (command, reply, refusal) in cases {
+        for (sent, bytes, closed) in [
+            (0, reply, true),
+            (0, refusal, true),
+            (1, reply, true),
+            (1, refusal, false),
+            (usize::MAX, reply, false),
+        ] {
+            let what = format!("{} after {sent} bytes of {command:?}", bytes.escape_ascii());
+            let mut bench = Bench::new();
+            bench.submit(*command);
+            let lent = bench.connection.transmit().len();
+            bench.connection.transmitted(sent.min(lent));
+            bench.read(bytes);
+            let expected = if closed { unsolicited.clone() } else { None };
+            assert_eq!(bench.close_reason(), expected, "{what}");
+        }
+    }
+}
 
 #[test]
 fn every_response_ends_the_commands_it_answers_and_closes_at_all_others() {

@@ -39,6 +39,9 @@ impl Queue {
             None => self.first_heard().ok_or(unexpected.clone())?,
         };
         let Some(request) = self.requests.get(at) else { return Err(unexpected) };
+        if !request.may_be_answered(self.sent, error.is_some()) {
+            return Err(CloseReason::Protocol(ProtocolError::Unsolicited));
+        }
         let fits = match (&reply, request.expect) {
             (Reply::MetaValue { flags, .. }, Expect::Meta(meta)) => Some(meta.fit_value(flags)),
             (Reply::Last(response), expect) => Some(expect.fit(response)),
