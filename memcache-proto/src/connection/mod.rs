@@ -434,7 +434,7 @@ impl Connection {
         if closed.is_some() {
             return queue.fail_next(begun_only);
         }
-        let at = decoder.line_at();
+        let (at, was_empty) = (decoder.line_at(), decoder.is_empty());
         let reason = match decoder.next() {
             Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
                 Ok((event, then)) => {
@@ -449,6 +449,11 @@ impl Connection {
                 Some(request) => return Some(Event { request, reply: Reply::Closed }),
                 None => CloseReason::Eof,
             },
+            // The beginning of what nothing asked for. Before the first reply it may be that the server has
+            // too many connections, which is known by the whole line.
+            Ok(None) if *served && !was_empty && !queue.awaits_reply() => {
+                CloseReason::Protocol(ProtocolError::Unsolicited)
+            }
             Ok(None) => return None,
             Err(error) => CloseReason::Protocol(error),
         };

@@ -242,6 +242,40 @@ fn doubt_closes_for_good_and_every_waiter_is_told_how_far_it_came() {
     }
 }
 
+/// Also if the rest of it never comes: nobody would wait for that.
+#[test]
+fn the_beginning_of_what_nothing_asked_for_closes() {
+    let unsolicited = Some(CloseReason::Protocol(ProtocolError::Unsolicited));
+    let large = format!("VALUE foo 0 100000\r\n{}", "x".repeat(50_000));
+    for rest in ["V", "VERSION 1\r", "VALUE foo 0 5\r\nab", "VA 9 O0\r\n", &large] {
+        for together in [true, false] {
+            let what = format!("{:.30}, together: {together}", rest.escape_debug());
+            let mut bench = Bench::new();
+            bench.submit(Command::Version);
+            bench.write();
+            if together {
+                assert_eq!(
+                    bench.read(format!("VERSION 1\r\n{rest}").as_bytes()),
+                    ["0 last"],
+                    "{what}"
+                );
+            } else {
+                assert_eq!(bench.read(b"VERSION 1\r\n"), ["0 last"], "{what}");
+                assert!(bench.connection.is_idle(), "{what}");
+                assert!(bench.read(rest.as_bytes()).is_empty(), "{what}");
+            }
+            assert_eq!(bench.close_reason(), unsolicited, "{what}");
+            assert_closed_for_good(&mut bench, &what);
+        }
+    }
+    // Before any reply it may be that the server has too many connections.
+    let mut bench = Bench::new();
+    assert!(bench.read(b"ERROR Too many open conn").is_empty());
+    assert_eq!(bench.close_reason(), None);
+    assert!(bench.read(b"ections\r\n").is_empty());
+    assert_eq!(bench.close_reason(), Some(CloseReason::Refused));
+}
+
 #[test]
 fn bytes_that_nothing_asked_for_close() {
     let refused = CloseReason::Refused;
