@@ -1,0 +1,486 @@
+//! What callers ask for: drawn, numbered, and put into the words of the client.
+
+use memcache_proto::client::{
+    Client, NewItem, Operation, OperationId, Rejected, RoutedKey, RoutedMeta,
+};
+use memcache_proto::codec::{
+    MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, StatsArgument, StoreVerb,
+    Token,
+};
+use memcache_proto::value::Flags;
+use memcache_proto::{Exptime, Key, Time};
+
+use crate::settings::{AskKind, Plan};
+use crate::source::{Choose, Source};
+use crate::wire::{FAR, Tag};
+
+/// A request about one key, or to each server.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// The key, without the prefix of the client; empty if it is about servers.
+    pub(crate) key: Vec<u8>,
+    pub(crate) what: What,
+    pub(crate) noreply: bool,
+    pub(crate) value: Vec<u8>,
+    pub(crate) exptime: Exptime,
+    /// Its number, which it carries over the wire in one way or another.
+    pub(crate) serial: u64,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Get {
+        cas: bool,
+    },
+    Gat {
+        cas: bool,
+    },
+    Store(StoreVerb),
+    Delete,
+    Touch,
+    Incr,
+    Decr,
+    /// Each with the flags that the bits say.
+    MetaGet(usize),
+    MetaSet(usize, Option<u64>),
+    MetaDelete(usize, Option<u64>),
+    MetaCount(usize),
+    MetaDebug,
+    Version,
+    Stats(usize),
+    Flush,
+    FlushLater,
+}
+
+/// What stands for all the requests of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    One,
+    Many,
+    Servers,
+}
+
+impl Draft {
+    /// Whether it carries a number of its own over the wire.
+    pub(crate) fn tag(&self, wire_key: Vec<u8>) -> Tag {
+        match self.what {
+            What::Get { cas } => Tag::Get { cas, key: wire_key },
+            What::Delete => Tag::Delete { noreply: self.noreply, key: wire_key },
+            What::MetaDebug => Tag::Debug { key: wire_key },
+            What::Version => Tag::Version,
+            What::Stats(bits) => Tag::Stats(stats_line(bits)),
+            What::Flush => Tag::Flush,
+            _ => Tag::Serial(self.serial),
+        }
+    }
+
+    /// Whether it is sent again if its connection turns out to have been closed.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(
+            self.what,
+            What::Get { .. }
+                | What::Gat { .. }
+                | What::Version
+                | What::Stats(_)
+                | What::MetaDebug
+                | What::MetaGet(_)
+        )
+    }
+
+    pub(crate) fn is_meta(&self) -> bool {
+        matches!(
+            self.what,
+            What::MetaGet(_)
+                | What::MetaSet(..)
+                | What::MetaDelete(..)
+                | What::MetaCount(_)
+                | What::MetaDebug
+        )
+    }
+
+    fn far(&self) -> Exptime {
+        Exptime::from_wire(FAR + i32::try_from(self.serial).unwrap_or(0))
+    }
+
+    fn routed(&self) -> RoutedKey<'_> {
+        Key::new(&self.key).expect("callers draw keys").into()
+    }
+
+    fn item(&self) -> NewItem<'_> {
+        let flags = Flags::new(u32::try_from(self.serial).unwrap_or(0));
+        NewItem { key: self.routed(), flags, exptime: self.exptime, value: &self.value }
+    }
+
+    fn request<'a>(&'a self) -> MetaRequest<'a> {
+        let key = MetaKey::new(&self.key).expect("callers draw keys");
+        let token = Token::number(self.serial);
+        // The token that a proxy may read says whose it is; its number is in decimal digits.
+        let token = Token::new(&self.serial.to_string()).unwrap_or(token);
+        match self.what {
+            What::MetaGet(bits) => {
+                let mut get = MetaGet::new(key).proxy_token(token);
+                let flags: [fn(MetaGet<'a>) -> MetaGet<'a>; 9] = [
+                    MetaGet::value,
+                    MetaGet::client_flags,
+                    MetaGet::cas,
+                    MetaGet::size,
+                    MetaGet::ttl,
+                    MetaGet::hit,
+                    MetaGet::last_access,
+                    MetaGet::key,
+                    MetaGet::unaccessed,
+                ];
+                for (at, flag) in flags.into_iter().enumerate() {
+                    if bits & 1 << at != 0 {
+                        get = flag(get);
+                    }
+                }
+                if bits & M_TOUCH != 0 {
+                    get = get.touch(Exptime::from_wire(1000));
+                }
+                if bits & M_VIVIFY != 0 {
+                    get = get.vivify(Exptime::from_wire(30));
+                }
+                if bits & M_RECACHE != 0 {
+                    get = get.recache(20);
+                }
+                MetaRequest::Get(if self.noreply { get.quiet() } else { get })
+            }
+            What::MetaSet(bits, cas) => {
+                let value = &self.value[..];
+                let mut set = match (bits / 8 % 8, cas) {
+                    (1, _) => MetaSet::add(key, value),
+                    (2, _) => MetaSet::replace(key, value),
+                    (3, _) => MetaSet::append(key, value),
+                    (4, _) => MetaSet::prepend(key, value),
+                    (5, Some(cas)) => MetaSet::set_or_invalidate(key, value, cas),
+                    (6, Some(cas)) => MetaSet::set(key, value).compare_cas(cas),
+                    _ => MetaSet::set(key, value),
+                };
+                let flags = Flags::new(u32::try_from(self.serial).unwrap_or(0));
+                set = set.client_flags(flags).exptime(self.exptime).proxy_token(token);
+                let flags: [fn(MetaSet<'a>) -> MetaSet<'a>; 3] =
+                    [MetaSet::cas, MetaSet::key, MetaSet::size];
+                for (at, flag) in flags.into_iter().enumerate() {
+                    if bits & 1 << at != 0 {
+                        set = flag(set);
+                    }
+                }
+                MetaRequest::Set(if self.noreply { set.quiet() } else { set })
+            }
+            What::MetaDelete(bits, cas) => {
+                let mut delete = match bits & 1 {
+                    0 => MetaDelete::new(key),
+                    _ => MetaDelete::invalidate(key, Some(Exptime::from_wire(30))),
+                };
+                delete = delete.proxy_token(token);
+                if bits & 2 != 0 {
+                    delete = delete.key();
+                }
+                if let Some(cas) = cas.filter(|_| bits & 4 != 0) {
+                    delete = delete.compare_cas(cas);
+                }
+                MetaRequest::Delete(if self.noreply { delete.quiet() } else { delete })
+            }
+            What::MetaCount(bits) => {
+                let mut count = match bits & 1 {
+                    0 => MetaArithmetic::incr(key, self.serial),
+                    _ => MetaArithmetic::decr(key, self.serial),
+                };
+                count = count.proxy_token(token);
+                let flags: [fn(MetaArithmetic<'a>) -> MetaArithmetic<'a>; 4] = [
+                    MetaArithmetic::value,
+                    MetaArithmetic::cas,
+                    MetaArithmetic::ttl,
+                    MetaArithmetic::key,
+                ];
+                for (at, flag) in flags.into_iter().enumerate() {
+                    if bits & 2 << at != 0 {
+                        count = flag(count);
+                    }
+                }
+                if bits & 32 != 0 {
+                    count = count.create(7, Exptime::NEVER);
+                }
+                MetaRequest::Arithmetic(if self.noreply { count.quiet() } else { count })
+            }
+            _ => MetaRequest::Debug(key),
+        }
+    }
+}
+
+/// Bits of [`What::MetaGet`] that change the item.
+const M_TOUCH: usize = 1 << 9;
+const M_VIVIFY: usize = 1 << 10;
+const M_RECACHE: usize = 1 << 11;
+
+/// `stats` as it stands on the wire.
+fn stats_line(bits: usize) -> Vec<u8> {
+    let mut line = Vec::new();
+    memcache_proto::codec::Command::Stats(stats_argument(bits)).encode(&mut line);
+    line
+}
+
+fn stats_argument(bits: usize) -> StatsArgument<'static> {
+    [
+        StatsArgument::General,
+        StatsArgument::Items,
+        StatsArgument::Slabs,
+        StatsArgument::Settings,
+        StatsArgument::Sizes,
+        StatsArgument::Reset,
+    ][bits % 6]
+}
+
+/// The key of this number.
+pub(crate) fn key(plan: &Plan, number: usize) -> Vec<u8> {
+    let mut key = format!("k{number}").into_bytes();
+    if plan.long_keys && number % 2 == 1 {
+        key.resize(60 * (1 + number % 4), b'x');
+    }
+    key
+}
+
+/// The key of a counter.
+pub(crate) fn counter(number: usize) -> Vec<u8> {
+    format!("n{number}").into_bytes()
+}
+
+/// How many counters there are.
+pub(crate) const COUNTERS: usize = 4;
+
+/// What callers know of the items: the cas uniques that they were last told.
+pub(crate) type Known = std::collections::BTreeMap<Vec<u8>, u64>;
+
+/// Draws what one caller asks for.
+pub(crate) fn draw(plan: &Plan, known: &Known, source: &mut dyn Source) -> (Shape, Vec<Draft>) {
+    let kind = *source.pick(&plan.asks);
+    let many = |source: &mut dyn Source| {
+        let most = *source.pick(&[4, 20, 60]);
+        1 + source.below(most)
+    };
+    match kind {
+        AskKind::Get => one(plan, source, |source| What::Get { cas: source.one_in(3) }),
+        AskKind::Gat => one(plan, source, |source| What::Gat { cas: source.one_in(3) }),
+        AskKind::Set => one(plan, source, |_| What::Store(StoreVerb::Set)),
+        AskKind::Delete => one(plan, source, |_| What::Delete),
+        AskKind::Touch => one(plan, source, |_| What::Touch),
+        AskKind::MetaDebug => one(plan, source, |_| What::MetaDebug),
+        AskKind::Store => {
+            let (shape, mut drafts) = one(plan, source, |source| What::Store(verb(source)));
+            know(&mut drafts, known);
+            (shape, drafts)
+        }
+        AskKind::Count => one(plan, source, |source| count(source)),
+        AskKind::MetaGet | AskKind::MetaSet | AskKind::MetaDelete | AskKind::MetaCount => {
+            let (shape, mut drafts) = one(plan, source, |source| meta(kind, source));
+            drafts.iter_mut().for_each(|draft| draft.noreply = false);
+            know(&mut drafts, known);
+            (shape, drafts)
+        }
+        AskKind::GetMany => {
+            let (count, cas) = (many(source), source.one_in(3));
+            let drafts = (0..count).map(|_| draft(plan, source, What::Get { cas }));
+            (Shape::Many, drafts.collect())
+        }
+        AskKind::StoreMany => {
+            let verb = if source.one_in(3) { StoreVerb::Add } else { StoreVerb::Set };
+            let noreply = plan.noreply && source.one_in(3);
+            let count = many(source);
+            let drafts = (0..count).map(|_| draft(plan, source, What::Store(verb)));
+            (Shape::Many, drafts.map(|draft| Draft { noreply, ..draft }).collect())
+        }
+        AskKind::DeleteMany => {
+            let noreply = plan.noreply && source.one_in(3);
+            let count = many(source);
+            let drafts = (0..count).map(|_| draft(plan, source, What::Delete));
+            (Shape::Many, drafts.map(|draft| Draft { noreply, ..draft }).collect())
+        }
+        AskKind::MetaMany | AskKind::QuietRun => {
+            let count = many(source);
+            let kinds =
+                [AskKind::MetaGet, AskKind::MetaSet, AskKind::MetaDelete, AskKind::MetaCount];
+            let quiet = kind == AskKind::QuietRun;
+            let mut drafts: Vec<_> = (0..count)
+                .map(|_| {
+                    let what = meta(*source.pick(&kinds), source);
+                    let mut draft = draft(plan, source, what);
+                    draft.noreply = quiet && !source.one_in(4);
+                    draft
+                })
+                .collect();
+            know(&mut drafts, known);
+            (Shape::Many, drafts)
+        }
+        AskKind::Version => servers(What::Version),
+        AskKind::Stats => servers(What::Stats(source.below(6))),
+        AskKind::Flush => servers(if source.one_in(4) { What::Flush } else { What::FlushLater }),
+    }
+}
+
+fn verb(source: &mut dyn Source) -> StoreVerb {
+    *source.pick(&[
+        StoreVerb::Set,
+        StoreVerb::Add,
+        StoreVerb::Replace,
+        StoreVerb::Append,
+        StoreVerb::Prepend,
+        StoreVerb::Cas(0),
+        StoreVerb::Cas(0),
+    ])
+}
+
+fn count(source: &mut dyn Source) -> What {
+    if source.one_in(4) { What::Decr } else { What::Incr }
+}
+
+fn meta(kind: AskKind, source: &mut dyn Source) -> What {
+    match kind {
+        AskKind::MetaSet => What::MetaSet(source.below(64), None),
+        AskKind::MetaDelete => What::MetaDelete(source.below(8), None),
+        AskKind::MetaCount => What::MetaCount(source.below(64)),
+        _ => {
+            let bits = source.below(512);
+            let changes = if source.one_in(3) { source.below(8) << 9 } else { 0 };
+            What::MetaGet(bits | changes)
+        }
+    }
+}
+
+/// Gives those who compare a cas unique one that was seen.
+fn know(drafts: &mut [Draft], known: &Known) {
+    for draft in drafts {
+        let seen = known.get(&draft.key).copied().unwrap_or(1_000_000);
+        match &mut draft.what {
+            What::Store(StoreVerb::Cas(unique)) => *unique = seen,
+            What::MetaSet(_, cas) | What::MetaDelete(_, cas) => *cas = Some(seen),
+            _ => {}
+        }
+    }
+}
+
+fn servers(what: What) -> (Shape, Vec<Draft>) {
+    let (key, value) = (Vec::new(), Vec::new());
+    let draft = Draft { key, what, noreply: false, value, exptime: Exptime::NEVER, serial: 0 };
+    (Shape::Servers, vec![draft])
+}
+
+fn one(
+    plan: &Plan,
+    source: &mut dyn Source,
+    what: impl FnOnce(&mut dyn Source) -> What,
+) -> (Shape, Vec<Draft>) {
+    let what = what(source);
+    (Shape::One, vec![draft(plan, source, what)])
+}
+
+fn draft(plan: &Plan, source: &mut dyn Source, what: What) -> Draft {
+    let number = source.below(plan.keys);
+    let counts = matches!(what, What::Incr | What::Decr | What::MetaCount(_));
+    // Now and then what is no number is counted up, and a number is read.
+    let counted = if source.one_in(8) { !counts } else { counts };
+    let mut key = match counted {
+        true => counter(number % COUNTERS),
+        false => key(plan, number),
+    };
+    let meta = matches!(
+        what,
+        What::MetaGet(_) | What::MetaSet(..) | What::MetaDelete(..) | What::MetaDebug
+    );
+    if meta && source.one_in(6) {
+        key = format!("b u{number}").into_bytes();
+    }
+    // Only what is a counter by its name is made by counting.
+    let what = match what {
+        What::MetaCount(bits) if !key.starts_with(b"n") => What::MetaCount(bits & !32),
+        what => what,
+    };
+    let stores = matches!(what, What::Store(_) | What::MetaSet(..));
+    let value = if stores { vec![b'.'; source.below(plan.value_len)] } else { Vec::new() };
+    let exptime = *source.pick(&[0, 0, 0, 2, 100, -1]);
+    let exptime = Exptime::from_wire(if stores { exptime } else { 0 });
+    let can_be_silent =
+        matches!(what, What::Store(_) | What::Delete | What::Touch | What::Incr | What::Decr);
+    let noreply = plan.noreply && can_be_silent && source.one_in(4);
+    Draft { key, what, noreply, value, exptime, serial: 0 }
+}
+
+/// Gives a value its beginning: whose it is, and which store made it.
+pub(crate) fn sign(draft: &mut Draft) {
+    if !matches!(draft.what, What::Store(_) | What::MetaSet(..)) {
+        return;
+    }
+    if draft.key.starts_with(b"n") {
+        draft.value = b"100".to_vec();
+        return;
+    }
+    let mut value = draft.key.clone();
+    value.extend_from_slice(format!("#{};", draft.serial).as_bytes());
+    value.append(&mut draft.value);
+    value.push(b'\n');
+    draft.value = value;
+}
+
+/// Whether a value is one of this key's: a row of signed ones.
+pub(crate) fn is_of(key: &[u8], value: &[u8]) -> bool {
+    let mut lines = value.split(|&byte| byte == b'\n').peekable();
+    let is_signed = |line: &[u8]| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(b"#"));
+    while let Some(line) = lines.next() {
+        // The last is behind the last line end.
+        if lines.peek().is_some() && !is_signed(line) || lines.peek().is_none() && !line.is_empty()
+        {
+            return false;
+        }
+    }
+    true
+}
+
+/// Submits an operation of these requests.
+pub(crate) fn submit(
+    client: &mut Client,
+    shape: Shape,
+    drafts: &[Draft],
+    now: Time,
+) -> Option<OperationId> {
+    let first = drafts.first()?;
+    let taken = |submitted: Result<OperationId, Rejected<'_>>| submitted.ok();
+    let noreply = first.noreply;
+    if shape == Shape::Many {
+        if drafts.iter().any(Draft::is_meta) {
+            let requests: Vec<_> =
+                drafts.iter().map(|draft| RoutedMeta::from(draft.request())).collect();
+            return taken(client.submit(Operation::MetaMany { requests: &requests }, now));
+        }
+        let keys: Vec<_> = drafts.iter().map(Draft::routed).collect();
+        return match first.what {
+            What::Store(verb) => {
+                let items: Vec<_> = drafts.iter().map(Draft::item).collect();
+                taken(client.submit(Operation::StoreMany { verb, items: &items, noreply }, now))
+            }
+            What::Delete => {
+                taken(client.submit(Operation::DeleteMany { keys: &keys, noreply }, now))
+            }
+            What::Get { cas } => taken(client.submit(Operation::GetMany { keys: &keys, cas }, now)),
+            _ => None,
+        };
+    }
+    if first.is_meta() {
+        return taken(client.submit(Operation::Meta(&first.request().into()), now));
+    }
+    let operation = match first.what {
+        What::Version => Operation::Version,
+        What::Stats(bits) => Operation::Stats(stats_argument(bits)),
+        What::Flush => Operation::FlushAll { delay: None },
+        What::FlushLater => Operation::FlushAll { delay: Some(first.far()) },
+        What::Get { cas } => Operation::Get { key: first.routed(), cas },
+        What::Gat { cas } => Operation::Gat { key: first.routed(), exptime: first.far(), cas },
+        What::Store(verb) => Operation::Store { verb, item: first.item(), noreply },
+        What::Delete => Operation::Delete { key: first.routed(), noreply },
+        What::Touch => Operation::Touch { key: first.routed(), exptime: first.far(), noreply },
+        What::Incr => Operation::Incr { key: first.routed(), delta: first.serial, noreply },
+        What::Decr => Operation::Decr { key: first.routed(), delta: first.serial, noreply },
+        _ => return None,
+    };
+    taken(client.submit(operation, now))
+}

@@ -1,0 +1,74 @@
+//! The checks that every run is judged by: a name and a sentence each.
+
+use crate::Check;
+
+pub(crate) const ANSWERED: &str = "answered";
+pub(crate) const OWN_VALUE: &str = "own_value";
+pub(crate) const HONEST: &str = "honest";
+pub(crate) const NOT_SENT: &str = "not_sent";
+pub(crate) const WITHDRAWN: &str = "withdrawn";
+pub(crate) const ONCE: &str = "once";
+pub(crate) const SUBMITTED: &str = "submitted";
+pub(crate) const DOUBT: &str = "doubt";
+pub(crate) const SPINS: &str = "spins";
+pub(crate) const ENDS: &str = "ends";
+pub(crate) const DEADLINE: &str = "deadline";
+pub(crate) const WAKES: &str = "wakes";
+pub(crate) const RESTS: &str = "rests";
+pub(crate) const REVIVED: &str = "revived";
+
+/// The checks that every run is judged by. A panic of the client is reported as `panic`.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: ANSWERED,
+        sentence: "What a caller is told is what a server said to this very request, between its \
+                   submission and its end, and no reply is told twice.",
+    },
+    Check {
+        name: OWN_VALUE,
+        sentence: "The value of a key is one that was stored under that key.",
+    },
+    Check {
+        name: HONEST,
+        sentence: "A server that keeps to the protocol is not accused of breaking it.",
+    },
+    Check {
+        name: NOT_SENT,
+        sentence: "Of what is said not to have been sent no server has heard, then or later.",
+    },
+    Check {
+        name: WITHDRAWN,
+        sentence: "What was cancelled, has timed out or has failed is not begun any more.",
+    },
+    Check {
+        name: ONCE,
+        sentence: "What changes an item is sent and applied once, or twice where stores may be sent \
+                   again; a lookup twice at most.",
+    },
+    Check {
+        name: SUBMITTED,
+        sentence: "What a client writes on a connection parses as what was submitted to it, whole \
+                   commands and nothing else but its own flushes and barriers.",
+    },
+    Check {
+        name: DOUBT,
+        sentence: "After bytes that break the protocol nothing is written on a connection, and it is \
+                   closed.",
+    },
+    Check { name: SPINS, sentence: "No client acts without end at one moment." },
+    Check { name: ENDS, sentence: "Every operation ends, and once." },
+    Check { name: DEADLINE, sentence: "An operation with a deadline ends by then." },
+    Check {
+        name: WAKES,
+        sentence: "While an operation is under way the client has something to do, or a time at which \
+                   it has.",
+    },
+    Check {
+        name: RESTS,
+        sentence: "When nothing is under way any more, and no fault is left, all clients come to rest.",
+    },
+    Check {
+        name: REVIVED,
+        sentence: "When no fault is left, every server is used again once dead_retry has passed.",
+    },
+];

@@ -1,0 +1,131 @@
+//! What goes wrong, and how it is mended.
+
+use std::time::Duration;
+
+use memcache_proto::Key;
+use memcache_proto::codec::Command;
+
+use crate::callers;
+use crate::link::End;
+use crate::network::Conduct;
+use crate::server::Mode;
+use crate::settings::Fault;
+use crate::source::Choose;
+use crate::world::World;
+
+/// Has something go wrong, or, as often, better.
+pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
+    let count = world.network.servers.len();
+    let server = world.source.below(count);
+    let better = world.source.one_in(2);
+    let now = world.network.now;
+    world.judge.trace.note(now, 10, &[fault as u64, server as u64], b"", || {
+        let what = if better { "gets better of" } else { "has this:" };
+        (format!("server {server}"), format!("{what} {fault:?}"))
+    });
+    world.judge.blamed[server] = true;
+    if better {
+        let server = &mut world.network.servers[server];
+        server.mode = Mode::Up;
+        server.room = None;
+        server.delay = Duration::ZERO;
+        server.out_of_memory = false;
+        return;
+    }
+    match fault {
+        Fault::Killed => {
+            world.network.servers[server].mode = Mode::Refusing;
+            end_links(world, server);
+        }
+        Fault::Emptied => {
+            world.network.servers[server].restart_empty();
+            end_links(world, server);
+        }
+        Fault::Hung => {
+            let mode = *world.source.pick(&[Mode::Silent, Mode::Hanging]);
+            world.network.servers[server].mode = mode;
+        }
+        Fault::HungUp => end(world, server, End::Eof),
+        Fault::Reset => end(world, server, End::Reset),
+        Fault::Vanished => end(world, server, End::Vanished),
+        Fault::Crowded => {
+            let beyond =
+                *world.source.pick(&[Mode::Refusing, Mode::Full, Mode::Hanging, Mode::Silent]);
+            world.network.servers[server].room = Some((world.source.below(3), beyond));
+        }
+        Fault::Slow => {
+            let millis = *world.source.pick(&[5, 300, 999, 3500]);
+            world.network.servers[server].delay = Duration::from_millis(millis);
+        }
+        Fault::Stalled | Fault::CutOff | Fault::Dripping => hamper(world, server, fault),
+        Fault::OutOfMemory => world.network.servers[server].out_of_memory = true,
+        Fault::Evicted => {
+            let number = world.source.below(world.plan.keys);
+            let key = callers::key(&world.plan, number);
+            let key = [&world.plan.settings.key_prefix[..], &key].concat();
+            if let Ok(key) = Key::new(&key) {
+                world.network.servers[server].evict(key, now);
+            }
+        }
+        Fault::Flushed => {
+            let flush = Command::FlushAll { delay: None, noreply: true };
+            world.network.servers[server].handle_outside(&flush, now);
+        }
+        Fault::Jump => {
+            let seconds = 1 + world.source.below(20);
+            let time = Duration::from_secs(seconds.try_into().unwrap_or_default());
+            world.judge.blamed.iter_mut().for_each(|blamed| *blamed = true);
+            world.network.jump(time, world.judge);
+        }
+    }
+}
+
+/// Does something to one connection of a server.
+fn hamper(world: &mut World<'_>, server: usize, fault: Fault) {
+    let links = world.network.links.iter().filter(|link| link.server == server).count();
+    if links == 0 {
+        return;
+    }
+    let chosen = world.source.below(links);
+    let until = world.network.now + Duration::from_millis(50 + 100 * world.source.below(50) as u64);
+    let after = 1 + world.source.below(200);
+    let up = world.source.one_in(2);
+    let mut of_server = world.network.links.iter_mut().filter(|link| link.server == server);
+    let Some(link) = of_server.nth(chosen) else { return };
+    match fault {
+        Fault::Stalled if up => link.up_stalled = until,
+        Fault::Stalled => link.down_stalled = until,
+        Fault::CutOff => link.reset_after = Some(after),
+        _ => link.slow = true,
+    }
+}
+
+/// Ends the connections of a server, in one way or another.
+fn end_links(world: &mut World<'_>, server: usize) {
+    let how = *world.source.pick(&[End::Eof, End::Reset, End::Vanished]);
+    end(world, server, how);
+}
+
+fn end(world: &mut World<'_>, server: usize, how: End) {
+    let links = &mut world.network.links;
+    links.iter_mut().filter(|link| link.server == server).for_each(|link| link.end(how));
+}
+
+/// Nothing is wrong with anything from now on.
+pub(crate) fn mend(world: &mut World<'_>) {
+    for server in &mut world.network.servers {
+        server.mode = Mode::Up;
+        server.room = None;
+        server.delay = Duration::ZERO;
+        server.out_of_memory = false;
+    }
+    for link in &mut world.network.links {
+        (link.slow, link.reset_after) = (false, None);
+        (link.up_stalled, link.down_stalled) = (world.network.now, world.network.now);
+    }
+    world.network.conduct = Conduct::default();
+    world
+        .judge
+        .trace
+        .note(world.network.now, 11, &[], b"", || ("everybody".into(), "is well again".into()));
+}

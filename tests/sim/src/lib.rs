@@ -1,0 +1,107 @@
+//! A simulator of memcached clusters, networks and callers: every run a seed, every seed a whole cluster.
+//!
+//! [`run`] draws servers, settings, faults and callers from a [`Source`], lets them meet on a clock that
+//! only moves when nothing else can happen, and judges what came of it by [`CHECKS`].
+
+mod callers;
+mod checks;
+mod faults;
+mod judge;
+mod link;
+mod network;
+mod report;
+mod said;
+mod server;
+mod settings;
+mod simulated;
+mod source;
+mod trace;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use checks::CHECKS;
+pub use link::End;
+pub use network::{Conduct, Member, Network, Place, Watch};
+pub use report::{Broken, Line, Report};
+pub use server::{Mode, SimServer, Step};
+pub use simulated::{Simulated, Want};
+pub use source::{Choose, Recorder, Seed, Source, Tape};
+
+use judge::Judge;
+use settings::Plan;
+use trace::Trace;
+use world::{START, World};
+
+/// How a run is made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether the report has a transcript. It costs time and memory. Default: no.
+    pub transcript: bool,
+}
+
+/// A check: its name, and the sentence that has to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name, as it stands in [`Broken::check`].
+    pub name: &'static str,
+    /// What has to hold.
+    pub sentence: &'static str,
+}
+
+/// Makes one run of the choices of `source`, and judges it. A panic of the client is caught, and reported
+/// as the check `panic`.
+pub fn run(source: &mut dyn Source, options: &Options) -> Report {
+    let plan = Plan::draw(source);
+    let trace = Trace::new(START, options.transcript);
+    let mut judge = Judge::new(trace, &plan.settings, plan.servers);
+    let mut operations = 0;
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(plan, &mut judge, source);
+        let _ = world.live();
+        operations = world.operations;
+    }));
+    if let Err(panic) = lived {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+        judge.broken = Some(Broken { check: "panic".into(), message: text.into() });
+    }
+    Report {
+        broken: judge.broken.take(),
+        operations,
+        trace_hash: judge.trace.hash(),
+        transcript: judge.trace.take_lines(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_seeds_hold() {
+        for seed in 0..100 {
+            let report = run(&mut Seed::new(seed), &Options::default());
+            assert_eq!(report.broken, None, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn the_same_choices_give_the_same_run() {
+        for seed in 0..20 {
+            let mut recorder = Recorder::new(Seed::new(seed));
+            let first = run(&mut recorder, &Options { transcript: true });
+            let tape = recorder.into_tape();
+            let second = run(&mut Tape::new(&tape), &Options::default());
+            assert_eq!(first.trace_hash, second.trace_hash, "seed {seed}");
+            assert!(!first.transcript.is_empty() && second.transcript.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_run_without_choices_is_calm() {
+        let report = run(&mut Tape::new(&[]), &Options::default());
+        assert_eq!(report.broken, None);
+    }
+}

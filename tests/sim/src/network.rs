@@ -1,0 +1,521 @@
+//! The network: it drives clients against servers, under a clock that stands still until nothing else can
+//! happen.
+
+use memcache_proto::Time;
+use memcache_proto::routing::ConnectFailure;
+
+use crate::link::{End, Link};
+use crate::server::{Mode, SimServer, Step};
+use crate::simulated::{Simulated, Want};
+use crate::source::{Choose, Source};
+
+/// Clients and servers, and the connections between them.
+pub struct Network<C: Simulated> {
+    /// The time. It moves in [`pass`](Network::pass), [`wait`](Network::wait) and
+    /// [`jump`](Network::jump) only.
+    pub now: Time,
+    /// The clients.
+    pub members: Vec<Member<C>>,
+    /// The servers.
+    pub servers: Vec<SimServer>,
+    /// How bytes travel.
+    pub conduct: Conduct,
+    pub(crate) links: Vec<Link<C::Socket>>,
+    next_link: u64,
+}
+
+/// A client, and how it is driven.
+pub struct Member<C> {
+    /// The client.
+    pub client: C,
+    /// Which servers it knows, in its own order.
+    pub servers: Vec<usize>,
+    /// Those of the same group may share connections.
+    pub group: usize,
+    /// Whether it reads before it is asked to, as drivers that wait for readiness do.
+    pub eager: bool,
+    /// Whether it hands bytes over before they are written, as drivers that hear of completions do.
+    pub completes: bool,
+}
+
+/// How bytes travel.
+#[derive(Clone, Copy, Debug)]
+pub struct Conduct {
+    /// The longest time that bytes are under way, in milliseconds.
+    pub latency_ms: usize,
+    /// The largest piece in which bytes are read and written; pieces are of any size up to it.
+    pub piece: usize,
+    /// Whether writes take nothing now and then.
+    pub jams: bool,
+    /// How many bytes a connection takes in before the server reads.
+    pub buffer: usize,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Conduct { latency_ms: 0, piece: usize::MAX, jams: false, buffer: 256 << 10 }
+    }
+}
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// When.
+    pub now: Time,
+    /// The connection. No other ever has the same number.
+    pub link: u64,
+    /// The client.
+    pub client: usize,
+    /// The server.
+    pub server: usize,
+    /// Whether the server says on this connection what its store says, and nothing else.
+    pub honest: bool,
+    /// Whether the server takes it for one connection too many, says so, and reads nothing.
+    pub refused: bool,
+}
+
+/// Somebody who is told what happens. All that each of these does is nothing, unless you say otherwise.
+pub trait Watch {
+    /// A connection has been made.
+    fn opened(&mut self, _: &Place) {}
+    /// The client has handed these bytes over, to be sent.
+    fn handed_over(&mut self, _: &Place, _: &[u8]) {}
+    /// The client is about to be given these bytes; none are the end of the stream.
+    fn received(&mut self, _: &Place, _: &[u8]) {}
+    /// The connection belongs to another client from now on: to that of the place.
+    fn moved(&mut self, _: &Place) {}
+    /// The client has closed the connection, or it was lost.
+    fn closed(&mut self, _: &Place) {}
+    /// The server has handled a command.
+    fn handled(&mut self, _: &Place, _: &Step) {}
+    /// A server makes another reply of the reply to a command, or what it says unasked.
+    fn mangle(&mut self, _: &mut dyn Source, _: &Place, _: &Step) -> Option<Vec<u8>> {
+        None
+    }
+    /// Something was done without end, and nothing came of it.
+    fn spins(&mut self, _: usize, _: &str) {}
+}
+
+/// Nobody watches.
+impl Watch for () {}
+
+/// So many wishes of one client at one moment are too many.
+const MOST_WANTS: usize = 20_000;
+
+impl<C: Simulated> Network<C> {
+    /// Clients and servers that are not connected yet.
+    #[must_use]
+    pub fn new(start: Time, members: Vec<Member<C>>, servers: Vec<SimServer>) -> Self {
+        Network {
+            now: start,
+            members,
+            servers,
+            conduct: Conduct::default(),
+            links: Vec::new(),
+            next_link: 0,
+        }
+    }
+
+    /// Does what there is to do at this moment, once around. Whether there was anything.
+    pub fn step(&mut self, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
+        let mut happened = false;
+        for at in 0..self.members.len() {
+            let mut wants = 0;
+            while let Some(want) = self.members[at].client.poll_want(self.now) {
+                self.act(at, want, source, watch);
+                happened = true;
+                wants += 1;
+                if wants > MOST_WANTS {
+                    watch.spins(at, "it wants something of the network without end");
+                    return false;
+                }
+            }
+        }
+        for at in 0..self.links.len() {
+            happened |= self.open(at, watch);
+            happened |= self.write(at, source, watch);
+            happened |= self.serve(at, source, watch);
+            happened |= self.read(at, source, watch);
+        }
+        self.links.retain(|link| !link.is_over());
+        happened
+    }
+
+    /// Until nothing more happens at this moment.
+    pub fn drive(&mut self, source: &mut dyn Source, watch: &mut dyn Watch) {
+        const MOST_STEPS: usize = 2_000_000;
+        for _ in 0..MOST_STEPS {
+            if !self.step(source, watch) {
+                return;
+            }
+        }
+        watch.spins(0, "it never comes to rest");
+    }
+
+    /// When something happens next; `None` if nothing ever does.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        let links = self.links.iter().filter_map(|link| {
+            let server = &self.servers[link.server];
+            let eager = self.members[link.client].eager;
+            link.next(server.mode, eager, self.now)
+        });
+        let timeouts = self.members.iter().filter_map(|member| member.client.poll_timeout());
+        links.chain(timeouts).min()
+    }
+
+    /// To the next moment at which something happens; false if there is none.
+    pub fn pass(&mut self, watch: &mut dyn Watch) -> bool {
+        let Some(next) = self.next() else { return false };
+        self.now = self.now.max(next);
+        self.handle_timeouts(watch);
+        true
+    }
+
+    /// Lets the clock jump, without anything that would have happened meanwhile.
+    pub fn jump(&mut self, time: core::time::Duration, watch: &mut dyn Watch) {
+        self.now = self.now + time;
+        self.handle_timeouts(watch);
+    }
+
+    fn handle_timeouts(&mut self, watch: &mut dyn Watch) {
+        for (at, member) in self.members.iter_mut().enumerate() {
+            let client = &mut member.client;
+            for round in 0.. {
+                if client.poll_timeout().is_none_or(|due| due > self.now) {
+                    break;
+                }
+                client.handle_timeout(self.now);
+                if round > 100 {
+                    watch.spins(at, "its timeout is always due");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn place(&self, at: usize) -> Place {
+        let link = &self.links[at];
+        Place {
+            now: self.now,
+            link: link.number,
+            client: link.client,
+            server: link.server,
+            honest: link.honest,
+            refused: link.refused,
+        }
+    }
+
+    fn link_of(&self, client: usize, socket: C::Socket) -> Option<usize> {
+        let is_it = |link: &Link<C::Socket>| link.client == client && link.socket == socket;
+        self.links.iter().position(|link| is_it(link) && !link.left)
+    }
+
+    fn act(
+        &mut self,
+        at: usize,
+        want: Want<C::Socket>,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) {
+        match want {
+            Want::Connect(socket, server) => self.connect(at, socket, server, source, watch),
+            Want::Close(socket) => {
+                if let Some(link) = self.link_of(at, socket) {
+                    watch.closed(&self.place(link));
+                    self.links[link].leave();
+                }
+            }
+            Want::Share(socket, server) => self.share(at, socket, server, source, watch),
+            Want::Look(socket) => {
+                let read = self.link_of(at, socket).is_some_and(|link| {
+                    self.links[link].reading = true;
+                    let read = self.read(link, source, watch);
+                    if !read {
+                        self.links[link].reading = false;
+                    }
+                    read
+                });
+                if !read {
+                    self.members[at].client.looked(socket, self.now);
+                }
+            }
+            Want::Write(socket) => {
+                if let Some(link) = self.link_of(at, socket) {
+                    self.links[link].writing = true;
+                }
+            }
+            Want::Read(socket) => {
+                if let Some(link) = self.link_of(at, socket) {
+                    self.links[link].reading = true;
+                }
+            }
+        }
+    }
+
+    fn connect(
+        &mut self,
+        at: usize,
+        socket: C::Socket,
+        listed: usize,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) {
+        let server = self.members[at].servers[listed];
+        let open = self.links.iter().filter(|link| link.server == server && link.is_held()).count();
+        let room = self.servers[server].room.filter(|(room, _)| open >= *room);
+        let mode = room.map_or(self.servers[server].mode, |(_, mode)| mode);
+        match mode {
+            Mode::Refusing => {
+                self.look_at_others(at, listed, source, watch);
+                let reasons = [
+                    ConnectFailure::Refused,
+                    ConnectFailure::Unreachable,
+                    ConnectFailure::TimedOut,
+                    ConnectFailure::Other,
+                ];
+                let reason = reasons[source.below(8).saturating_sub(4)];
+                self.members[at].client.connect_failed(socket, reason, self.now);
+            }
+            Mode::Hanging => {}
+            Mode::Up | Mode::Silent | Mode::Full => {
+                let opens_at = self.arrival(source, self.now);
+                let number = self.next_link;
+                self.next_link += 1;
+                let mut link = Link::new(number, at, server, socket, opens_at);
+                link.deaf = mode == Mode::Full || room.is_some();
+                if mode == Mode::Full {
+                    link.refused = true;
+                    link.say(opens_at, b"ERROR Too many open connections\r\n");
+                    link.end(End::Eof);
+                }
+                self.links.push(link);
+            }
+        }
+    }
+
+    /// The connects that have come about.
+    fn open(&mut self, at: usize, watch: &mut dyn Watch) -> bool {
+        let link = &mut self.links[at];
+        if link.opens_at.is_none_or(|opens_at| opens_at > self.now) || link.left {
+            return false;
+        }
+        link.opens_at = None;
+        let (client, socket) = (link.client, link.socket);
+        watch.opened(&self.place(at));
+        self.members[client].client.connected(socket, self.now);
+        true
+    }
+
+    /// Has the clients of the group that are idle look at their connections to a server.
+    fn look_at_others(
+        &mut self,
+        at: usize,
+        listed: usize,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) {
+        for other in 0..self.members.len() {
+            if other == at || self.members[other].group != self.members[at].group {
+                continue;
+            }
+            let Some(idle) = self.members[other].client.idle(listed) else { continue };
+            let Some(link) = self.link_of(other, idle) else { continue };
+            let was_reading = core::mem::replace(&mut self.links[link].reading, true);
+            self.read(link, source, watch);
+            self.links[link].reading &= was_reading;
+        }
+    }
+
+    /// Gives a client the idle connection of another.
+    fn share(
+        &mut self,
+        at: usize,
+        socket: C::Socket,
+        listed: usize,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) {
+        self.look_at_others(at, listed, source, watch);
+        for other in 0..self.members.len() {
+            if self.members[other].group != self.members[at].group {
+                continue;
+            }
+            let Some(idle) = self.members[other].client.idle(listed) else { continue };
+            let Some(link) = self.link_of(other, idle) else { continue };
+            let Some(spare) = self.members[other].client.release(idle) else { continue };
+            // The connect that is under way, if any, is given up for it.
+            if let Some(connecting) = self.link_of(at, socket) {
+                self.links[connecting].leave();
+            }
+            if self.members[at].client.take_over(socket, spare, self.now) {
+                let link = &mut self.links[link];
+                (link.client, link.socket) = (at, socket);
+                (link.reading, link.writing) = (false, false);
+                let place = self.place(self.link_of(at, socket).unwrap_or_default());
+                watch.moved(&place);
+            } else {
+                watch.closed(&self.place(link));
+                self.links[link].leave();
+            }
+            return;
+        }
+    }
+
+    /// The size of the next piece.
+    fn piece(&self, source: &mut dyn Source) -> usize {
+        match self.conduct.piece {
+            usize::MAX => usize::MAX,
+            // 0 is the calm choice: as much as goes.
+            piece => piece - source.below(piece),
+        }
+    }
+
+    /// When what leaves now arrives, behind what was to arrive at `last`.
+    fn arrival(&self, source: &mut dyn Source, last: Time) -> Time {
+        let late = source.below(self.conduct.latency_ms + 1);
+        let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
+        last.max(self.now + late)
+    }
+
+    /// Lets the client of a connection write.
+    fn write(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
+        let link = &self.links[at];
+        if link.left || link.opens_at.is_some() {
+            return false;
+        }
+        let (client, socket) = (link.client, link.socket);
+        if link.reset && link.writing {
+            return self.lose(at, watch);
+        }
+        let place = self.place(at);
+        let mut happened = false;
+        if self.links[at].writing && self.links[at].handed.is_empty() {
+            let Member { client: member, completes, .. } = &mut self.members[client];
+            if *completes {
+                // What is handed over is the kernel's, who writes it piece by piece.
+                self.links[at].writing = false;
+                watch_lent(watch, &place, member.to_write(socket));
+                let handed = member.take_to_write(socket, self.now).unwrap_or_default();
+                self.links[at].handed = handed;
+                happened = true;
+            } else {
+                let link = &mut self.links[at];
+                let bytes = member.to_write(socket);
+                let jammed = self.conduct.jams && source.one_in(8);
+                let room = self.conduct.buffer.saturating_sub(link.under_way());
+                if bytes.is_empty() {
+                    link.writing = false;
+                    member.written(socket, 0, self.now);
+                    return true;
+                }
+                if room == 0 {
+                    return false;
+                }
+                let piece = match self.conduct.piece {
+                    usize::MAX => usize::MAX,
+                    piece => piece - source.below(piece),
+                };
+                let len = if jammed { 0 } else { bytes.len().min(piece).min(room) };
+                if len > 0 {
+                    let late = source.below(self.conduct.latency_ms + 1);
+                    let late = core::time::Duration::from_millis(late.try_into().unwrap_or(0));
+                    watch.handed_over(&place, &bytes[..len]);
+                    link.send(self.now + late, &bytes[..len]);
+                }
+                link.writing = false;
+                member.written(socket, len, self.now);
+                happened = true;
+            }
+        }
+        if !self.links[at].handed.is_empty() {
+            let room = self.conduct.buffer.saturating_sub(self.links[at].under_way());
+            let piece = self.piece(source).min(room);
+            let arrival = self.arrival(source, self.now);
+            happened |= self.links[at].send_handed(arrival, piece);
+        }
+        happened
+    }
+
+    /// Tells the client of a connection that the peer has reset it.
+    fn lose(&mut self, at: usize, watch: &mut dyn Watch) -> bool {
+        let place = self.place(at);
+        let link = &mut self.links[at];
+        let (client, socket) = (link.client, link.socket);
+        watch.closed(&place);
+        link.leave();
+        self.members[client].client.disconnected(socket, self.now);
+        true
+    }
+
+    /// Lets the server of a connection read and answer.
+    fn serve(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
+        let place = self.place(at);
+        let link = &mut self.links[at];
+        let server = &mut self.servers[link.server];
+        let mut happened = link.arrive(self.now);
+        if link.deaf || server.mode == Mode::Silent {
+            return happened;
+        }
+        while let Some((step, closes)) = server.handle(&mut link.serving, self.now) {
+            happened = true;
+            watch.handled(&place, &step);
+            let said = watch.mangle(source, &place, &step);
+            let said = said.as_deref().unwrap_or(&step.reply);
+            let late = source.below(self.conduct.latency_ms + 1);
+            let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
+            link.say(self.now + server.delay + late, said);
+            if closes {
+                link.end(End::Eof);
+                break;
+            }
+        }
+        happened
+    }
+
+    /// Lets the client of a connection read.
+    fn read(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
+        let link = &self.links[at];
+        if link.left || link.opens_at.is_some() {
+            return false;
+        }
+        let (client, socket) = (link.client, link.socket);
+        if !link.reading && !self.members[client].eager {
+            return false;
+        }
+        if link.reset {
+            return self.lose(at, watch);
+        }
+        let place = self.place(at);
+        let piece = self.piece(source);
+        let member = &mut self.members[client].client;
+        let link = &mut self.links[at];
+        let space = member.to_read(socket);
+        if space.is_empty() {
+            return false;
+        }
+        let most = space.len().min(piece);
+        let Some(bytes) = link.take(self.now, most) else {
+            if link.has_ended() {
+                link.reading = false;
+                link.told_end = true;
+                watch.received(&place, b"");
+                member.read(socket, 0, self.now);
+                return true;
+            }
+            return false;
+        };
+        space[..bytes.len()].copy_from_slice(&bytes);
+        link.reading = false;
+        watch.received(&place, &bytes);
+        member.read(socket, bytes.len(), self.now);
+        true
+    }
+}
+
+/// Tells of bytes that are about to be handed over whole.
+fn watch_lent(watch: &mut dyn Watch, place: &Place, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        watch.handed_over(place, bytes);
+    }
+}

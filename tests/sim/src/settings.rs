@@ -1,0 +1,228 @@
+//! What a run is made of: drawn before it begins.
+
+use std::time::Duration;
+
+use memcache_proto::Limits;
+use memcache_proto::client::Settings;
+use memcache_proto::routing::{Distribution, KeyHash, RendezvousKeys};
+
+use crate::network::Conduct;
+use crate::source::{Choose, Source};
+
+/// What a run is made of.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) settings: Settings,
+    pub(crate) servers: usize,
+    pub(crate) members: Vec<Habits>,
+    pub(crate) conduct: Conduct,
+    /// Which kinds of operation are asked for, and which faults there are.
+    pub(crate) asks: Vec<AskKind>,
+    pub(crate) faults: Vec<Fault>,
+    /// Whether those who ask say noreply, and give up, now and then.
+    pub(crate) noreply: bool,
+    pub(crate) cancels: bool,
+    /// Whether connections are closed from above, clients reset, servers exchanged.
+    pub(crate) upheavals: bool,
+    /// Whether time passes while something is under way.
+    pub(crate) waits: bool,
+    /// How many keys there are, and how long they are.
+    pub(crate) keys: usize,
+    pub(crate) long_keys: bool,
+    /// The longest values.
+    pub(crate) value_len: usize,
+    /// How many things are done.
+    pub(crate) moments: usize,
+}
+
+/// How a client is driven.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    pub(crate) eager: bool,
+    pub(crate) completes: bool,
+}
+
+/// A kind of operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskKind {
+    Get,
+    Set,
+    GetMany,
+    Store,
+    StoreMany,
+    Gat,
+    Delete,
+    DeleteMany,
+    Touch,
+    Count,
+    MetaGet,
+    MetaSet,
+    MetaDelete,
+    MetaCount,
+    MetaDebug,
+    MetaMany,
+    QuietRun,
+    Version,
+    Stats,
+    Flush,
+}
+
+const ASKS: [AskKind; 20] = [
+    AskKind::Get,
+    AskKind::Set,
+    AskKind::GetMany,
+    AskKind::Store,
+    AskKind::StoreMany,
+    AskKind::Gat,
+    AskKind::Delete,
+    AskKind::DeleteMany,
+    AskKind::Touch,
+    AskKind::Count,
+    AskKind::MetaGet,
+    AskKind::MetaSet,
+    AskKind::MetaDelete,
+    AskKind::MetaCount,
+    AskKind::MetaDebug,
+    AskKind::MetaMany,
+    AskKind::QuietRun,
+    AskKind::Version,
+    AskKind::Stats,
+    AskKind::Flush,
+];
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A server is gone, and refuses connections.
+    Killed,
+    /// A server is restarted, empty.
+    Emptied,
+    /// Connects to a server hang, or are accepted and nothing comes.
+    Hung,
+    /// A server closes its connections and takes new ones.
+    HungUp,
+    /// A server resets its connections.
+    Reset,
+    /// A server's end of its connections is gone, and nobody says so.
+    Vanished,
+    /// A server takes so many connections and no more.
+    Crowded,
+    /// A server takes long.
+    Slow,
+    /// A connection is stalled one way.
+    Stalled,
+    /// A connection is reset after some more bytes.
+    CutOff,
+    /// A connection gives a byte a millisecond.
+    Dripping,
+    /// A server cannot store.
+    OutOfMemory,
+    /// An item is evicted.
+    Evicted,
+    /// A server is flushed from outside.
+    Flushed,
+    /// The clock jumps.
+    Jump,
+}
+
+const FAULTS: [Fault; 15] = [
+    Fault::Killed,
+    Fault::Emptied,
+    Fault::Hung,
+    Fault::HungUp,
+    Fault::Reset,
+    Fault::Vanished,
+    Fault::Crowded,
+    Fault::Slow,
+    Fault::Stalled,
+    Fault::CutOff,
+    Fault::Dripping,
+    Fault::OutOfMemory,
+    Fault::Evicted,
+    Fault::Flushed,
+    Fault::Jump,
+];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Plan {
+    /// Draws one. Of the kinds of operation, the settings and the faults about half are there each time,
+    /// so that no two of them are always met together.
+    pub(crate) fn draw(source: &mut dyn Source) -> Self {
+        let moments = 1 + source.below(600);
+        let servers = 1 + source.below(4);
+        let members = 1 + source.below(4);
+        let members = (0..members)
+            .map(|_| Habits { eager: source.one_in(2), completes: source.one_in(4) })
+            .collect();
+        let settings = settings(source);
+        let asks: Vec<_> = ASKS.into_iter().filter(|_| !source.one_in(2)).collect();
+        let asks = if asks.is_empty() { vec![AskKind::Get] } else { asks };
+        let faulty = source.one_in(2) || source.one_in(2);
+        let faults = FAULTS.into_iter().filter(|_| faulty && source.one_in(2)).collect();
+        let conduct = Conduct {
+            latency_ms: *source.pick(&[0, 0, 1, 20, 300]),
+            piece: *source.pick(&[usize::MAX, 100_000, 5000, 50, 7, 1]),
+            jams: source.one_in(2),
+            buffer: *source.pick(&[256 << 10, 1000, 50]),
+        };
+        Plan {
+            settings,
+            servers,
+            members,
+            conduct,
+            asks,
+            faults,
+            noreply: source.one_in(2),
+            cancels: source.one_in(2),
+            upheavals: source.one_in(2),
+            waits: source.one_in(2),
+            keys: *source.pick(&[12, 3, 40]),
+            long_keys: source.one_in(4),
+            // Byte by byte much takes long.
+            value_len: (*source.pick(&[20, 300, 3000, 20_000]))
+                .min(conduct.piece.saturating_mul(40)),
+            moments,
+        }
+    }
+}
+
+fn settings(source: &mut dyn Source) -> Settings {
+    Settings {
+        dead_retry: *source.pick(&[SECOND * 5, SECOND, Duration::ZERO]),
+        socket_timeout: *source.pick(&[SECOND, SECOND * 3]),
+        operation_timeout: *source.pick(&[None, Some(SECOND * 4), Some(SECOND / 2)]),
+        key_prefix: if source.one_in(3) { b"p:".to_vec() } else { Vec::new() },
+        distribution: *source.pick(&[
+            Distribution::PythonMemcached,
+            Distribution::Modula,
+            Distribution::Ketama,
+            Distribution::KetamaWeighted,
+            Distribution::Rendezvous { keys: RendezvousKeys::Text },
+        ]),
+        key_hash: KeyHash::default(),
+        hash_with_prefix_key: !source.one_in(2),
+        connections_per_server: 1 + source.below(3),
+        merge_gets: source.one_in(2),
+        resend_stores: source.one_in(2),
+        flush_on_reconnect: source.one_in(3),
+        failover: !source.one_in(3),
+        max_rest: *source.pick(&[Duration::from_millis(1), Duration::ZERO, SECOND * 3600]),
+        debug: true,
+        limits: limits(source),
+    }
+}
+
+fn limits(source: &mut dyn Source) -> Limits {
+    Limits {
+        window: *source.pick(&[64 << 10, 1000, 100, 10]),
+        max_get_len: *source.pick(&[16_000, 300, 40]),
+        inline_value_len: *source.pick(&[16 << 10, 2000, 16, 0]),
+        max_queued_bytes: *source.pick(&[256 << 20, 20_000, 500]),
+        max_moves: *source.pick(&[100, 1, 0]),
+        max_line_len: *source.pick(&[2048, 400]),
+        max_value_len: *source.pick(&[1 << 30, 100 << 10]),
+        max_lines: *source.pick(&[10_000_000, 100]),
+        ..Limits::default()
+    }
+}
