@@ -6,6 +6,7 @@ use memcache_proto::Key;
 use memcache_proto::codec::Command;
 
 use crate::callers;
+use crate::hostile::{Hostility, Liar, Lie};
 use crate::link::End;
 use crate::network::Conduct;
 use crate::server::Mode;
@@ -30,6 +31,7 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
         server.room = None;
         server.delay = Duration::ZERO;
         server.out_of_memory = false;
+        server.hostility = None;
         return;
     }
     match fault {
@@ -71,6 +73,18 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
             let flush = Command::FlushAll { delay: None, noreply: true };
             world.network.servers[server].handle_outside(&flush, now);
         }
+        Fault::Lies => {
+            world.judge.lied[server] = true;
+            let hostility = hostility(world);
+            if world.source.one_in(2) {
+                let mut links = world.network.links.iter_mut();
+                if let Some(link) = links.find(|link| link.server == server && !link.left) {
+                    link.liar = Some(Liar::new(hostility));
+                }
+            } else {
+                world.network.servers[server].hostility = Some(hostility);
+            }
+        }
         Fault::Jump => {
             let seconds = 1 + world.source.below(20);
             let time = Duration::from_secs(seconds.try_into().unwrap_or_default());
@@ -78,6 +92,11 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
             world.network.jump(time, world.judge);
         }
     }
+}
+
+fn hostility(world: &mut World<'_>) -> Hostility {
+    let lies = Lie::ALL.into_iter().filter(|_| world.source.one_in(2)).collect();
+    Hostility { lies, one_in: *world.source.pick(&[20, 5, 2]) }
 }
 
 /// Does something to one connection of a server.
@@ -118,8 +137,12 @@ pub(crate) fn mend(world: &mut World<'_>) {
         server.room = None;
         server.delay = Duration::ZERO;
         server.out_of_memory = false;
+        server.hostility = None;
     }
     for link in &mut world.network.links {
+        if link.liar.is_some() {
+            link.end(End::Eof);
+        }
         (link.slow, link.reset_after) = (false, None);
         (link.up_stalled, link.down_stalled) = (world.network.now, world.network.now);
     }

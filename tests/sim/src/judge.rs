@@ -25,6 +25,7 @@ pub(crate) struct Judge {
     limits: Limits,
     resend_stores: bool,
     flushes: bool,
+    merges: bool,
     servers: usize,
     /// Which servers ever had anything wrong with them, or lied.
     pub(crate) blamed: Vec<bool>,
@@ -84,6 +85,7 @@ impl Judge {
             limits: settings.limits,
             resend_stores: settings.resend_stores,
             flushes: settings.flush_on_reconnect,
+            merges: settings.merge_gets,
             servers,
             blamed: vec![false; servers],
             lied: vec![false; servers],
@@ -187,7 +189,7 @@ impl Judge {
         let (client, tag, submitted) = (part.client, part.tag.clone(), part.submitted);
         let (key, what, begun) = (part.key.clone(), part.what, part.begun);
         if *reply == Reply::Sent {
-            if !part.noreply || matches!(tag, Tag::Serial(_)) && begun == 0 {
+            if !part.noreply || matches!(tag, Tag::Serial(_)) && begun + part.refused == 0 {
                 let seen = format!("{what:?} of {} is sent, {begun} times", shown(&key));
                 self.breaks(checks::ANSWERED, seen);
             }
@@ -245,11 +247,14 @@ impl Judge {
 
     /// What has to hold of all requests at the end.
     pub(crate) fn count_all(&mut self) {
-        let flushes = self.flushes;
+        let (flushes, merges) = (self.flushes, self.merges);
         let too_many = self.plains.iter().find(|((_, tag), plain)| {
             // The client asks for the version by itself, and flushes if it is to.
             let own = *tag == Tag::Version || flushes && *tag == Tag::Flush;
-            !own && plain.begun > plain.limit.saturating_sub(plain.denied)
+            // A get that was merged with another's goes with it, whether it is still wanted or not.
+            let merged = merges && matches!(tag, Tag::Get { .. });
+            let denied = if merged { 0 } else { plain.denied };
+            !own && plain.begun > plain.limit.saturating_sub(denied)
         });
         if let Some(((client, tag), plain)) = too_many {
             let (begun, limit, denied) = (plain.begun, plain.limit, plain.denied);
@@ -264,7 +269,7 @@ impl Judge {
 impl Watch for Judge {
     fn opened(&mut self, place: &Place) {
         self.event += 1;
-        let wire = Wire::new(place.client, place.honest);
+        let wire = Wire::new(place.client);
         self.wires.insert(place.link, wire);
         self.trace.note(place.now, 1, &[place.link], b"", || (who(place), "is open".into()));
     }
@@ -314,7 +319,7 @@ impl Watch for Judge {
         });
         let limits = self.limits;
         let Some(wire) = self.wires.get_mut(&place.link) else { return };
-        let (client, honest) = (wire.client, wire.honest);
+        let (client, honest) = (wire.client, place.honest);
         for told in wire.say(bytes, &limits) {
             let telling = Telling { event, honest, said: told.said };
             match told.tag {

@@ -6,6 +6,7 @@
 mod callers;
 mod checks;
 mod faults;
+mod hostile;
 mod judge;
 mod link;
 mod network;
@@ -22,6 +23,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use checks::CHECKS;
+pub use hostile::{Hostility, Lie};
 pub use link::End;
 pub use network::{Conduct, Member, Network, Place, Watch};
 pub use report::{Broken, Line, Report};

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use memcache_proto::Time;
 
+use crate::hostile::Liar;
 use crate::server::{Mode, Serving};
 
 /// How a server's end of a connection goes.
@@ -25,7 +26,8 @@ pub(crate) struct Link<S> {
     pub(crate) socket: S,
     /// When the client hears that it is open; `None` if it has.
     pub(crate) opens_at: Option<Time>,
-    pub(crate) honest: bool,
+    /// What makes other replies of the server's, if anything does.
+    pub(crate) liar: Option<Liar>,
     /// What came is thrown away: it was one connection too many.
     pub(crate) deaf: bool,
     /// It says so.
@@ -66,7 +68,7 @@ impl<S> Link<S> {
             server,
             socket,
             opens_at: Some(opens),
-            honest: true,
+            liar: None,
             deaf: false,
             refused: false,
             writing: false,

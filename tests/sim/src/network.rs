@@ -4,6 +4,7 @@
 use memcache_proto::Time;
 use memcache_proto::routing::ConnectFailure;
 
+use crate::hostile::Liar;
 use crate::link::{End, Link};
 use crate::server::{Mode, SimServer, Step};
 use crate::simulated::{Simulated, Want};
@@ -88,10 +89,6 @@ pub trait Watch {
     fn closed(&mut self, _: &Place) {}
     /// The server has handled a command.
     fn handled(&mut self, _: &Place, _: &Step) {}
-    /// A server makes another reply of the reply to a command, or what it says unasked.
-    fn mangle(&mut self, _: &mut dyn Source, _: &Place, _: &Step) -> Option<Vec<u8>> {
-        None
-    }
     /// Something was done without end, and nothing came of it.
     fn spins(&mut self, _: usize, _: &str) {}
 }
@@ -201,7 +198,7 @@ impl<C: Simulated> Network<C> {
             link: link.number,
             client: link.client,
             server: link.server,
-            honest: link.honest,
+            honest: link.liar.is_none(),
             refused: link.refused,
         }
     }
@@ -288,6 +285,12 @@ impl<C: Simulated> Network<C> {
                     link.refused = true;
                     link.say(opens_at, b"ERROR Too many open connections\r\n");
                     link.end(End::Eof);
+                }
+                if let Some(hostility) = self.servers[server].hostility.clone() {
+                    let mut liar = Liar::new(hostility);
+                    let greeting = liar.greet(source);
+                    link.say(opens_at, &greeting);
+                    link.liar = Some(liar);
                 }
                 self.links.push(link);
             }
@@ -460,8 +463,8 @@ impl<C: Simulated> Network<C> {
         while let Some((step, closes)) = server.handle(&mut link.serving, self.now) {
             happened = true;
             watch.handled(&place, &step);
-            let said = watch.mangle(source, &place, &step);
-            let said = said.as_deref().unwrap_or(&step.reply);
+            let lie = link.liar.as_mut().map(|liar| liar.lie(source, &step.reply));
+            let said = lie.as_deref().unwrap_or(&step.reply);
             let late = source.below(self.conduct.latency_ms + 1);
             let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
             link.say(self.now + server.delay + late, said);

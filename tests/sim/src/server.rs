@@ -6,6 +6,8 @@ use memcache_proto::codec::{Command, CommandError, Response};
 use memcache_proto::server::{Connection, Settings, Store};
 use memcache_proto::{Key, Limits, Time};
 
+use crate::hostile::Hostility;
+
 /// The unix time of a simulated server at [`Time::ZERO`].
 pub(crate) const UNIX_START: u64 = 1_700_000_000;
 
@@ -21,6 +23,8 @@ pub struct SimServer {
     pub out_of_memory: bool,
     /// Whether it answers a quiet `ma` that makes its counter as memcached 1.6.45 does: not at all.
     pub quiet_vivify: bool,
+    /// How it lies on the connections that are made from now on; `None` if it does not.
+    pub hostility: Option<Hostility>,
     /// How often it was started: what it held in another life is gone, if it was started empty.
     pub life: u32,
     store: Store,
@@ -100,6 +104,7 @@ impl Default for SimServer {
             delay: Duration::ZERO,
             out_of_memory: false,
             quiet_vivify: false,
+            hostility: None,
             life: 0,
             store: Store::new(Settings::default()),
         }

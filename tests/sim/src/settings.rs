@@ -123,9 +123,11 @@ pub(crate) enum Fault {
     Flushed,
     /// The clock jumps.
     Jump,
+    /// A server, or one connection of it, lies.
+    Lies,
 }
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     Fault::Killed,
     Fault::Emptied,
     Fault::Hung,
@@ -141,6 +143,7 @@ const FAULTS: [Fault; 15] = [
     Fault::Evicted,
     Fault::Flushed,
     Fault::Jump,
+    Fault::Lies,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -43,7 +43,6 @@ pub(crate) struct Told {
 /// One connection.
 pub(crate) struct Wire {
     pub(crate) client: usize,
-    pub(crate) honest: bool,
     /// Whether the client has closed it.
     pub(crate) closed: bool,
     /// Why nothing more of it is to be believed.
@@ -53,6 +52,8 @@ pub(crate) struct Wire {
     waiting: VecDeque<Waiting>,
     said: Vec<u8>,
     lines: usize,
+    /// Whether the command of which a part has been written was refused already.
+    refused_early: bool,
 }
 
 /// A command that has not been answered.
@@ -84,10 +85,9 @@ enum Kind {
 }
 
 impl Wire {
-    pub(crate) fn new(client: usize, honest: bool) -> Self {
+    pub(crate) fn new(client: usize) -> Self {
         Wire {
             client,
-            honest,
             closed: false,
             doubt: None,
             written: Vec::new(),
@@ -95,6 +95,7 @@ impl Wire {
             waiting: VecDeque::new(),
             said: Vec::new(),
             lines: 0,
+            refused_early: false,
         }
     }
 
@@ -131,7 +132,9 @@ impl Wire {
             let (kind, tags) = read(&command, text);
             let answered = vec![false; if matches!(kind, Kind::Values) { tags.len() } else { 0 }];
             heard.push(Heard { tags: tags.clone(), begun: self.begun });
-            self.waiting.push_back(Waiting { kind, tags, answered, doubted: false });
+            if !core::mem::take(&mut self.refused_early) {
+                self.waiting.push_back(Waiting { kind, tags, answered, doubted: false });
+            }
             self.begun = event;
             taken += len;
         }
@@ -185,6 +188,10 @@ impl Wire {
             response,
             Response::Error(_) | Response::ClientError(_) | Response::ServerError(_)
         );
+        if self.waiting.is_empty() && is_error && !self.written.is_empty() && !self.refused_early {
+            self.refused_early = true;
+            return Ok(());
+        }
         let Some(front) = self.waiting.front_mut() else {
             return Err(format!("{response:?} comes unasked"));
         };

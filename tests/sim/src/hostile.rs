@@ -1,0 +1,185 @@
+//! Servers that lie.
+
+use crate::source::{Choose, Source};
+
+/// How a server lies: which lies it tells, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostility {
+    /// What it does to a reply. Empty: nothing.
+    pub lies: Vec<Lie>,
+    /// One reply in so many is a lie; 0 or 1 for none.
+    pub one_in: usize,
+}
+
+/// What a hostile server does to a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Says it twice.
+    Twice,
+    /// Says nothing.
+    Dropped,
+    /// Keeps it, and says it behind the next one.
+    Swapped,
+    /// Names another key.
+    AnotherKey,
+    /// Gives another opaque back.
+    AnotherOpaque,
+    /// Announces a longer or a shorter value than comes.
+    Length,
+    /// Says `HD` where a value belongs.
+    Headless,
+    /// Says that it is of another kind: `STORED` to everything.
+    AnotherKind,
+    /// Says something that nobody has asked for, before the reply.
+    Unasked,
+    /// Says a line that never ends.
+    Endless,
+    /// Says what is of no protocol.
+    Garbage,
+    /// Says the first half, and then the rest of nothing.
+    Half,
+    /// Says that it failed, though it did what it was told.
+    Error,
+}
+
+impl Lie {
+    /// All of them.
+    pub const ALL: [Lie; 13] = [
+        Lie::Twice,
+        Lie::Dropped,
+        Lie::Swapped,
+        Lie::AnotherKey,
+        Lie::AnotherOpaque,
+        Lie::Length,
+        Lie::Headless,
+        Lie::AnotherKind,
+        Lie::Unasked,
+        Lie::Endless,
+        Lie::Garbage,
+        Lie::Half,
+        Lie::Error,
+    ];
+}
+
+/// A hostile server's end of one connection.
+#[derive(Debug)]
+pub(crate) struct Liar {
+    hostility: Hostility,
+    /// What is to be said later.
+    kept: Vec<u8>,
+}
+
+impl Liar {
+    pub(crate) fn new(hostility: Hostility) -> Self {
+        Liar { hostility, kept: Vec::new() }
+    }
+
+    /// What is said in place of the reply to a command.
+    pub(crate) fn lie(&mut self, source: &mut dyn Source, reply: &[u8]) -> Vec<u8> {
+        let Hostility { lies, one_in } = &self.hostility;
+        let lie = (!lies.is_empty() && source.one_in(*one_in)).then(|| *source.pick(lies));
+        let mut said = match lie {
+            None => reply.to_vec(),
+            Some(Lie::Twice) => [reply, reply].concat(),
+            Some(Lie::Dropped) => Vec::new(),
+            Some(Lie::Swapped) => {
+                let kept = core::mem::replace(&mut self.kept, reply.to_vec());
+                return kept;
+            }
+            Some(Lie::AnotherKey) => another_key(reply, source),
+            Some(Lie::AnotherOpaque) => with_word(reply, b'O', source),
+            Some(Lie::Length) => another_length(reply, source),
+            Some(Lie::Headless) => headless(reply),
+            Some(Lie::AnotherKind) => {
+                let kinds: [&[u8]; 7] = [
+                    b"STORED\r\n",
+                    b"END\r\n",
+                    b"HD\r\n",
+                    b"OK\r\n",
+                    b"MN\r\n",
+                    b"EN\r\n",
+                    b"NOT_FOUND\r\n",
+                ];
+                source.pick(&kinds).to_vec()
+            }
+            Some(Lie::Unasked) => [&b"VALUE k0 0 1\r\n1\r\nEND\r\n"[..], reply].concat(),
+            Some(Lie::Endless) => vec![b'x'; 1 + source.below(6000)],
+            Some(Lie::Garbage) => [&b"\x16\x03\x01\x02\r\n"[..], reply].concat(),
+            Some(Lie::Half) => reply[..reply.len() / 2].to_vec(),
+            Some(Lie::Error) => {
+                let errors: [&[u8]; 4] = [
+                    b"SERVER_ERROR out of memory\r\n",
+                    b"ERROR\r\n",
+                    b"CLIENT_ERROR bad data chunk\r\n",
+                    b"CLIENT_ERROR bad data chunk\r\nERROR\r\n",
+                ];
+                source.pick(&errors).to_vec()
+            }
+        };
+        said.append(&mut self.kept);
+        said
+    }
+
+    /// What is said as soon as the connection is open.
+    pub(crate) fn greet(&mut self, source: &mut dyn Source) -> Vec<u8> {
+        let Hostility { lies, one_in } = &self.hostility;
+        match lies.contains(&Lie::Unasked) && source.one_in(2 * *one_in) {
+            true => source.pick(&[&b"STORED\r\n"[..], b"END\r\n", b"HD\r\n", b"ER"]).to_vec(),
+            false => Vec::new(),
+        }
+    }
+}
+
+/// The words of the first line, and what is behind it.
+fn first_line(reply: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
+    let end = reply.iter().position(|&byte| byte == b'\r').unwrap_or(reply.len());
+    let (line, rest) = reply.split_at(end);
+    (line.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect(), rest)
+}
+
+fn another_key(reply: &[u8], source: &mut dyn Source) -> Vec<u8> {
+    let (mut words, rest) = first_line(reply);
+    let number = source.below(12);
+    let is_value = reply.starts_with(b"VALUE ");
+    let at = words.iter().skip(1).position(|word| is_value || word.starts_with(b"k"));
+    let name = if is_value { "k" } else { "kk" };
+    if let Some(at) = at {
+        words[at + 1] = format!("{name}{number}").into_bytes();
+    }
+    [&words.join(&b' ')[..], rest].concat()
+}
+
+/// With another number behind this letter.
+fn with_word(reply: &[u8], letter: u8, source: &mut dyn Source) -> Vec<u8> {
+    let (mut words, rest) = first_line(reply);
+    let number = source.below(300);
+    if let Some(word) = words.iter_mut().skip(1).find(|word| word.first() == Some(&letter)) {
+        word.truncate(1);
+        word.extend_from_slice(number.to_string().as_bytes());
+    }
+    [&words.join(&b' ')[..], rest].concat()
+}
+
+fn another_length(reply: &[u8], source: &mut dyn Source) -> Vec<u8> {
+    let (mut words, rest) = first_line(reply);
+    let at = if reply.starts_with(b"VALUE ") { 3 } else { 1 };
+    let len = words.get(at).and_then(|word| core::str::from_utf8(word).ok()?.parse::<usize>().ok());
+    if let Some(len) = len {
+        let lies = [len + 1, len.saturating_sub(1), len + 40, usize::MAX, 0];
+        words[at] = source.pick(&lies).to_string().into_bytes();
+    }
+    [&words.join(&b' ')[..], rest].concat()
+}
+
+/// `HD`, with the flags of a meta reply, and no value.
+fn headless(reply: &[u8]) -> Vec<u8> {
+    let (words, _) = first_line(reply);
+    match words.first().map(Vec::as_slice) {
+        Some(b"VA") => {
+            let flags = words.get(2..).unwrap_or_default().join(&b' ');
+            let space = if flags.is_empty() { &b""[..] } else { b" " };
+            [b"HD", space, &flags, b"\r\n"].concat()
+        }
+        _ => b"HD\r\n".to_vec(),
+    }
+}
