@@ -10,6 +10,7 @@ use memcache_proto::codec::{
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Time};
 
+use crate::history::Act;
 use crate::settings::{AskKind, Plan};
 use crate::source::{Choose, Source};
 use crate::wire::{FAR, Tag};
@@ -53,6 +54,21 @@ pub(crate) enum What {
     FlushLater,
 }
 
+impl What {
+    /// Whether it is a lookup, to the client.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(
+            self,
+            What::Get { .. }
+                | What::Gat { .. }
+                | What::Version
+                | What::Stats(_)
+                | What::MetaDebug
+                | What::MetaGet(_)
+        )
+    }
+}
+
 /// What stands for all the requests of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -75,17 +91,25 @@ impl Draft {
         }
     }
 
+    /// What it asks of an item; `None` if the history does not follow that.
+    pub(crate) fn act(&self) -> Option<Act> {
+        Some(match self.what {
+            What::Get { cas } => Act::Get { cas },
+            What::Gat { .. } => Act::GetAndTouch(self.far().to_wire()),
+            What::Store(verb) => {
+                Act::Store(verb.into(), self.value.clone(), self.exptime != Exptime::NEVER)
+            }
+            What::Delete => Act::Delete,
+            What::Touch => Act::Touch(self.far().to_wire()),
+            What::Incr => Act::Incr(self.serial),
+            What::Decr => Act::Decr(self.serial),
+            _ => return None,
+        })
+    }
+
     /// Whether it is sent again if its connection turns out to have been closed.
     pub(crate) fn is_read(&self) -> bool {
-        matches!(
-            self.what,
-            What::Get { .. }
-                | What::Gat { .. }
-                | What::Version
-                | What::Stats(_)
-                | What::MetaDebug
-                | What::MetaGet(_)
-        )
+        self.what.is_read()
     }
 
     pub(crate) fn is_meta(&self) -> bool {

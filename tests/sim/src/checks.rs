@@ -15,6 +15,12 @@ pub(crate) const ENDS: &str = "ends";
 pub(crate) const DEADLINE: &str = "deadline";
 pub(crate) const WAKES: &str = "wakes";
 pub(crate) const RESTS: &str = "rests";
+pub(crate) const CAUSE: &str = "cause";
+pub(crate) const LEASE: &str = "lease";
+pub(crate) const SWAP: &str = "swap";
+pub(crate) const LINEAR: &str = "linear";
+pub(crate) const COUNTERS: &str = "counters";
+pub(crate) const MEMORY: &str = "memory";
 pub(crate) const REVIVED: &str = "revived";
 
 /// The checks that every run is judged by. A panic of the client is reported as `panic`.
@@ -54,6 +60,28 @@ pub const CHECKS: &[Check] = &[
         name: DOUBT,
         sentence: "After bytes that break the protocol nothing is written on a connection, and it is \
                    closed.",
+    },
+    Check {
+        name: CAUSE,
+        sentence: "A request fails at a server only if something was wrong with that server, or its client \
+                   was told to close: a server that lies or is gone costs no other server's requests.",
+    },
+    Check {
+        name: LINEAR,
+        sentence: "For each key what callers were told is what the servers did, in the order in which they \
+                   did it and between question and answer; what failed was done or not; and nothing was \
+                   done that nobody asked for, or more often.",
+    },
+    Check { name: LEASE, sentence: "Of those who look a key up one wins its lease." },
+    Check { name: SWAP, sentence: "A cas unique is swapped for another value once." },
+    Check {
+        name: COUNTERS,
+        sentence: "A counter was counted up by what was acknowledged, and perhaps by what failed.",
+    },
+    Check {
+        name: MEMORY,
+        sentence: "No more requests wait than max_queued_bytes, and nothing is kept of them at rest; a \
+                   value keeps no more memory than its own.",
     },
     Check { name: SPINS, sentence: "No client acts without end at one moment." },
     Check { name: ENDS, sentence: "Every operation ends, and once." },

@@ -6,6 +6,7 @@ use memcache_proto::Key;
 use memcache_proto::codec::Command;
 
 use crate::callers;
+use crate::history::What;
 use crate::hostile::{Hostility, Liar, Lie};
 use crate::link::End;
 use crate::network::Conduct;
@@ -41,6 +42,8 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
         }
         Fault::Emptied => {
             world.network.servers[server].restart_empty();
+            world.judge.lives[server] += 1;
+            world.judge.happens(server, What::Emptied);
             end_links(world, server);
         }
         Fault::Hung => {
@@ -67,11 +70,13 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
             let key = [&world.plan.settings.key_prefix[..], &key].concat();
             if let Ok(key) = Key::new(&key) {
                 world.network.servers[server].evict(key, now);
+                world.judge.happens(server, What::Lost { key: key.as_bytes().to_vec() });
             }
         }
         Fault::Flushed => {
             let flush = Command::FlushAll { delay: None, noreply: true };
             world.network.servers[server].handle_outside(&flush, now);
+            world.judge.happens(server, What::Emptied);
         }
         Fault::Lies => {
             world.judge.lied[server] = true;

@@ -1,12 +1,12 @@
 //! What everybody did and said, and whether it fits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use memcache_proto::Limits;
-use memcache_proto::client::{Delivery, Failure, FailureKind, Reply};
 
-use crate::callers::{Draft, Shape, What, is_of};
+use crate::callers::{Draft, Shape, What};
 use crate::checks;
+use crate::history::{Act, Happening, History};
 use crate::network::{Place, Watch};
 use crate::report::Broken;
 use crate::said::Said;
@@ -15,62 +15,82 @@ use crate::trace::{Trace, shown};
 use crate::wire::{Tag, Wire, tags_of};
 
 /// The number of the first request.
-const FIRST: u64 = 1000;
+pub(crate) const FIRST: u64 = 1000;
 
 /// Watches the network, and judges what callers are told by what it saw.
 pub(crate) struct Judge {
     pub(crate) trace: Trace,
     pub(crate) broken: Option<Broken>,
     /// The bounds of the clients.
-    limits: Limits,
-    resend_stores: bool,
-    flushes: bool,
-    merges: bool,
-    servers: usize,
+    pub(crate) limits: Limits,
+    pub(crate) resend_stores: bool,
+    pub(crate) flushes: bool,
+    pub(crate) merges: bool,
+    pub(crate) servers: usize,
+    pub(crate) prefix_len: usize,
     /// Which servers ever had anything wrong with them, or lied.
     pub(crate) blamed: Vec<bool>,
     pub(crate) lied: Vec<bool>,
-    event: u64,
-    parts: Vec<Part>,
-    plains: BTreeMap<(usize, Tag), Plain>,
+    pub(crate) event: u64,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) plains: BTreeMap<(usize, Tag), Plain>,
     pub(crate) wires: BTreeMap<u64, Wire>,
+    pub(crate) history: History,
+    /// Of each client: which servers those of its list are, how often it lost a connection or could not make
+    /// one, and whether it was told to close some.
+    pub(crate) lists: Vec<Vec<usize>>,
+    pub(crate) losses: Vec<u64>,
+    pub(crate) disturbed: Vec<bool>,
+    /// How often each server was started.
+    pub(crate) lives: Vec<u32>,
+    /// The leases and the cas uniques that somebody has won: server, life, key, cas unique.
+    pub(crate) leases: BTreeSet<(usize, u32, Vec<u8>, u64)>,
+    pub(crate) swaps: BTreeSet<(usize, u32, Vec<u8>, u64)>,
 }
 
 /// A request about one key, or to all servers.
-struct Part {
-    client: usize,
-    key: Vec<u8>,
-    what: What,
-    tag: Tag,
-    noreply: bool,
+pub(crate) struct Part {
+    pub(crate) client: usize,
+    pub(crate) key: Vec<u8>,
+    pub(crate) what: What,
+    pub(crate) tag: Tag,
+    pub(crate) noreply: bool,
     /// How often it may be sent.
-    limit: u32,
-    submitted: u64,
+    pub(crate) limit: u32,
+    pub(crate) submitted: u64,
     /// When it ended, and whether it was said then not to have been sent.
-    ended: Option<u64>,
-    denied: bool,
+    pub(crate) ended: Option<u64>,
+    pub(crate) denied: bool,
     /// How often it was handed over whole, of that to servers that read nothing, and how often a server
     /// has handled it.
-    begun: u32,
-    refused: u32,
-    handled: u32,
-    told: VecDeque<Telling>,
+    pub(crate) begun: u32,
+    pub(crate) refused: u32,
+    pub(crate) handled: u32,
+    pub(crate) told: VecDeque<Telling>,
+    /// What it asks of an item, if the history follows that.
+    pub(crate) act: Option<Act>,
+    /// Whether it was answered that it was done, and how often servers said so, or may have.
+    pub(crate) acknowledged: bool,
+    pub(crate) applied: u32,
+    /// How often its client had lost a connection when it was submitted.
+    pub(crate) losses: u64,
 }
 
 /// Requests that look the same on the wire.
 #[derive(Default)]
-struct Plain {
-    limit: u32,
-    denied: u32,
-    begun: u32,
-    told: VecDeque<Telling>,
+pub(crate) struct Plain {
+    pub(crate) limit: u32,
+    pub(crate) denied: u32,
+    pub(crate) begun: u32,
+    pub(crate) told: VecDeque<Telling>,
 }
 
 /// What a server said, when, and whether it was to be believed.
-struct Telling {
-    event: u64,
-    honest: bool,
-    said: Said,
+pub(crate) struct Telling {
+    pub(crate) event: u64,
+    pub(crate) honest: bool,
+    pub(crate) server: usize,
+    pub(crate) said: Said,
 }
 
 impl Judge {
@@ -87,12 +107,20 @@ impl Judge {
             flushes: settings.flush_on_reconnect,
             merges: settings.merge_gets,
             servers,
+            prefix_len: settings.key_prefix.len(),
             blamed: vec![false; servers],
             lied: vec![false; servers],
             event: 0,
             parts: Vec::new(),
             plains: BTreeMap::new(),
             wires: BTreeMap::new(),
+            history: History::default(),
+            lists: Vec::new(),
+            losses: Vec::new(),
+            disturbed: Vec::new(),
+            lives: vec![0; servers],
+            leases: BTreeSet::new(),
+            swaps: BTreeSet::new(),
         }
     }
 
@@ -120,7 +148,11 @@ impl Judge {
         }
         self.parts.push(Part {
             client,
-            key: draft.key.clone(),
+            act: draft.act(),
+            acknowledged: false,
+            applied: 0,
+            losses: self.losses[client],
+            key: wire_key,
             what: draft.what,
             tag,
             noreply: draft.noreply,
@@ -135,11 +167,11 @@ impl Judge {
         });
     }
 
-    fn part(&self, serial: u64) -> Option<&Part> {
+    pub(crate) fn part(&self, serial: u64) -> Option<&Part> {
         self.parts.get(usize::try_from(serial.checked_sub(FIRST)?).ok()?)
     }
 
-    fn part_mut(&mut self, serial: u64) -> Option<&mut Part> {
+    pub(crate) fn part_mut(&mut self, serial: u64) -> Option<&mut Part> {
         self.parts.get_mut(usize::try_from(serial.checked_sub(FIRST)?).ok()?)
     }
 
@@ -157,113 +189,6 @@ impl Judge {
         self.deny(serial);
         self.withdraw(serial);
     }
-
-    /// A request is said not to have been sent.
-    fn deny(&mut self, serial: u64) {
-        let Some(part) = self.part_mut(serial) else { return };
-        let (already, times, limit) = (part.denied, part.begun, part.limit);
-        part.denied = true;
-        let (client, tag) = (part.client, part.tag.clone());
-        if times > 0 {
-            self.breaks(checks::NOT_SENT, format!("{tag:?} was sent {times} times, and denied"));
-        }
-        if let (false, Some(plain)) = (already, self.plains.get_mut(&(client, tag))) {
-            plain.denied += limit;
-        }
-    }
-
-    /// What the caller of a request was told.
-    pub(crate) fn end(&mut self, serial: u64, result: Result<&Reply, &Failure>) {
-        self.event += 1;
-        let event = self.event;
-        let Some(part) = self.part_mut(serial) else { return };
-        part.ended = Some(event);
-        match result {
-            Ok(reply) => self.answered(serial, reply),
-            Err(failure) => self.failed(serial, failure),
-        }
-    }
-
-    fn answered(&mut self, serial: u64, reply: &Reply) {
-        let Some(part) = self.part(serial) else { return };
-        let (client, tag, submitted) = (part.client, part.tag.clone(), part.submitted);
-        let (key, what, begun) = (part.key.clone(), part.what, part.begun);
-        if *reply == Reply::Sent {
-            if !part.noreply || matches!(tag, Tag::Serial(_)) && begun + part.refused == 0 {
-                let seen = format!("{what:?} of {} is sent, {begun} times", shown(&key));
-                self.breaks(checks::ANSWERED, seen);
-            }
-            return;
-        }
-        let told = match tag {
-            Tag::Serial(_) => self.part_mut(serial).map(|part| &mut part.told),
-            _ => self.plains.get_mut(&(client, tag)).map(|plain| &mut plain.told),
-        };
-        let found = told.and_then(|told| {
-            let fits = |one: &Telling| one.event >= submitted && one.said.agrees(reply);
-            let at = told.iter().position(fits)?;
-            told.remove(at)
-        });
-        let Some(found) = found else {
-            let seen = format!(
-                "client {client} was told {} of {what:?} of {} (number {serial}), and no server said so",
-                shown(format!("{reply:?}").as_bytes()),
-                shown(&key),
-            );
-            return self.breaks(checks::ANSWERED, seen);
-        };
-        if let (true, Said::Item { value, .. }) = (found.honest, &found.said) {
-            if !key.starts_with(b"n") && !is_of(&key, value) {
-                let seen = format!("{} has the value {}", shown(&key), shown(value));
-                self.breaks(checks::OWN_VALUE, seen);
-            }
-        }
-    }
-
-    fn failed(&mut self, serial: u64, failure: &Failure) {
-        let Some(part) = self.part(serial) else { return };
-        let (client, tag, begun) = (part.client, part.tag.clone(), part.begun + part.refused);
-        let honest = failure.server.is_none_or(|server| !self.lied[server.index()]);
-        if let (true, FailureKind::Protocol(violation)) = (honest, &failure.kind) {
-            let seen = format!("{tag:?}: the server is said to have sent {violation}");
-            self.breaks(checks::HONEST, seen);
-        }
-        match failure.delivery {
-            Delivery::NotSent => self.deny(serial),
-            Delivery::Unanswered => {
-                let partly =
-                    self.wires.values().any(|wire| wire.client == client && wire.has_part());
-                if matches!(tag, Tag::Serial(_)) && begun == 0 && !partly {
-                    let seen = format!("{tag:?} was never sent, and is said to be unanswered");
-                    self.breaks(checks::ANSWERED, seen);
-                }
-            }
-            Delivery::Answered => {}
-        }
-        if failure.kind == FailureKind::OtherOperation {
-            self.breaks(checks::ANSWERED, format!("{tag:?} has the outcome of another operation"));
-        }
-    }
-
-    /// What has to hold of all requests at the end.
-    pub(crate) fn count_all(&mut self) {
-        let (flushes, merges) = (self.flushes, self.merges);
-        let too_many = self.plains.iter().find(|((_, tag), plain)| {
-            // The client asks for the version by itself, and flushes if it is to.
-            let own = *tag == Tag::Version || flushes && *tag == Tag::Flush;
-            // A get that was merged with another's goes with it, whether it is still wanted or not.
-            let merged = merges && matches!(tag, Tag::Get { .. });
-            let denied = if merged { 0 } else { plain.denied };
-            !own && plain.begun > plain.limit.saturating_sub(denied)
-        });
-        if let Some(((client, tag), plain)) = too_many {
-            let (begun, limit, denied) = (plain.begun, plain.limit, plain.denied);
-            let seen = format!(
-                "client {client} sent {tag:?} {begun} times; it might {limit} times, less {denied}"
-            );
-            self.breaks(checks::SUBMITTED, seen);
-        }
-    }
 }
 
 impl Watch for Judge {
@@ -278,12 +203,14 @@ impl Watch for Judge {
         self.event += 1;
         if let Some(wire) = self.wires.get_mut(&place.link) {
             wire.client = place.client;
+            wire.last_serial = 0;
         }
         self.trace.note(place.now, 2, &[place.link], b"", || (who(place), "takes it over".into()));
     }
 
     fn closed(&mut self, place: &Place) {
         self.event += 1;
+        self.losses[place.client] += 1;
         if let Some(wire) = self.wires.get_mut(&place.link) {
             wire.closed = true;
         }
@@ -321,7 +248,8 @@ impl Watch for Judge {
         let Some(wire) = self.wires.get_mut(&place.link) else { return };
         let (client, honest) = (wire.client, place.honest);
         for told in wire.say(bytes, &limits) {
-            let telling = Telling { event, honest, said: told.said };
+            let server = place.server;
+            let telling = Telling { event, honest, server, said: told.said };
             match told.tag {
                 Tag::Serial(serial) => {
                     if let Some(part) = self.part_mut(serial) {
@@ -341,16 +269,22 @@ impl Watch for Judge {
             let what = format!("{} => {}", shown(&step.command), shown(&step.reply));
             (format!("server {}", place.server), what)
         });
+        self.history.note(self.event, place.server, step);
         for tag in tags_of(&step.command) {
             let Tag::Serial(serial) = tag else { continue };
             let Some(part) = self.part_mut(serial) else { continue };
             part.handled += 1;
+            part.applied += u32::from(!step.refused && is_done(&step.reply));
             let (times, limit, denied) = (part.handled, part.limit, part.denied);
             if denied || times > limit {
                 let seen = format!("number {serial} was handled {times} times of {limit}");
                 self.breaks(if denied { checks::NOT_SENT } else { checks::ONCE }, seen);
             }
         }
+    }
+
+    fn failed(&mut self, client: usize) {
+        self.losses[client] += 1;
     }
 
     fn spins(&mut self, client: usize, what: &str) {
@@ -371,7 +305,7 @@ impl Judge {
         };
         part.begun += u32::from(!place.refused);
         part.refused += u32::from(place.refused);
-        let (begun, limit) = (part.begun, part.limit);
+        let (begun, limit, losses) = (part.begun, part.limit, part.losses);
         let (client, denied, what) = (part.client, part.denied, part.what);
         let late = part.ended.is_some_and(|ended| ended < since);
         let named = format!("{what:?}, number {serial} of client {client},");
@@ -383,10 +317,35 @@ impl Judge {
             self.breaks(checks::WITHDRAWN, format!("{named} had ended, and is sent"));
         } else if begun > limit {
             self.breaks(checks::ONCE, format!("{named} is sent {begun} times"));
+        } else if let Some(wire) = self.wires.get_mut(&place.link) {
+            // What had waited for another connection stands behind what has not.
+            let moved = losses < self.losses[place.client];
+            let last = wire.last_serial;
+            if !moved {
+                wire.last_serial = last.max(serial);
+            }
+            if serial < last && !moved {
+                self.breaks(checks::SUBMITTED, format!("{named} is sent behind number {last}"));
+            }
         }
     }
 }
 
 fn who(place: &Place) -> String {
     format!("client {} -> server {} #{}", place.client, place.server, place.link)
+}
+
+/// Whether a server says, or does not deny, that it has done what it was asked.
+fn is_done(reply: &[u8]) -> bool {
+    let not: [&[u8]; 8] =
+        [b"NOT_", b"EXISTS", b"EN", b"NF", b"NS", b"EX", b"ERROR", b"CLIENT_ERROR"];
+    !not.iter().any(|not| reply.starts_with(not)) && !reply.starts_with(b"SERVER_ERROR")
+}
+
+impl Judge {
+    /// Something happened at a server that nobody asked for.
+    pub(crate) fn happens(&mut self, server: usize, what: crate::history::What) {
+        self.event += 1;
+        self.history.happenings.push(Happening { at: self.event, server, what });
+    }
 }

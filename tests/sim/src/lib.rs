@@ -6,6 +6,7 @@
 mod callers;
 mod checks;
 mod faults;
+mod history;
 mod hostile;
 mod judge;
 mod link;
@@ -17,12 +18,14 @@ mod settings;
 mod simulated;
 mod source;
 mod trace;
+mod verdicts;
 mod wire;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use checks::CHECKS;
+pub use history::{Act, Answer, Call, Happening, History, Verb, What};
 pub use hostile::{Hostility, Lie};
 pub use link::End;
 pub use network::{Conduct, Member, Network, Place, Watch};

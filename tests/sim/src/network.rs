@@ -89,6 +89,8 @@ pub trait Watch {
     fn closed(&mut self, _: &Place) {}
     /// The server has handled a command.
     fn handled(&mut self, _: &Place, _: &Step) {}
+    /// A client has lost or closed a connection, or could not make one: what waited for it moves on.
+    fn failed(&mut self, _: usize) {}
     /// Something was done without end, and nothing came of it.
     fn spins(&mut self, _: usize, _: &str) {}
 }
@@ -221,6 +223,8 @@ impl<C: Simulated> Network<C> {
                 if let Some(link) = self.link_of(at, socket) {
                     watch.closed(&self.place(link));
                     self.links[link].leave();
+                } else {
+                    watch.failed(at);
                 }
             }
             Want::Share(socket, server) => self.share(at, socket, server, source, watch),
@@ -264,6 +268,7 @@ impl<C: Simulated> Network<C> {
         let mode = room.map_or(self.servers[server].mode, |(_, mode)| mode);
         match mode {
             Mode::Refusing => {
+                watch.failed(at);
                 self.look_at_others(at, listed, source, watch);
                 let reasons = [
                     ConnectFailure::Refused,
@@ -448,6 +453,7 @@ impl<C: Simulated> Network<C> {
         watch.closed(&place);
         link.leave();
         self.members[client].client.disconnected(socket, self.now);
+        watch.failed(client);
         true
     }
 
@@ -504,6 +510,7 @@ impl<C: Simulated> Network<C> {
                 link.told_end = true;
                 watch.received(&place, b"");
                 member.read(socket, 0, self.now);
+                watch.failed(client);
                 return true;
             }
             return false;
@@ -512,6 +519,9 @@ impl<C: Simulated> Network<C> {
         link.reading = false;
         watch.received(&place, &bytes);
         member.read(socket, bytes.len(), self.now);
+        if member.to_read(socket).is_empty() {
+            watch.failed(client);
+        }
         true
     }
 }

@@ -4,6 +4,8 @@ use memcache_proto::Limits;
 use memcache_proto::client::{MetaReply, MetaStatus, Reply};
 use memcache_proto::codec::{MetaFlags, Response};
 
+use crate::history::Answer;
+
 /// What a server said to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -84,6 +86,21 @@ impl Said {
     /// What the silence of a quiet request says.
     pub(crate) fn silence(status: MetaStatus) -> Said {
         Said::Meta(Box::new(MetaReply { status, ..MetaReply::default() }))
+    }
+
+    /// What it says of an item, if the history follows that.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        Some(match self {
+            Said::Item { value, cas, .. } => Answer::Value { value: value.clone(), cas: *cas },
+            Said::Miss => Answer::Miss,
+            Said::Stored => Answer::Stored,
+            Said::NotStored => Answer::NotStored,
+            Said::Exists => Answer::Exists,
+            Said::NotFound => Answer::NotFound,
+            Said::Done => Answer::Done,
+            Said::Number(number) => Answer::Number(*number),
+            _ => return None,
+        })
     }
 
     /// Whether what the client made of it is right.

@@ -53,6 +53,8 @@ pub struct Step {
     pub command: Vec<u8>,
     /// What the server answered; empty if it was told to say nothing, or had nothing to say.
     pub reply: Vec<u8>,
+    /// Whether it did nothing of it, and would have said so if it might speak.
+    pub refused: bool,
 }
 
 /// The server's end of one connection.
@@ -138,7 +140,7 @@ impl SimServer {
         let command: Vec<u8> = serving.input.drain(..len).collect();
         if self.out_of_memory {
             if let Some(reply) = out_of_memory(&command) {
-                return Some((Step { command, reply }, false));
+                return Some((Step { command, reply, refused: true }, false));
             }
         }
         let Serving { connection, .. } = serving;
@@ -169,7 +171,7 @@ impl SimServer {
             reply.clear();
         }
         let closes = connection.wants_close();
-        Some((Step { command, reply }, closes))
+        Some((Step { command, reply, refused: false }, closes))
     }
 }
 

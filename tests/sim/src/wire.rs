@@ -47,6 +47,8 @@ pub(crate) struct Wire {
     pub(crate) closed: bool,
     /// Why nothing more of it is to be believed.
     pub(crate) doubt: Option<String>,
+    /// The highest number of what was written, of that which had not been meant for another connection.
+    pub(crate) last_serial: u64,
     written: Vec<u8>,
     begun: u64,
     waiting: VecDeque<Waiting>,
@@ -90,6 +92,7 @@ impl Wire {
             client,
             closed: false,
             doubt: None,
+            last_serial: 0,
             written: Vec::new(),
             begun: 0,
             waiting: VecDeque::new(),

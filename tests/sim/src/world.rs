@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memcache_proto::client::{Client, Cluster, OperationId, Outcome, Reply};
 use memcache_proto::codec::StoreVerb;
-use memcache_proto::routing::{Server, ServerAddress};
+use memcache_proto::routing::{Server, ServerAddress, ServerIndex};
 use memcache_proto::{Key, Time};
 
 use crate::callers::{self, Draft, Known, Shape, What};
@@ -20,6 +20,12 @@ use crate::source::{Choose, Source};
 /// When a run begins.
 pub(crate) const START: Time = Time::from_millis(5_000_000);
 
+/// What a value may share with others, in bytes: about one read.
+const MOST_SHARED: usize = 17 << 10;
+
+/// The most room for reading that a connection may keep at rest, in bytes.
+const MOST_ROOM: usize = 64 << 10;
+
 /// Everything that there is in a run.
 pub(crate) struct World<'a> {
     pub(crate) source: &'a mut dyn Source,
@@ -31,6 +37,8 @@ pub(crate) struct World<'a> {
     last: Option<(u64, Outcome)>,
     known: Known,
     pub(crate) operations: u64,
+    /// The first of the clients that are asked now; those before are of servers that have been exchanged.
+    first: usize,
 }
 
 /// An operation that is under way.
@@ -50,23 +58,13 @@ type Goes = Result<(), Ended>;
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, judge: &'a mut Judge, source: &'a mut dyn Source) -> Self {
-        let list: Vec<_> = (0..plan.servers)
-            .filter_map(|at| format!("10.0.0.{at}").parse::<ServerAddress>().ok())
-            .map(Server::from)
-            .collect();
-        let cluster = Cluster::new(list, plan.settings.clone()).expect("there are servers");
-        let cluster = Arc::new(cluster);
-        let members = plan.members.iter().map(|habits| Member {
-            client: Client::new(cluster.clone()),
-            servers: (0..plan.servers).collect(),
-            group: 0,
-            eager: habits.eager,
-            completes: habits.completes,
-        });
         let servers = (0..plan.servers).map(|_| SimServer::default()).collect();
-        let mut network = Network::new(START, members.collect(), servers);
+        let mut network = Network::new(START, Vec::new(), servers);
         network.conduct = plan.conduct;
-        World {
+        // Where bytes take long, requests time out that nothing is wrong with.
+        judge.blamed = vec![plan.conduct.latency_ms > 100; plan.servers];
+        let all = (0..plan.servers).collect();
+        let mut world = World {
             source,
             plan,
             network,
@@ -75,6 +73,32 @@ impl<'a> World<'a> {
             last: None,
             known: Known::new(),
             operations: 0,
+            first: 0,
+        };
+        world.use_servers(all);
+        world
+    }
+
+    /// Has clients of these servers do what is asked from now on. Those that there were finish what they have.
+    fn use_servers(&mut self, list: Vec<usize>) {
+        self.first = self.network.members.len();
+        let servers = list.iter().map(|at| {
+            let address = format!("10.0.0.{at}").parse::<ServerAddress>().expect("an address");
+            Server::from(address)
+        });
+        let cluster = Cluster::new(servers.collect(), self.plan.settings.clone());
+        let cluster = Arc::new(cluster.expect("there are servers"));
+        for habits in &self.plan.members {
+            self.network.members.push(Member {
+                client: Client::new(cluster.clone()),
+                servers: list.clone(),
+                group: self.first,
+                eager: habits.eager,
+                completes: habits.completes,
+            });
+            self.judge.lists.push(list.clone());
+            self.judge.losses.push(0);
+            self.judge.disturbed.push(false);
         }
     }
 
@@ -129,7 +153,7 @@ impl<'a> World<'a> {
     /// One caller asks for something.
     fn ask(&mut self) -> Goes {
         let (shape, mut drafts) = callers::draw(&self.plan, &self.known, self.source);
-        let client = self.source.below(self.network.members.len());
+        let client = self.first + self.source.below(self.plan.members.len());
         self.submit(client, shape, &mut drafts);
         self.check()
     }
@@ -175,7 +199,10 @@ impl<'a> World<'a> {
         self.judge.trace.note(self.network.now, 8, &[serial], b"", || {
             (format!("client {}", asked.client), format!("gives number {serial} up"))
         });
-        asked.drafts.iter().for_each(|draft| self.judge.withdraw(draft.serial));
+        for draft in &asked.drafts {
+            self.judge.withdraw(draft.serial);
+            self.judge.forget(draft.serial);
+        }
     }
 
     /// Takes what has come so far of an operation on many keys.
@@ -199,7 +226,14 @@ impl<'a> World<'a> {
     /// Something comes from above: connections are closed, or a client forgets all.
     fn upheave(&mut self) -> Goes {
         let at = self.source.below(self.network.members.len());
+        self.judge.disturbed[at] = true;
         let now = self.network.now;
+        if self.source.one_in(4) && self.first < 12 {
+            let count = self.plan.servers;
+            let (from, len) = (self.source.below(count), 1 + self.source.below(count));
+            self.use_servers((0..len).map(|at| (from + at) % count).collect());
+            return Ok(());
+        }
         let client = &mut self.network.members[at].client;
         match self.source.below(3) {
             0 => client.disconnect_all(now),
@@ -282,9 +316,10 @@ impl<'a> World<'a> {
                 self.judge.breaks(checks::RESTS, format!("client {at} is not idle"));
             }
         }
+        self.check_memory(0);
         self.check()?;
         self.wait(self.plan.settings.dead_retry)?;
-        for client in 0..self.network.members.len() {
+        for client in self.first..self.network.members.len() {
             for number in 0..self.plan.keys.min(6) {
                 self.use_again(client, number)?;
             }
@@ -371,7 +406,8 @@ impl<'a> World<'a> {
         self.check()
     }
 
-    fn told(&mut self, asked: &Asked, outcome: Outcome) {
+    fn told(&mut self, asked: &Asked, mut outcome: Outcome) {
+        self.check_values(&mut outcome);
         let serial = asked.drafts.first().map_or(0, |draft| draft.serial);
         self.judge.trace.note(self.network.now, 9, &[serial], b"", || {
             let what = format!("number {serial} ends: {outcome:?}");
@@ -388,7 +424,8 @@ impl<'a> World<'a> {
                 self.judge.end(serial, result.as_ref());
             }
             Outcome::Servers(servers) => {
-                let mut seen = vec![false; self.network.servers.len()];
+                let count = self.network.members[asked.client].servers.len();
+                let mut seen = vec![false; count];
                 for (server, result) in servers {
                     if core::mem::replace(&mut seen[server.index()], true) {
                         self.judge.breaks(checks::ENDS, "a server answered twice".into());
@@ -449,12 +486,70 @@ impl<'a> World<'a> {
                 self.judge.breaks(checks::WAKES, format!("client {at} waits for nothing"));
             }
         }
+        let limits = &self.plan.settings.limits;
+        // What nothing waits before is always taken in.
+        let one = self.plan.value_len + limits.max_get_len + 1000;
+        self.check_memory(limits.max_queued_bytes.saturating_add(one));
         let open = self.judge.wires.values().find(|wire| wire.doubt.is_some() && !wire.closed);
         if let Some(wire) = open {
             let seen = format!("still open after: {}", wire.doubt.clone().unwrap_or_default());
             self.judge.breaks(checks::DOUBT, seen);
         }
         self.check()
+    }
+
+    /// Whether no more request bytes than these wait at each connection, and nothing more is kept for reading.
+    fn check_memory(&mut self, most: usize) {
+        for (at, member) in self.network.members.iter_mut().enumerate() {
+            for server in 0..member.servers.len() {
+                let index = ServerIndex::new(u32::try_from(server).unwrap_or(u32::MAX));
+                let queued = member.client.queued_bytes(index);
+                if queued > most {
+                    let seen = format!("client {at} keeps {queued} bytes for server {server}");
+                    self.judge.breaks(checks::MEMORY, seen);
+                }
+                let Some(idle) = member.client.idle_connection(index) else { continue };
+                let room = member.client.receive_buffer(idle).len();
+                if most == 0 && room > MOST_ROOM {
+                    let seen = format!("client {at} keeps room for {room} bytes to read");
+                    self.judge.breaks(checks::MEMORY, seen);
+                }
+            }
+        }
+    }
+
+    /// Whether values keep no more memory than they need.
+    fn check_values(&mut self, outcome: &mut Outcome) {
+        let mut values = Vec::new();
+        match outcome {
+            Outcome::One(Ok(Reply::Item(item))) => values.push(&mut item.value),
+            Outcome::Many(many) => {
+                values.extend(many.replies.iter_mut().filter_map(|(_, reply)| match reply {
+                    Reply::Item(item) => Some(&mut item.value),
+                    Reply::Meta(reply) => reply.value.as_mut(),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        }
+        let inline = self.plan.settings.limits.inline_value_len;
+        let mut wasted = None;
+        for value in values.into_iter().filter(|value| value.len() > inline) {
+            let len = value.len();
+            *value = match core::mem::take(value).try_into_mut() {
+                Ok(owned) => {
+                    if owned.capacity() > len + MOST_SHARED {
+                        wasted = Some((len, owned.capacity()));
+                    }
+                    owned.freeze()
+                }
+                // It shares its memory with others.
+                Err(shared) => shared,
+            };
+        }
+        if let Some((len, kept)) = wasted {
+            self.judge.breaks(checks::MEMORY, format!("a value of {len} bytes keeps {kept}"));
+        }
     }
 
     fn check(&self) -> Goes {
