@@ -4,8 +4,8 @@ use memcache_proto::client::{
     Client, NewItem, Operation, OperationId, Rejected, RoutedKey, RoutedMeta,
 };
 use memcache_proto::codec::{
-    MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, StatsArgument, StoreVerb,
-    Token,
+    Command, Keys, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet,
+    StatsArgument, StoreVerb, Token,
 };
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Time};
@@ -121,6 +121,35 @@ impl Draft {
                 | What::MetaCount(_)
                 | What::MetaDebug
         )
+    }
+
+    /// The command as it has to stand on the wire, but for the opaque; `None` if it is one of several that
+    /// look the same, or if its own number says all there is to say.
+    pub(crate) fn command(&self, wire_key: &[u8]) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let noreply = self.noreply;
+        if self.is_meta() {
+            if self.what == What::MetaDebug {
+                return None;
+            }
+            let key = MetaKey::new(wire_key).ok()?;
+            Command::from(self.request().with_key(key)).encode(&mut text);
+            return Some(text);
+        }
+        let key = Key::new(wire_key).ok()?;
+        let command = match self.what {
+            What::Gat { cas } => Command::Gat { exptime: self.far(), keys: Keys::one(&key), cas },
+            What::Store(verb) => {
+                let NewItem { flags, exptime, value, .. } = self.item();
+                Command::Store { verb, key, flags, exptime, value, noreply }
+            }
+            What::Touch => Command::Touch { key, exptime: self.far(), noreply },
+            What::Incr => Command::Incr { key, delta: self.serial, noreply },
+            What::Decr => Command::Decr { key, delta: self.serial, noreply },
+            _ => return None,
+        };
+        command.encode(&mut text);
+        Some(text)
     }
 
     fn far(&self) -> Exptime {

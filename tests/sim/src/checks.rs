@@ -21,6 +21,8 @@ pub(crate) const SWAP: &str = "swap";
 pub(crate) const LINEAR: &str = "linear";
 pub(crate) const COUNTERS: &str = "counters";
 pub(crate) const MEMORY: &str = "memory";
+pub(crate) const EVIDENCE: &str = "evidence";
+pub(crate) const PROBE: &str = "probe";
 pub(crate) const REVIVED: &str = "revived";
 
 /// The checks that every run is judged by. A panic of the client is reported as `panic`.
@@ -82,6 +84,14 @@ pub const CHECKS: &[Check] = &[
         name: MEMORY,
         sentence: "No more requests wait than max_queued_bytes, and nothing is kept of them at rest; a \
                    value keeps no more memory than its own.",
+    },
+    Check {
+        name: EVIDENCE,
+        sentence: "A server is dead for the ends of connections only if two ended in a row without a reply.",
+    },
+    Check {
+        name: PROBE,
+        sentence: "One operation at a time finds out whether a dead server is back; all others pass it over.",
     },
     Check { name: SPINS, sentence: "No client acts without end at one moment." },
     Check { name: ENDS, sentence: "Every operation ends, and once." },

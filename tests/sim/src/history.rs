@@ -417,8 +417,10 @@ fn count(
     let (Item::Known { value, expires, .. }, Some(answer)) = (item, answer) else {
         return Ok(Some(Item::Unknown));
     };
-    let text = core::str::from_utf8(value).ok().map(str::trim_end);
-    let old = text.and_then(|text| text.parse::<u64>().ok());
+    // What stands behind a space does not count, and nothing at all is 0.
+    let text = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let text = if text.is_empty() { b"0" } else { text };
+    let old = core::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
     let new = old.map(|old| if up { old.wrapping_add(delta) } else { old.saturating_sub(delta) });
     match (new, answer) {
         (Some(new), Answer::Number(told)) if new == *told => {

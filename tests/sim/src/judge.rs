@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use memcache_proto::Limits;
+use memcache_proto::{Limits, Time};
 
 use crate::callers::{Draft, Shape, What};
 use crate::checks;
+use crate::deaths::Death;
 use crate::history::{Act, Happening, History};
 use crate::network::{Place, Watch};
 use crate::report::Broken;
@@ -41,6 +42,15 @@ pub(crate) struct Judge {
     pub(crate) lists: Vec<Vec<usize>>,
     pub(crate) losses: Vec<u64>,
     pub(crate) disturbed: Vec<bool>,
+    /// The time.
+    pub(crate) now: Time,
+    /// What is known of the deaths of servers: by the group of a client, and the server.
+    pub(crate) deaths: BTreeMap<(usize, usize), Death>,
+    /// The group of each client.
+    pub(crate) groups: Vec<usize>,
+    /// Whether a key has one server only, and a server one connection of each client.
+    pub(crate) alone: bool,
+    pub(crate) single: bool,
     /// How often each server was started.
     pub(crate) lives: Vec<u32>,
     /// The leases and the cas uniques that somebody has won: server, life, key, cas unique.
@@ -69,6 +79,10 @@ pub(crate) struct Part {
     pub(crate) told: VecDeque<Telling>,
     /// What it asks of an item, if the history follows that.
     pub(crate) act: Option<Act>,
+    /// What stands for its command.
+    pub(crate) digest: Option<u64>,
+    /// When it was submitted.
+    pub(crate) at: Time,
     /// Whether it was answered that it was done, and how often servers said so, or may have.
     pub(crate) acknowledged: bool,
     pub(crate) applied: u32,
@@ -90,6 +104,7 @@ pub(crate) struct Telling {
     pub(crate) event: u64,
     pub(crate) honest: bool,
     pub(crate) server: usize,
+    pub(crate) life: u32,
     pub(crate) said: Said,
 }
 
@@ -118,6 +133,11 @@ impl Judge {
             lists: Vec::new(),
             losses: Vec::new(),
             disturbed: Vec::new(),
+            now: crate::world::START,
+            deaths: BTreeMap::new(),
+            groups: Vec::new(),
+            alone: !settings.failover || servers == 1,
+            single: settings.connections_per_server == 1,
             lives: vec![0; servers],
             leases: BTreeSet::new(),
             swaps: BTreeSet::new(),
@@ -149,6 +169,8 @@ impl Judge {
         self.parts.push(Part {
             client,
             act: draft.act(),
+            digest: draft.command(&wire_key).map(|text| crate::wire::digest(&text)),
+            at: self.now,
             acknowledged: false,
             applied: 0,
             losses: self.losses[client],
@@ -194,7 +216,7 @@ impl Judge {
 impl Watch for Judge {
     fn opened(&mut self, place: &Place) {
         self.event += 1;
-        let wire = Wire::new(place.client);
+        let wire = Wire::new(place.client, self.lives[place.server]);
         self.wires.insert(place.link, wire);
         self.trace.note(place.now, 1, &[place.link], b"", || (who(place), "is open".into()));
     }
@@ -232,7 +254,7 @@ impl Watch for Judge {
         };
         for command in heard {
             for tag in command.tags {
-                self.begin(place, tag, command.begun);
+                self.begin(place, tag, command.begun, command.digest);
             }
         }
     }
@@ -246,10 +268,16 @@ impl Watch for Judge {
         });
         let limits = self.limits;
         let Some(wire) = self.wires.get_mut(&place.link) else { return };
-        let (client, honest) = (wire.client, place.honest);
-        for told in wire.say(bytes, &limits) {
+        let (client, life, honest) = (wire.client, wire.life, place.honest);
+        let told = wire.say(bytes, &limits);
+        if !told.is_empty() {
+            self.replied(client, place.server);
+        } else if bytes.is_empty() {
+            self.ended(client, place.server);
+        }
+        for told in told {
             let server = place.server;
-            let telling = Telling { event, honest, server, said: told.said };
+            let telling = Telling { event, honest, server, life, said: told.said };
             match told.tag {
                 Tag::Serial(serial) => {
                     if let Some(part) = self.part_mut(serial) {
@@ -287,6 +315,10 @@ impl Watch for Judge {
         self.losses[client] += 1;
     }
 
+    fn lost(&mut self, place: &Place) {
+        self.ended(place.client, place.server);
+    }
+
     fn spins(&mut self, client: usize, what: &str) {
         self.breaks(checks::SPINS, format!("client {client}: {what}"));
     }
@@ -294,7 +326,7 @@ impl Watch for Judge {
 
 impl Judge {
     /// A command was handed over whole, of which the first byte went in the event `since`.
-    fn begin(&mut self, place: &Place, tag: Tag, since: u64) {
+    fn begin(&mut self, place: &Place, tag: Tag, since: u64, digest: u64) {
         let Tag::Serial(serial) = tag else {
             let plain = self.plains.entry((place.client, tag)).or_default();
             plain.begun += u32::from(!place.refused);
@@ -305,11 +337,14 @@ impl Judge {
         };
         part.begun += u32::from(!place.refused);
         part.refused += u32::from(place.refused);
+        let wanted = part.digest;
         let (begun, limit, losses) = (part.begun, part.limit, part.losses);
         let (client, denied, what) = (part.client, part.denied, part.what);
         let late = part.ended.is_some_and(|ended| ended < since);
         let named = format!("{what:?}, number {serial} of client {client},");
-        if client != place.client {
+        if wanted.is_some_and(|wanted| wanted != digest) {
+            self.breaks(checks::SUBMITTED, format!("{named} is sent in other words"));
+        } else if client != place.client {
             self.breaks(checks::SUBMITTED, format!("{named} is sent by client {}", place.client));
         } else if denied && !place.refused {
             self.breaks(checks::NOT_SENT, format!("{named} was said not to be sent, and is"));

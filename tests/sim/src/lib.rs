@@ -5,6 +5,7 @@
 
 mod callers;
 mod checks;
+mod deaths;
 mod faults;
 mod history;
 mod hostile;

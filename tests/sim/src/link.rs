@@ -51,6 +51,8 @@ pub(crate) struct Link<S> {
     pub(crate) serving: Serving,
     /// What the client has handed over and the kernel has not written.
     pub(crate) handed: Vec<u8>,
+    /// What the server will say once it has read the value that is coming.
+    pub(crate) held: Vec<u8>,
     up: VecDeque<(Time, Vec<u8>)>,
     up_len: usize,
     down: VecDeque<(Time, VecDeque<u8>)>,
@@ -82,6 +84,7 @@ impl<S> Link<S> {
             slow: false,
             serving: Serving::new(),
             handed: Vec::new(),
+            held: Vec::new(),
             up: VecDeque::new(),
             up_len: 0,
             down: VecDeque::new(),

@@ -89,6 +89,8 @@ pub trait Watch {
     fn closed(&mut self, _: &Place) {}
     /// The server has handled a command.
     fn handled(&mut self, _: &Place, _: &Step) {}
+    /// The server has reset the connection.
+    fn lost(&mut self, _: &Place) {}
     /// A client has lost or closed a connection, or could not make one: what waited for it moves on.
     fn failed(&mut self, _: usize) {}
     /// Something was done without end, and nothing came of it.
@@ -230,11 +232,10 @@ impl<C: Simulated> Network<C> {
             Want::Share(socket, server) => self.share(at, socket, server, source, watch),
             Want::Look(socket) => {
                 let read = self.link_of(at, socket).is_some_and(|link| {
-                    self.links[link].reading = true;
+                    // A read that was asked for before is still to be done.
+                    let was_reading = core::mem::replace(&mut self.links[link].reading, true);
                     let read = self.read(link, source, watch);
-                    if !read {
-                        self.links[link].reading = false;
-                    }
+                    self.links[link].reading &= was_reading;
                     read
                 });
                 if !read {
@@ -450,6 +451,7 @@ impl<C: Simulated> Network<C> {
         let place = self.place(at);
         let link = &mut self.links[at];
         let (client, socket) = (link.client, link.socket);
+        watch.lost(&place);
         watch.closed(&place);
         link.leave();
         self.members[client].client.disconnected(socket, self.now);
@@ -473,7 +475,11 @@ impl<C: Simulated> Network<C> {
             let said = lie.as_deref().unwrap_or(&step.reply);
             let late = source.below(self.conduct.latency_ms + 1);
             let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
-            link.say(self.now + server.delay + late, said);
+            link.held.extend_from_slice(said);
+            if closes || !link.serving.awaits_value() {
+                let said = core::mem::take(&mut link.held);
+                link.say(self.now + server.delay + late, &said);
+            }
             if closes {
                 link.end(End::Eof);
                 break;

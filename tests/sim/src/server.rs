@@ -87,6 +87,14 @@ impl Serving {
         len
     }
 
+    /// Whether the line of a storage command has come, and its value has not: meanwhile memcached keeps
+    /// what it has to say.
+    pub(crate) fn awaits_value(&self) -> bool {
+        let stores: [&[u8]; 7] =
+            [b"set ", b"add ", b"replace ", b"append ", b"prepend ", b"cas ", b"ms "];
+        self.input.contains(&b'\n') && stores.iter().any(|word| self.input.starts_with(word))
+    }
+
     fn whole(&self) -> Option<usize> {
         let limits = Limits { max_line_len: 1 << 20, ..Limits::default() };
         match Command::parse(&self.input, &limits) {

@@ -99,7 +99,7 @@ impl Judge {
             self.history.calls.push(Call { from, to: event, key: key.clone(), act, answer, times });
         }
         let Some(told) = told else { return };
-        let at = (told.server, self.lives[told.server]);
+        let at = (told.server, told.life);
         let own = key.get(self.prefix_len..).unwrap_or_default();
         let value = match (&told.said, reply) {
             (Said::Item { value, .. }, _) => Some(&value[..]),
@@ -160,6 +160,7 @@ impl Judge {
             let seen = format!("{tag:?}: the server is said to have sent {violation}");
             self.breaks(checks::HONEST, seen);
         }
+        self.mourn(serial, failure);
         if self.is_causeless(client, failure) {
             let seen = format!("{tag:?} of client {client} fails for no cause: {failure:?}");
             self.breaks(checks::CAUSE, seen);

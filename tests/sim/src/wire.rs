@@ -2,6 +2,7 @@
 //! answers which. It shares nothing with the client but the parser of lines.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use memcache_proto::client::MetaStatus;
 use memcache_proto::codec::{Command, Response};
@@ -31,6 +32,8 @@ pub(crate) struct Heard {
     pub(crate) tags: Vec<Tag>,
     /// The number of the event in which the first byte of it was handed over.
     pub(crate) begun: u64,
+    /// What stands for its bytes, but for the opaque.
+    pub(crate) digest: u64,
 }
 
 /// What a request was answered.
@@ -43,6 +46,8 @@ pub(crate) struct Told {
 /// One connection.
 pub(crate) struct Wire {
     pub(crate) client: usize,
+    /// Which life of its server it is of.
+    pub(crate) life: u32,
     /// Whether the client has closed it.
     pub(crate) closed: bool,
     /// Why nothing more of it is to be believed.
@@ -87,9 +92,10 @@ enum Kind {
 }
 
 impl Wire {
-    pub(crate) fn new(client: usize) -> Self {
+    pub(crate) fn new(client: usize, life: u32) -> Self {
         Wire {
             client,
+            life,
             closed: false,
             doubt: None,
             last_serial: 0,
@@ -134,7 +140,8 @@ impl Wire {
             let text = &rest[..len];
             let (kind, tags) = read(&command, text);
             let answered = vec![false; if matches!(kind, Kind::Values) { tags.len() } else { 0 }];
-            heard.push(Heard { tags: tags.clone(), begun: self.begun });
+            let digest = digest(text);
+            heard.push(Heard { tags: tags.clone(), begun: self.begun, digest });
             if !core::mem::take(&mut self.refused_early) {
                 self.waiting.push_back(Waiting { kind, tags, answered, doubted: false });
             }
@@ -411,6 +418,21 @@ fn read_meta(command: &Command<'_>, text: &[u8]) -> (Kind, Vec<Tag>) {
         misses: matches!(command, Command::MetaGet(_)),
     };
     (kind, vec![Tag::Serial(serial.unwrap_or(u64::MAX))])
+}
+
+/// A number that stands for the bytes of a command, its opaque left out.
+pub(crate) fn digest(command: &[u8]) -> u64 {
+    let end = command.iter().position(|&byte| byte == b'\r').unwrap_or(command.len());
+    let (line, rest) = command.split_at(end);
+    let is_meta = matches!(line, [b'm', _, b' ', ..]);
+    let mut hasher = DefaultHasher::new();
+    for (at, word) in line.split(|&byte| byte == b' ').enumerate() {
+        if !(is_meta && at > 1 && word.starts_with(b"O")) {
+            word.hash(&mut hasher);
+        }
+    }
+    rest.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The requests that a command is.

@@ -24,7 +24,7 @@ pub(crate) const START: Time = Time::from_millis(5_000_000);
 const MOST_SHARED: usize = 17 << 10;
 
 /// The most room for reading that a connection may keep at rest, in bytes.
-const MOST_ROOM: usize = 64 << 10;
+const MOST_ROOM: usize = 96 << 10;
 
 /// Everything that there is in a run.
 pub(crate) struct World<'a> {
@@ -99,6 +99,7 @@ impl<'a> World<'a> {
             self.judge.lists.push(list.clone());
             self.judge.losses.push(0);
             self.judge.disturbed.push(false);
+            self.judge.groups.push(self.first);
         }
     }
 
@@ -378,6 +379,12 @@ impl<'a> World<'a> {
 
     /// Judges what has ended.
     pub(crate) fn collect(&mut self) -> Goes {
+        self.judge.now = self.network.now;
+        for at in 0..self.network.members.len() {
+            while let Some(notice) = self.network.members[at].client.poll_notice() {
+                self.judge.notice(at, &notice);
+            }
+        }
         for at in 0..self.network.members.len() {
             while let Some(id) = self.network.members[at].client.poll_completion() {
                 let found = self.asked.iter().position(|one| one.client == at && one.id == id);
@@ -431,8 +438,9 @@ impl<'a> World<'a> {
                         self.judge.breaks(checks::ENDS, "a server answered twice".into());
                     }
                     // A request of several servers is denied only if none has heard of it.
-                    if let Ok(reply) = &result {
-                        self.judge.end(serial, Ok(reply));
+                    match &result {
+                        Ok(reply) => self.judge.end(serial, Ok(reply)),
+                        Err(failure) => self.judge.time_out(asked.client, failure),
                     }
                 }
                 if seen.contains(&false) {
