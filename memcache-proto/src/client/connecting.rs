@@ -30,6 +30,11 @@ impl Client {
         if let Cause::Connect(failure) = cause {
             if failure.is_local() {
                 // Somebody may have a connection to spare, but it is not waited for.
+                if self.has_open_slot(server) {
+                    // What waits goes to that one, and does not ask for another over and over.
+                    let pause = RECHECK.min(self.cluster.settings().socket_timeout);
+                    health.refuse_until(server, now + pause, cause.death());
+                }
                 let others = *failure == ConnectFailure::LocalShortage && health.has_open(server);
                 return match others && !self.has_open_slot(server) {
                     true => Verdict::Wait { until: now, deadline: now },

@@ -280,6 +280,33 @@ fn a_connection_more_that_is_refused_leaves_the_work_to_the_others() {
     assert!(net.peers[0].tried <= 3, "{}", net.peers[0].tried);
 }
 
+/// The same where this machine has no descriptor for another.
+#[test]
+fn a_connection_more_that_cannot_be_made_here_leaves_the_work_to_the_others() {
+    for connections_per_server in [2, 3] {
+        let settings = Settings { connections_per_server, ..Settings::default() };
+        let mut net = Net::new(1, settings);
+        // One connection that is busy.
+        net.peers[0].delay = SECOND;
+        let busy = net.submit(get("a"));
+        net.drive();
+        let waits = net.submit(get("b"));
+        let mut tried = 0;
+        while let Some(action) = net.clients[0].poll_action(net.now) {
+            if let Action::Connect { connection, .. } = action {
+                tried += 1;
+                assert!(tried <= connections_per_server, "it connects without end");
+                let now = net.now;
+                net.clients[0].connect_failed(connection, ConnectFailure::LocalShortage, now);
+            }
+        }
+        assert!(!is_dead(&net, 0));
+        for waiting in [busy, waits] {
+            assert!(net.clients[0].take(waiting).is_none(), "it has not failed");
+        }
+    }
+}
+
 /// The connection's own `mn` and `version` are answers like all others.
 #[test]
 fn any_reply_revives_a_server() {
