@@ -24,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) noreply: bool,
     pub(crate) value: Vec<u8>,
     pub(crate) exptime: Exptime,
+    /// What chooses its server in place of its hash, if anything does.
+    pub(crate) hash: Option<i64>,
     /// Its number, which it carries over the wire in one way or another.
     pub(crate) serial: u64,
 }
@@ -157,7 +159,12 @@ impl Draft {
     }
 
     fn routed(&self) -> RoutedKey<'_> {
-        Key::new(&self.key).expect("callers draw keys").into()
+        let key = Key::new(&self.key).expect("callers draw keys");
+        RoutedKey { key, hash: self.hash }
+    }
+
+    fn routed_meta(&self) -> RoutedMeta<'_> {
+        RoutedMeta { request: self.request(), hash: self.hash }
     }
 
     fn item(&self) -> NewItem<'_> {
@@ -415,7 +422,8 @@ fn know(drafts: &mut [Draft], known: &Known) {
 
 fn servers(what: What) -> (Shape, Vec<Draft>) {
     let (key, value) = (Vec::new(), Vec::new());
-    let draft = Draft { key, what, noreply: false, value, exptime: Exptime::NEVER, serial: 0 };
+    let (noreply, exptime, hash) = (false, Exptime::NEVER, None);
+    let draft = Draft { key, what, noreply, value, exptime, hash, serial: 0 };
     (Shape::Servers, vec![draft])
 }
 
@@ -456,7 +464,8 @@ fn draft(plan: &Plan, source: &mut dyn Source, what: What) -> Draft {
     let can_be_silent =
         matches!(what, What::Store(_) | What::Delete | What::Touch | What::Incr | What::Decr);
     let noreply = plan.noreply && can_be_silent && source.one_in(4);
-    Draft { key, what, noreply, value, exptime, serial: 0 }
+    let hash = source.one_in(12).then(|| i64::try_from(number % 5).unwrap_or(0) - 2);
+    Draft { key, what, noreply, value, exptime, hash, serial: 0 }
 }
 
 /// Gives a value its beginning: whose it is, and which store made it.
@@ -501,8 +510,7 @@ pub(crate) fn submit(
     let noreply = first.noreply;
     if shape == Shape::Many {
         if drafts.iter().any(Draft::is_meta) {
-            let requests: Vec<_> =
-                drafts.iter().map(|draft| RoutedMeta::from(draft.request())).collect();
+            let requests: Vec<_> = drafts.iter().map(Draft::routed_meta).collect();
             return taken(client.submit(Operation::MetaMany { requests: &requests }, now));
         }
         let keys: Vec<_> = drafts.iter().map(Draft::routed).collect();
@@ -519,7 +527,7 @@ pub(crate) fn submit(
         };
     }
     if first.is_meta() {
-        return taken(client.submit(Operation::Meta(&first.request().into()), now));
+        return taken(client.submit(Operation::Meta(&first.routed_meta()), now));
     }
     let operation = match first.what {
         What::Version => Operation::Version,

@@ -10,7 +10,7 @@ use crate::history::What;
 use crate::hostile::{Hostility, Liar, Lie};
 use crate::link::End;
 use crate::network::Conduct;
-use crate::server::Mode;
+use crate::server::{Mode, SimServer};
 use crate::settings::Fault;
 use crate::source::Choose;
 use crate::world::World;
@@ -27,12 +27,8 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
     });
     world.judge.blamed[server] = true;
     if better {
-        let server = &mut world.network.servers[server];
-        server.mode = Mode::Up;
-        server.room = None;
-        server.delay = Duration::ZERO;
-        server.out_of_memory = false;
-        server.hostility = None;
+        world.network.servers[server].mend();
+        world.network.short_until = now;
         return;
     }
     match fault {
@@ -50,9 +46,9 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
             let mode = *world.source.pick(&[Mode::Silent, Mode::Hanging]);
             world.network.servers[server].mode = mode;
         }
-        Fault::HungUp => end(world, server, End::Eof),
-        Fault::Reset => end(world, server, End::Reset),
-        Fault::Vanished => end(world, server, End::Vanished),
+        Fault::HungUp => world.network.end(server, End::Eof),
+        Fault::Reset => world.network.end(server, End::Reset),
+        Fault::Vanished => world.network.end(server, End::Vanished),
         Fault::Crowded => {
             let beyond =
                 *world.source.pick(&[Mode::Refusing, Mode::Full, Mode::Hanging, Mode::Silent]);
@@ -63,6 +59,14 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
             world.network.servers[server].delay = Duration::from_millis(millis);
         }
         Fault::Stalled | Fault::CutOff | Fault::Dripping => hamper(world, server, fault),
+        Fault::Storm => {
+            world.network.end(server, End::Reset);
+            world.network.servers[server].resets_after = Some(1 + world.source.below(60));
+        }
+        Fault::Shortage => {
+            let millis = 10 * world.source.below(300) as u64;
+            world.network.short_until = now + Duration::from_millis(millis);
+        }
         Fault::OutOfMemory => world.network.servers[server].out_of_memory = true,
         Fault::Evicted => {
             let number = world.source.below(world.plan.keys);
@@ -127,23 +131,13 @@ fn hamper(world: &mut World<'_>, server: usize, fault: Fault) {
 /// Ends the connections of a server, in one way or another.
 fn end_links(world: &mut World<'_>, server: usize) {
     let how = *world.source.pick(&[End::Eof, End::Reset, End::Vanished]);
-    end(world, server, how);
-}
-
-fn end(world: &mut World<'_>, server: usize, how: End) {
-    let links = &mut world.network.links;
-    links.iter_mut().filter(|link| link.server == server).for_each(|link| link.end(how));
+    world.network.end(server, how);
 }
 
 /// Nothing is wrong with anything from now on.
 pub(crate) fn mend(world: &mut World<'_>) {
-    for server in &mut world.network.servers {
-        server.mode = Mode::Up;
-        server.room = None;
-        server.delay = Duration::ZERO;
-        server.out_of_memory = false;
-        server.hostility = None;
-    }
+    world.network.servers.iter_mut().for_each(SimServer::mend);
+    world.network.short_until = world.network.now;
     for link in &mut world.network.links {
         if link.liar.is_some() {
             link.end(End::Eof);

@@ -270,7 +270,8 @@ impl Watch for Judge {
         let Some(wire) = self.wires.get_mut(&place.link) else { return };
         let (client, life, honest) = (wire.client, wire.life, place.honest);
         let told = wire.say(bytes, &limits);
-        if !told.is_empty() {
+        // That it has too many connections is no reply.
+        if !told.is_empty() && !place.refused {
             self.replied(client, place.server);
         } else if bytes.is_empty() {
             self.ended(client, place.server);

@@ -1,6 +1,8 @@
 //! The network: it drives clients against servers, under a clock that stands still until nothing else can
 //! happen.
 
+use std::time::Duration;
+
 use memcache_proto::Time;
 use memcache_proto::routing::ConnectFailure;
 
@@ -21,6 +23,8 @@ pub struct Network<C: Simulated> {
     pub servers: Vec<SimServer>,
     /// How bytes travel.
     pub conduct: Conduct,
+    /// Until then the clients have no descriptors for more connections.
+    pub short_until: Time,
     pub(crate) links: Vec<Link<C::Socket>>,
     next_link: u64,
 }
@@ -50,6 +54,23 @@ pub struct Conduct {
     pub jams: bool,
     /// How many bytes a connection takes in before the server reads.
     pub buffer: usize,
+}
+
+impl Conduct {
+    /// The size of the next piece.
+    fn piece(&self, source: &mut dyn Source) -> usize {
+        match self.piece {
+            usize::MAX => usize::MAX,
+            // 0 is the calm choice: as much as goes.
+            piece => piece - source.below(piece),
+        }
+    }
+
+    /// When what leaves now arrives.
+    fn arrival(&self, source: &mut dyn Source, now: Time) -> Time {
+        let late = source.below(self.latency_ms + 1);
+        now + Duration::from_millis(late.try_into().unwrap_or_default())
+    }
 }
 
 impl Default for Conduct {
@@ -112,6 +133,7 @@ impl<C: Simulated> Network<C> {
             members,
             servers,
             conduct: Conduct::default(),
+            short_until: start,
             links: Vec::new(),
             next_link: 0,
         }
@@ -174,9 +196,14 @@ impl<C: Simulated> Network<C> {
     }
 
     /// Lets the clock jump, without anything that would have happened meanwhile.
-    pub fn jump(&mut self, time: core::time::Duration, watch: &mut dyn Watch) {
+    pub fn jump(&mut self, time: Duration, watch: &mut dyn Watch) {
         self.now = self.now + time;
         self.handle_timeouts(watch);
+    }
+
+    /// Ends the connections of a server, in one way or another.
+    pub fn end(&mut self, server: usize, how: End) {
+        self.links.iter_mut().filter(|link| link.server == server).for_each(|link| link.end(how));
     }
 
     fn handle_timeouts(&mut self, watch: &mut dyn Watch) {
@@ -263,6 +290,11 @@ impl<C: Simulated> Network<C> {
         source: &mut dyn Source,
         watch: &mut dyn Watch,
     ) {
+        if self.now < self.short_until {
+            watch.failed(at);
+            let reason = ConnectFailure::LocalShortage;
+            return self.members[at].client.connect_failed(socket, reason, self.now);
+        }
         let server = self.members[at].servers[listed];
         let open = self.links.iter().filter(|link| link.server == server && link.is_held()).count();
         let room = self.servers[server].room.filter(|(room, _)| open >= *room);
@@ -282,11 +314,12 @@ impl<C: Simulated> Network<C> {
             }
             Mode::Hanging => {}
             Mode::Up | Mode::Silent | Mode::Full => {
-                let opens_at = self.arrival(source, self.now);
+                let opens_at = self.conduct.arrival(source, self.now);
                 let number = self.next_link;
                 self.next_link += 1;
                 let mut link = Link::new(number, at, server, socket, opens_at);
                 link.deaf = mode == Mode::Full || room.is_some();
+                link.reset_after = self.servers[server].resets_after;
                 if mode == Mode::Full {
                     link.refused = true;
                     link.say(opens_at, b"ERROR Too many open connections\r\n");
@@ -371,22 +404,6 @@ impl<C: Simulated> Network<C> {
         }
     }
 
-    /// The size of the next piece.
-    fn piece(&self, source: &mut dyn Source) -> usize {
-        match self.conduct.piece {
-            usize::MAX => usize::MAX,
-            // 0 is the calm choice: as much as goes.
-            piece => piece - source.below(piece),
-        }
-    }
-
-    /// When what leaves now arrives, behind what was to arrive at `last`.
-    fn arrival(&self, source: &mut dyn Source, last: Time) -> Time {
-        let late = source.below(self.conduct.latency_ms + 1);
-        let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
-        last.max(self.now + late)
-    }
-
     /// Lets the client of a connection write.
     fn write(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
         let link = &self.links[at];
@@ -421,16 +438,12 @@ impl<C: Simulated> Network<C> {
                 if room == 0 {
                     return false;
                 }
-                let piece = match self.conduct.piece {
-                    usize::MAX => usize::MAX,
-                    piece => piece - source.below(piece),
-                };
+                let piece = self.conduct.piece(source);
                 let len = if jammed { 0 } else { bytes.len().min(piece).min(room) };
                 if len > 0 {
-                    let late = source.below(self.conduct.latency_ms + 1);
-                    let late = core::time::Duration::from_millis(late.try_into().unwrap_or(0));
+                    let arrival = self.conduct.arrival(source, self.now);
                     watch.handed_over(&place, &bytes[..len]);
-                    link.send(self.now + late, &bytes[..len]);
+                    link.send(arrival, &bytes[..len]);
                 }
                 link.writing = false;
                 member.written(socket, len, self.now);
@@ -439,8 +452,8 @@ impl<C: Simulated> Network<C> {
         }
         if !self.links[at].handed.is_empty() {
             let room = self.conduct.buffer.saturating_sub(self.links[at].under_way());
-            let piece = self.piece(source).min(room);
-            let arrival = self.arrival(source, self.now);
+            let piece = self.conduct.piece(source).min(room);
+            let arrival = self.conduct.arrival(source, self.now);
             happened |= self.links[at].send_handed(arrival, piece);
         }
         happened
@@ -473,12 +486,11 @@ impl<C: Simulated> Network<C> {
             watch.handled(&place, &step);
             let lie = link.liar.as_mut().map(|liar| liar.lie(source, &step.reply));
             let said = lie.as_deref().unwrap_or(&step.reply);
-            let late = source.below(self.conduct.latency_ms + 1);
-            let late = core::time::Duration::from_millis(late.try_into().unwrap_or_default());
+            let arrival = self.conduct.arrival(source, self.now) + server.delay;
             link.held.extend_from_slice(said);
             if closes || !link.serving.awaits_value() {
                 let said = core::mem::take(&mut link.held);
-                link.say(self.now + server.delay + late, &said);
+                link.say(arrival, &said);
             }
             if closes {
                 link.end(End::Eof);
@@ -502,7 +514,7 @@ impl<C: Simulated> Network<C> {
             return self.lose(at, watch);
         }
         let place = self.place(at);
-        let piece = self.piece(source);
+        let piece = self.conduct.piece(source);
         let member = &mut self.members[client].client;
         let link = &mut self.links[at];
         let space = member.to_read(socket);

@@ -23,6 +23,8 @@ pub struct SimServer {
     pub out_of_memory: bool,
     /// Whether it answers a quiet `ma` that makes its counter as memcached 1.6.45 does: not at all.
     pub quiet_vivify: bool,
+    /// It resets each connection that is made from now on after so many bytes.
+    pub resets_after: Option<usize>,
     /// How it lies on the connections that are made from now on; `None` if it does not.
     pub hostility: Option<Hostility>,
     /// How often it was started: what it held in another life is gone, if it was started empty.
@@ -114,6 +116,7 @@ impl Default for SimServer {
             delay: Duration::ZERO,
             out_of_memory: false,
             quiet_vivify: false,
+            resets_after: None,
             hostility: None,
             life: 0,
             store: Store::new(Settings::default()),
@@ -122,6 +125,16 @@ impl Default for SimServer {
 }
 
 impl SimServer {
+    /// Nothing is wrong with it any more.
+    pub fn mend(&mut self) {
+        self.mode = Mode::Up;
+        self.room = None;
+        self.delay = Duration::ZERO;
+        self.out_of_memory = false;
+        self.resets_after = None;
+        self.hostility = None;
+    }
+
     /// Starts it again with nothing in it.
     pub fn restart_empty(&mut self) {
         self.life += 1;

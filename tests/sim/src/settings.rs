@@ -125,9 +125,13 @@ pub(crate) enum Fault {
     Jump,
     /// A server, or one connection of it, lies.
     Lies,
+    /// A server resets each connection soon after it was made.
+    Storm,
+    /// The machine of the clients has no descriptors for more connections.
+    Shortage,
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 18] = [
     Fault::Killed,
     Fault::Emptied,
     Fault::Hung,
@@ -144,6 +148,8 @@ const FAULTS: [Fault; 16] = [
     Fault::Flushed,
     Fault::Jump,
     Fault::Lies,
+    Fault::Storm,
+    Fault::Shortage,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -196,6 +196,7 @@ impl Judge {
             }
             FailureKind::Dead(dead) => is_well_dead(dead),
             FailureKind::Disconnected if self.disturbed[client] => false,
+            FailureKind::Connect(reason) if reason.is_local() => false,
             FailureKind::Disconnected
             | FailureKind::Connect(_)
             | FailureKind::SocketTimeout

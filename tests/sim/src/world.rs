@@ -337,6 +337,7 @@ impl<'a> World<'a> {
             noreply: false,
             value: Vec::new(),
             exptime: memcache_proto::Exptime::NEVER,
+            hash: None,
             serial: 0,
         };
         let cluster = self.network.members[client].client.cluster().clone();
