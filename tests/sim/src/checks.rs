@@ -95,7 +95,11 @@ pub const CHECKS: &[Check] = &[
     },
     Check { name: SPINS, sentence: "No client acts without end at one moment." },
     Check { name: ENDS, sentence: "Every operation ends, and once." },
-    Check { name: DEADLINE, sentence: "An operation with a deadline ends by then." },
+    Check {
+        name: DEADLINE,
+        sentence: "An operation with a deadline ends by then, and any other within sixty times \
+                   socket_timeout, whatever happens.",
+    },
     Check {
         name: WAKES,
         sentence: "While an operation is under way the client has something to do, or a time at which \

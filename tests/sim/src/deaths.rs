@@ -74,7 +74,7 @@ impl Judge {
         self.time_out(client, failure);
         let tried = matches!(failure.kind, FailureKind::SocketTimeout | FailureKind::Connect(_));
         let server = failure.server.and_then(|server| self.lists[client].get(server.index()));
-        let (true, Some(&server)) = (tried && self.alone, server) else { return };
+        let (true, Some(&server)) = (tried && self.alone && self.probes, server) else { return };
         let now = self.now;
         let death = self.death(client, server);
         // What was asked for at one moment may be one operation.

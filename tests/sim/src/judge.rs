@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use memcache_proto::{Limits, Time};
 
-use crate::callers::{Draft, Shape, What};
 use crate::checks;
 use crate::deaths::Death;
 use crate::history::{Act, Happening, History};
 use crate::network::{Place, Watch};
 use crate::report::Broken;
+use crate::requests::{Draft, Shape, What};
 use crate::said::Said;
 use crate::server::Step;
 use crate::trace::{Trace, shown};
@@ -51,6 +51,8 @@ pub(crate) struct Judge {
     /// Whether a key has one server only, and a server one connection of each client.
     pub(crate) alone: bool,
     pub(crate) single: bool,
+    /// Whether dead servers are left alone at all.
+    pub(crate) probes: bool,
     /// How often each server was started.
     pub(crate) lives: Vec<u32>,
     /// The leases and the cas uniques that somebody has won: server, life, key, cas unique.
@@ -137,6 +139,7 @@ impl Judge {
             deaths: BTreeMap::new(),
             groups: Vec::new(),
             alone: !settings.failover || servers == 1,
+            probes: !settings.dead_retry.is_zero(),
             single: settings.connections_per_server == 1,
             lives: vec![0; servers],
             leases: BTreeSet::new(),

@@ -222,7 +222,7 @@ impl<C: Simulated> Network<C> {
         }
     }
 
-    fn place(&self, at: usize) -> Place {
+    pub(crate) fn place(&self, at: usize) -> Place {
         let link = &self.links[at];
         Place {
             now: self.now,
@@ -234,7 +234,7 @@ impl<C: Simulated> Network<C> {
         }
     }
 
-    fn link_of(&self, client: usize, socket: C::Socket) -> Option<usize> {
+    pub(crate) fn link_of(&self, client: usize, socket: C::Socket) -> Option<usize> {
         let is_it = |link: &Link<C::Socket>| link.client == client && link.socket == socket;
         self.links.iter().position(|link| is_it(link) && !link.left)
     }
@@ -349,61 +349,6 @@ impl<C: Simulated> Network<C> {
         true
     }
 
-    /// Has the clients of the group that are idle look at their connections to a server.
-    fn look_at_others(
-        &mut self,
-        at: usize,
-        listed: usize,
-        source: &mut dyn Source,
-        watch: &mut dyn Watch,
-    ) {
-        for other in 0..self.members.len() {
-            if other == at || self.members[other].group != self.members[at].group {
-                continue;
-            }
-            let Some(idle) = self.members[other].client.idle(listed) else { continue };
-            let Some(link) = self.link_of(other, idle) else { continue };
-            let was_reading = core::mem::replace(&mut self.links[link].reading, true);
-            self.read(link, source, watch);
-            self.links[link].reading &= was_reading;
-        }
-    }
-
-    /// Gives a client the idle connection of another.
-    fn share(
-        &mut self,
-        at: usize,
-        socket: C::Socket,
-        listed: usize,
-        source: &mut dyn Source,
-        watch: &mut dyn Watch,
-    ) {
-        self.look_at_others(at, listed, source, watch);
-        for other in 0..self.members.len() {
-            if self.members[other].group != self.members[at].group {
-                continue;
-            }
-            let Some(idle) = self.members[other].client.idle(listed) else { continue };
-            let Some(link) = self.link_of(other, idle) else { continue };
-            let Some(spare) = self.members[other].client.release(idle) else { continue };
-            // The connect that is under way, if any, is given up for it.
-            if let Some(connecting) = self.link_of(at, socket) {
-                self.links[connecting].leave();
-            }
-            if self.members[at].client.take_over(socket, spare, self.now) {
-                let link = &mut self.links[link];
-                (link.client, link.socket) = (at, socket);
-                (link.reading, link.writing) = (false, false);
-                let place = self.place(self.link_of(at, socket).unwrap_or_default());
-                watch.moved(&place);
-            } else {
-                watch.closed(&self.place(link));
-                self.links[link].leave();
-            }
-            return;
-        }
-    }
-
     /// Lets the client of a connection write.
     fn write(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
         let link = &self.links[at];
@@ -501,7 +446,12 @@ impl<C: Simulated> Network<C> {
     }
 
     /// Lets the client of a connection read.
-    fn read(&mut self, at: usize, source: &mut dyn Source, watch: &mut dyn Watch) -> bool {
+    pub(crate) fn read(
+        &mut self,
+        at: usize,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) -> bool {
         let link = &self.links[at];
         if link.left || link.opens_at.is_some() {
             return false;

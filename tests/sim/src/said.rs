@@ -1,8 +1,8 @@
 //! What a server said to one request, as somebody reads it who knows nothing of the client.
 
-use memcache_proto::Limits;
 use memcache_proto::client::{MetaReply, MetaStatus, Reply};
 use memcache_proto::codec::{MetaFlags, Response};
+use memcache_proto::{Escaped, Limits};
 
 use crate::history::Answer;
 
@@ -116,7 +116,7 @@ impl Said {
             | (Said::NotFound, Reply::NotFound)
             | (Said::Done, Reply::Ok) => true,
             (Said::Number(said), Reply::Number(told)) => said == told,
-            (Said::Version(said), Reply::Version(told)) => said == told.as_bytes(),
+            (Said::Version(said), Reply::Version(told)) => Escaped(&said[..]).to_string() == *told,
             (Said::Lines(said), Reply::Stats(told)) => *said == told.len(),
             (Said::Debug, Reply::Meta(told)) => told.debug.is_some(),
             (Said::Meta(said), Reply::Meta(told)) => {

@@ -7,10 +7,10 @@ use memcache_proto::client::{
 };
 use memcache_proto::codec::StoreVerb;
 
-use crate::callers::{What, is_of};
 use crate::checks;
 use crate::history::Call;
 use crate::judge::{FIRST, Judge, Telling};
+use crate::requests::{What, is_of};
 use crate::said::Said;
 use crate::trace::shown;
 use crate::wire::Tag;
@@ -191,9 +191,7 @@ impl Judge {
             dead.cause != DeathCause::OperationTimeout && is_well(dead.server.index())
         };
         match &failure.kind {
-            FailureKind::AllDead(dead) => {
-                dead.is_empty() || dead.iter().any(|dead| is_well_dead(dead))
-            }
+            FailureKind::AllDead(dead) => dead.is_empty() || dead.iter().any(is_well_dead),
             FailureKind::Dead(dead) => is_well_dead(dead),
             FailureKind::Disconnected if self.disturbed[client] => false,
             FailureKind::Connect(reason) if reason.is_local() => false,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcache_proto::client::{Client, Cluster, OperationId, Outcome, Reply};
-use memcache_proto::codec::StoreVerb;
-use memcache_proto::routing::{Server, ServerAddress, ServerIndex};
-use memcache_proto::{Key, Time};
+use memcache_proto::Time;
+use memcache_proto::client::{Client, Cluster, OperationId, Outcome, Reply, Settings};
+use memcache_proto::routing::{Server, ServerAddress};
 
-use crate::callers::{self, Draft, Known, Shape, What};
+use crate::callers::{self, Known};
 use crate::checks;
 use crate::faults;
 use crate::judge::Judge;
 use crate::network::{Member, Network};
+use crate::requests::{self, Draft, Shape, What};
 use crate::server::SimServer;
 use crate::settings::Plan;
 use crate::source::{Choose, Source};
@@ -20,11 +20,8 @@ use crate::source::{Choose, Source};
 /// When a run begins.
 pub(crate) const START: Time = Time::from_millis(5_000_000);
 
-/// What a value may share with others, in bytes: about one read.
-const MOST_SHARED: usize = 17 << 10;
-
-/// The most room for reading that a connection may keep at rest, in bytes.
-const MOST_ROOM: usize = 96 << 10;
+/// How many `socket_timeout`s an operation without a deadline may take, whatever happens.
+const PATIENCE: u32 = 60;
 
 /// Everything that there is in a run.
 pub(crate) struct World<'a> {
@@ -32,21 +29,22 @@ pub(crate) struct World<'a> {
     pub(crate) plan: Plan,
     pub(crate) network: Network<Client>,
     pub(crate) judge: &'a mut Judge,
-    asked: Vec<Asked>,
+    pub(crate) asked: Vec<Asked>,
     /// The number and the outcome of what ended last.
-    last: Option<(u64, Outcome)>,
+    pub(crate) last: Option<(u64, Outcome)>,
     known: Known,
     pub(crate) operations: u64,
     /// The first of the clients that are asked now; those before are of servers that have been exchanged.
-    first: usize,
+    pub(crate) first: usize,
 }
 
 /// An operation that is under way.
-struct Asked {
+pub(crate) struct Asked {
     client: usize,
     id: OperationId,
-    deadline: Option<Time>,
-    drafts: Vec<Draft>,
+    /// When it has to have ended, at the latest.
+    deadline: Time,
+    pub(crate) drafts: Vec<Draft>,
     /// Which of its requests were told before its end.
     told: Vec<bool>,
 }
@@ -54,7 +52,7 @@ struct Asked {
 /// The run has broken a check: it ends here.
 pub(crate) struct Ended;
 
-type Goes = Result<(), Ended>;
+pub(crate) type Goes = Result<(), Ended>;
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, judge: &'a mut Judge, source: &'a mut dyn Source) -> Self {
@@ -160,11 +158,11 @@ impl<'a> World<'a> {
     }
 
     /// Submits an operation. Whether it was taken in.
-    fn submit(&mut self, client: usize, shape: Shape, drafts: &mut [Draft]) -> bool {
+    pub(crate) fn submit(&mut self, client: usize, shape: Shape, drafts: &mut [Draft]) -> bool {
         self.operations += 1;
         for draft in drafts.iter_mut() {
             draft.serial = self.judge.next_serial();
-            callers::sign(draft);
+            requests::sign(draft);
             self.judge.submit(client, shape, draft, &self.plan.settings.key_prefix);
         }
         let now = self.network.now;
@@ -178,11 +176,12 @@ impl<'a> World<'a> {
             (format!("client {client}"), format!("{what}, from number {serial} on"))
         });
         let member = &mut self.network.members[client].client;
-        let Some(id) = callers::submit(member, shape, drafts, now) else {
+        let Some(id) = requests::submit(member, shape, drafts, now) else {
             drafts.iter().for_each(|draft| self.judge.reject(draft.serial));
             return false;
         };
-        let deadline = self.plan.settings.operation_timeout.map(|timeout| now + timeout);
+        let Settings { operation_timeout, socket_timeout, .. } = self.plan.settings;
+        let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
         self.asked.push(Asked { client, id, deadline, drafts, told });
@@ -289,95 +288,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Has everything that is under way come to its end, passing time where nothing else can happen.
-    fn finish(&mut self) -> Goes {
-        let until = self.network.now + Duration::from_secs(600);
-        loop {
-            self.drive()?;
-            if self.asked.is_empty() {
-                return Ok(());
-            }
-            if !self.network.pass(self.judge) || self.network.now > until {
-                let names: Vec<_> = self.asked.iter().map(|asked| asked.drafts[0].serial).collect();
-                self.judge.breaks(checks::ENDS, format!("{names:?} never end"));
-                return self.check();
-            }
-            self.collect()?;
-        }
-    }
-
-    /// All is mended: what is under way ends, everything comes to rest, and every server is used again.
-    fn calm_down(&mut self) -> Goes {
-        faults::mend(self);
-        self.collect()?;
-        self.finish()?;
-        self.wait(self.plan.settings.socket_timeout * 2)?;
-        for (at, member) in self.network.members.iter().enumerate() {
-            if !member.client.is_idle() {
-                self.judge.breaks(checks::RESTS, format!("client {at} is not idle"));
-            }
-        }
-        self.check_memory(0);
-        self.check()?;
-        self.wait(self.plan.settings.dead_retry)?;
-        for client in self.first..self.network.members.len() {
-            for number in 0..self.plan.keys.min(6) {
-                self.use_again(client, number)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A key is looked up, which revives its server; then it is stored and read, where it belongs.
-    fn use_again(&mut self, client: usize, number: usize) -> Goes {
-        let key = callers::key(&self.plan, number);
-        let draft = |what| Draft {
-            key: key.clone(),
-            what,
-            noreply: false,
-            value: Vec::new(),
-            exptime: memcache_proto::Exptime::NEVER,
-            hash: None,
-            serial: 0,
-        };
-        let cluster = self.network.members[client].client.cluster().clone();
-        let prefixed = [&cluster.settings().key_prefix[..], &key].concat();
-        let bare = if cluster.settings().hash_with_prefix_key { &prefixed } else { &key };
-        let home =
-            Key::new(bare).ok().and_then(|key| cluster.selector().candidate(key.as_bytes(), 0));
-        // Each connection that was lost without a word costs one try.
-        let mut seen = String::new();
-        for _ in 0..3 + 2 * cluster.settings().connections_per_server {
-            let looked = self.perform(client, draft(What::Get { cas: false }))?;
-            let stored = self.perform(client, draft(What::Store(StoreVerb::Set)))?;
-            let read = self.perform(client, draft(What::Get { cas: false }))?;
-            let is_stored = matches!(stored, Some(Outcome::One(Ok(Reply::Stored))));
-            let is_home = match &read {
-                Some(Outcome::One(Ok(Reply::Item(item)))) => Some(item.server) == home,
-                _ => false,
-            };
-            if is_stored && is_home {
-                return Ok(());
-            }
-            seen = format!("{looked:?}, {stored:?}, {read:?}");
-            self.wait(self.plan.settings.dead_retry)?;
-        }
-        let seen = format!("client {client}, key {number}, of server {home:?}: {seen}");
-        self.judge.breaks(checks::REVIVED, seen);
-        self.check()
-    }
-
-    /// Submits an operation, and waits for its end. `None` if it was not taken in.
-    fn perform(&mut self, client: usize, draft: Draft) -> Result<Option<Outcome>, Ended> {
-        let serial = self.judge.next_serial();
-        if !self.submit(client, Shape::One, &mut [draft]) {
-            return Ok(None);
-        }
-        self.last = None;
-        self.finish()?;
-        Ok(self.last.take().filter(|(number, _)| *number == serial).map(|(_, outcome)| outcome))
-    }
-
     /// Judges what has ended.
     pub(crate) fn collect(&mut self) -> Goes {
         self.judge.now = self.network.now;
@@ -406,7 +316,7 @@ impl<'a> World<'a> {
             }
         }
         let now = self.network.now;
-        let late = self.asked.iter().find(|one| one.deadline.is_some_and(|due| due <= now));
+        let late = self.asked.iter().find(|one| one.deadline <= now);
         if let Some(late) = late {
             let seen = format!("number {} is not done by its deadline", late.drafts[0].serial);
             self.judge.breaks(checks::DEADLINE, seen);
@@ -507,61 +417,7 @@ impl<'a> World<'a> {
         self.check()
     }
 
-    /// Whether no more request bytes than these wait at each connection, and nothing more is kept for reading.
-    fn check_memory(&mut self, most: usize) {
-        for (at, member) in self.network.members.iter_mut().enumerate() {
-            for server in 0..member.servers.len() {
-                let index = ServerIndex::new(u32::try_from(server).unwrap_or(u32::MAX));
-                let queued = member.client.queued_bytes(index);
-                if queued > most {
-                    let seen = format!("client {at} keeps {queued} bytes for server {server}");
-                    self.judge.breaks(checks::MEMORY, seen);
-                }
-                let Some(idle) = member.client.idle_connection(index) else { continue };
-                let room = member.client.receive_buffer(idle).len();
-                if most == 0 && room > MOST_ROOM {
-                    let seen = format!("client {at} keeps room for {room} bytes to read");
-                    self.judge.breaks(checks::MEMORY, seen);
-                }
-            }
-        }
-    }
-
-    /// Whether values keep no more memory than they need.
-    fn check_values(&mut self, outcome: &mut Outcome) {
-        let mut values = Vec::new();
-        match outcome {
-            Outcome::One(Ok(Reply::Item(item))) => values.push(&mut item.value),
-            Outcome::Many(many) => {
-                values.extend(many.replies.iter_mut().filter_map(|(_, reply)| match reply {
-                    Reply::Item(item) => Some(&mut item.value),
-                    Reply::Meta(reply) => reply.value.as_mut(),
-                    _ => None,
-                }));
-            }
-            _ => {}
-        }
-        let inline = self.plan.settings.limits.inline_value_len;
-        let mut wasted = None;
-        for value in values.into_iter().filter(|value| value.len() > inline) {
-            let len = value.len();
-            *value = match core::mem::take(value).try_into_mut() {
-                Ok(owned) => {
-                    if owned.capacity() > len + MOST_SHARED {
-                        wasted = Some((len, owned.capacity()));
-                    }
-                    owned.freeze()
-                }
-                // It shares its memory with others.
-                Err(shared) => shared,
-            };
-        }
-        if let Some((len, kept)) = wasted {
-            self.judge.breaks(checks::MEMORY, format!("a value of {len} bytes keeps {kept}"));
-        }
-    }
-
-    fn check(&self) -> Goes {
+    pub(crate) fn check(&self) -> Goes {
         if self.judge.broken.is_some() { Err(Ended) } else { Ok(()) }
     }
 }
