@@ -62,11 +62,16 @@
 //!   and needs `alloc`.
 //! * `json`: `value::Json`, values of any type that serde can write.
 //! * `server`: the server role.
+//! * `marks`, unstable, for tests: `marks`, which say what rare branches were taken. It changes no result.
 #![no_std]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+// Before the others, which use its macro.
+#[macro_use]
+mod sometimes;
 
 pub mod client;
 pub mod codec;
@@ -77,6 +82,8 @@ mod expiry;
 mod hidden;
 mod key;
 mod limits;
+#[cfg(feature = "marks")]
+pub mod marks;
 pub mod routing;
 #[cfg(feature = "server")]
 pub mod server;

@@ -83,6 +83,7 @@ impl Client {
     ) {
         let health = self.cluster.health();
         let probed = self.slots[self.slots_of(server)].iter().any(|slot| slot.probe.is_some());
+        sometimes!("probe lost", probed);
         let is_news = probed || health.is_available(server, now);
         health.mark_dead(server, now, self.cluster.settings().dead_retry, cause);
         if is_news {
@@ -160,9 +161,12 @@ impl Client {
         };
         self.note_end(&end);
         if verdict == Verdict::Dead {
+            sometimes!("dead by connect", matches!(end.cause, Cause::Connect(_)));
+            sometimes!("dead by refusal", matches!(end.cause, Cause::Stream(CloseReason::Refused)));
             self.mark_dead(server, end.cause.failure(), end.cause.death(), now);
         } else if stale {
             // The server may have closed the others too, and nothing is sent again twice.
+            sometimes!("others closed with a stale one", self.has_open_slot(server));
             self.close_idle(server, now);
         }
         let requests = self.keep_unsent(at, &end, &mut unanswered, now);
@@ -201,6 +205,8 @@ impl Client {
                 let slot = &mut self.slots[at];
                 let tells = tells && !health.has_replied_since(slot.id.server, slot.active_at);
                 slot.strikes += u8::from(tells);
+                sometimes!("strike one", tells && slot.strikes == 1);
+                sometimes!("strike two", tells && slot.strikes == 2);
                 if slot.strikes >= STRIKES { Verdict::Dead } else { Verdict::Alive }
             }
         }
@@ -266,6 +272,7 @@ impl Client {
                     slot.stream = Stream::new(limits, merge_gets);
                     return 0;
                 }
+                sometimes!("moved on");
                 self.connect(at, now);
                 self.note(end.server, NoticeEvent::Reconnect);
                 self.slots[at].stream.requests()
@@ -275,6 +282,7 @@ impl Client {
                 self.collect(at, unanswered);
                 let slot = &mut self.slots[at];
                 if core::mem::take(&mut slot.stream.unflushed) {
+                    sometimes!("flush given back");
                     self.cluster.health().put_flush(end.server);
                 }
                 slot.stream = Stream::new(limits, merge_gets);
@@ -287,6 +295,7 @@ impl Client {
     pub(super) fn end_idle_probe(&mut self, at: usize) {
         let slot = &mut self.slots[at];
         if slot.stream.connection.queued_bytes() == 0 && slot.probe.take().is_some() {
+            sometimes!("probe given back");
             self.cluster.health().end_probe(slot.id.server);
         }
     }
@@ -341,6 +350,8 @@ impl Client {
                 (_, Delivery::NotSent) => true,
                 (_, _) => may_go_twice && !waiter.resent,
             };
+            sometimes!("sent again once only", may_go_twice && waiter.resent);
+            sometimes!("closed at a command", !again && is_head);
             let mut next = *waiter;
             next.resent |= request.delivery == Delivery::Unanswered;
             next.attempt += u8::from(passed_over);
@@ -362,7 +373,25 @@ impl Client {
                 }
             };
             match sent {
-                Ok(()) => sent_any = true,
+                Ok(()) => {
+                    sometimes!(
+                        "idle retry",
+                        request.delivery == Delivery::Unanswered && end.stale && is_read
+                    );
+                    sometimes!(
+                        "store sent again",
+                        request.delivery == Delivery::Unanswered && !is_read
+                    );
+                    sometimes!(
+                        "lookup behind another's command",
+                        request.delivery == Delivery::Unanswered && end.uncommon.is_some()
+                    );
+                    sometimes!(
+                        "moved to another server",
+                        passed_over && request.delivery == Delivery::NotSent
+                    );
+                    sent_any = true;
+                }
                 Err(kind) => {
                     let failure = waiter.failure(server, request.delivery, kind);
                     self.operations.deliver(waiter.operation, waiter.number, Err(failure));

@@ -190,6 +190,7 @@ impl Cluster {
         let len = prefix.len() + key.len();
         let max = self.settings.limits.server_max_key_length.min(MAX_KEY_LEN);
         if len > max {
+            sometimes!("rejected, key");
             return Err(KeyError::TooLong { len, max });
         }
         if prefix.is_empty() {

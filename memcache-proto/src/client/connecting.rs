@@ -29,6 +29,7 @@ impl Client {
         let health = self.cluster.health();
         if let Cause::Connect(failure) = cause {
             if failure.is_local() {
+                sometimes!("local shortage");
                 // Somebody may have a connection to spare, but it is not waited for.
                 if self.has_open_slot(server) {
                     // What waits goes to that one, and does not ask for another over and over.
@@ -45,6 +46,7 @@ impl Client {
         if !slot.is_answered(health) && !health.has_open(server) {
             return Verdict::Dead;
         }
+        sometimes!("connect failed, server alive");
         let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };
         let until = now + pause.min(self.cluster.settings().socket_timeout);
         health.refuse_until(server, until, cause.death());
@@ -85,6 +87,7 @@ impl Client {
         let server = slot.id.server;
         match self.cluster.health().refusing_until(server, now) {
             Some((until, cause)) => {
+                sometimes!("connect put off");
                 let deadline = now + settings.socket_timeout;
                 slot.began = Some(now);
                 self.wait(at, Cause::of_death(cause), until.min(deadline), deadline);
@@ -109,6 +112,7 @@ impl Client {
         slot.state = State::Waiting { until, deadline };
         slot.why = Some(why);
         slot.id.generation = slot.id.generation.wrapping_add(1);
+        sometimes!("await given");
         self.actions.push_back(Action::Await(slot.id));
     }
 
@@ -139,6 +143,7 @@ impl Client {
         let (connection, answered) = (slot.id, slot.is_answered(health));
         // One that is idle has had no reply, and may work nevertheless.
         if answered || health.has_open(connection.server) {
+            sometimes!("spare asked for early");
             slot.awaits = true;
             if answered {
                 let cause = DeathCause::Connect(ConnectFailure::TimedOut);
@@ -155,8 +160,10 @@ impl Client {
         let slot = &self.slots[at];
         let why = slot.why.clone().unwrap_or(Cause::Asked);
         if slot.probe.is_none() && !self.cluster.health().is_available(slot.id.server, now) {
+            sometimes!("found dead by another");
             self.close_as(at, why, Verdict::FoundDead, now);
         } else if deadline <= now {
+            sometimes!("waited in vain");
             let verdict = match self.has_answered_others(at) || why.is_local() {
                 true => Verdict::Alive,
                 false => Verdict::Dead,

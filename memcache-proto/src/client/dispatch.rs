@@ -140,12 +140,14 @@ impl Client {
 
     fn check_value(&self, len: usize, flags: Flags) -> Result<(), Rejection> {
         if flags.bits() > u64::from(u32::MAX) {
+            sometimes!("rejected, flags");
             return Err(Rejection::FlagsTooLarge { flags });
         }
         let max = match self.cluster.settings().limits.server_max_value_length {
             0 => MAX_VALUE_LEN,
             max => max.min(MAX_VALUE_LEN),
         };
+        sometimes!("rejected, value", len > max);
         if len > max { Err(Rejection::ValueTooLong { len, max }) } else { Ok(()) }
     }
 
@@ -204,10 +206,12 @@ impl Client {
             // The sequence comes back to servers that were passed over already.
             let tried = |earlier| selector.candidate(route, earlier) == Some(server);
             if !(0..waiter.attempt).any(tried) && self.admit(server, waiter.operation, now) {
+                sometimes!("failed over", waiter.attempt > 0);
                 return self.send_to(server, command, waiter, now);
             }
             waiter.attempt += 1;
         }
+        sometimes!("all candidates dead");
         Err(FailureKind::AllDead(self.dead_candidates(key, waiter.hash(), now)))
     }
 
@@ -235,6 +239,7 @@ impl Client {
         match self.cluster.health().admit(server, now, lease) {
             Admission::Alive => true,
             Admission::Probe => {
+                sometimes!("probe given");
                 self.close_idle(server, now);
                 let first = self.slots_of(server).start;
                 self.slots[first].probe = Some(operation);
@@ -243,6 +248,7 @@ impl Client {
             Admission::Dead { .. } => {
                 let slots = self.slots_of(server);
                 let probing = self.slots[slots].iter().any(|slot| slot.probe == Some(operation));
+                sometimes!("probe of many requests", probing);
                 if !probing {
                     self.close_idle(server, now);
                 }
@@ -285,8 +291,10 @@ impl Client {
         // not be flushed after.
         if settings.flush_on_reconnect && self.cluster.health().take_flush(server) {
             if self.slots[at].stream.flush() {
+                sometimes!("flush_on_reconnect sent");
                 self.note(server, NoticeEvent::FlushOnReconnect);
             } else {
+                sometimes!("flush given back");
                 self.cluster.health().put_flush(server);
             }
         }
@@ -306,6 +314,7 @@ impl Client {
         }
         if slot.state == State::Closed {
             let is_first = slot.id.generation == 0;
+            sometimes!("second connection opened", self.has_open_slot(server));
             self.connect(at, now);
             if !is_first {
                 self.note(server, NoticeEvent::Reconnect);

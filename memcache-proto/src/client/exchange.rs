@@ -64,10 +64,12 @@ impl Client {
         let Some(slot) = self.slot_mut(connection).filter(|slot| slot.look) else { return };
         if slot.stream.connection.buffered() > 0 {
             // The beginning of something that nothing had asked for.
+            sometimes!("look found a beginning");
             slot.stream.connection.fail(ProtocolError::Unsolicited);
             let cause = Cause::of(&slot.stream.connection).unwrap_or(Cause::Asked);
             return self.close(connection.index(), cause, now);
         }
+        sometimes!("look found nothing");
         (slot.look, slot.transmitting) = (false, false);
         slot.active_at = now;
         self.update(connection.index());
@@ -91,6 +93,8 @@ impl Client {
         slot.receiving = false;
         if slot.look {
             // There may be more, and what has come may be its beginning.
+            sometimes!("look found eof", len == 0);
+            sometimes!("look found bytes", len > 0);
             slot.transmitting = false;
         } else {
             slot.active_at = now;
@@ -113,10 +117,12 @@ impl Client {
             slot.strikes = 0;
             (slot.began, slot.question) = (None, None);
             if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
+                sometimes!("probe revived");
                 self.note(server, NoticeEvent::Revived);
             }
         }
         if let Some(reason) = news.not_flushed {
+            sometimes!("flush refused");
             self.note(server, NoticeEvent::NotFlushed { reason });
         }
         match closed {

@@ -455,6 +455,7 @@ impl Client {
         }
         if !slot.transmitting && (slot.look || slot.stream.connection.wants_transmit()) {
             slot.transmitting = true;
+            sometimes!("look given", slot.look);
             let action = if slot.look { Action::Look } else { Action::Transmit };
             self.actions.push_back(action(slot.id));
         }

@@ -152,6 +152,7 @@ impl Operations {
             }
             _ => return false,
         }
+        sometimes!("answer taken back");
         entry.remaining += 1;
         true
     }
@@ -237,6 +238,13 @@ impl Operations {
             return None;
         }
         let outcome = entry.outcome.take()?;
+        sometimes!(
+            "cancelled in mid-reply",
+            match &outcome {
+                Outcome::Many(many) => entry.remaining > 0 && !many.replies.is_empty(),
+                Outcome::One(_) | Outcome::Servers(_) => false,
+            }
+        );
         self.withdrawn += u64::from(entry.remaining > 0);
         entry.remaining = 0;
         entry.generation = entry.generation.wrapping_add(1);

@@ -78,6 +78,7 @@ impl Client {
         if slot.state != State::Open || !slot.stream.connection.is_idle() {
             return None;
         }
+        sometimes!("connection released");
         slot.state = State::Closed;
         // What is known of this connection is not known of the next one.
         slot.stream.restart();
@@ -95,8 +96,10 @@ impl Client {
     ) -> bool {
         let fits = released.server == connection.server && released.is_of(&self.cluster);
         if !fits || !self.is_waiting(connection) {
+            sometimes!("taken over too late");
             return false;
         }
+        sometimes!("connection taken over");
         // The connection counts as open all the time.
         released.counts = false;
         self.open(connection.index(), now);

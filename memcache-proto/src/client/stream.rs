@@ -99,11 +99,14 @@ impl Waiter {
         delivery: Delivery,
         kind: FailureKind,
     ) -> Failure {
-        let delivery = match delivery {
+        let told = match delivery {
             Delivery::NotSent if self.resent => Delivery::Unanswered,
             delivery => delivery,
         };
-        Failure { server, delivery, changes: self.changes, kind }
+        sometimes!("told not sent", told == Delivery::NotSent);
+        sometimes!("told unanswered", told == Delivery::Unanswered);
+        sometimes!("not sent, but once before", told != delivery);
+        Failure { server, delivery: told, changes: self.changes, kind }
     }
 
     /// What chooses the server, if not the key's hash. There may be a million of these, so it is not kept
@@ -208,10 +211,12 @@ impl Stream {
                 let joined = self.connection.append_key(key, cas, max_get_len);
                 if let (Some((request, _)), Some(part)) = (joined, self.parts.back_mut()) {
                     debug_assert_eq!(request, part.request);
+                    sometimes!("get merged", !same);
                     part.waiters += 1;
                     self.waiters.push_back(waiter);
                     return Ok(());
                 }
+                sometimes!("call cut into several gets", same);
             }
         }
         let request = self.connection.submit(command)?;
@@ -289,6 +294,15 @@ impl Stream {
             // Requests that were cancelled are gone without a word, and so are quiet ones.
             while let Some(part) = parts.front().filter(|part| part.request < event.request) {
                 if let Some(status) = part.silence {
+                    sometimes!("quiet doubt told", doubt.is_some());
+                    sometimes!(
+                        "quiet miss inferred",
+                        doubt.is_none() && status == MetaStatus::Miss
+                    );
+                    sometimes!(
+                        "quiet success inferred",
+                        doubt.is_none() && status == MetaStatus::Done
+                    );
                     let reply = match doubt {
                         None => Ok(Reply::Meta(MetaReply::silent(status, server))),
                         Some(line) => Err(FailureKind::Unknown(line.clone())),
@@ -337,6 +351,7 @@ impl Stream {
                         continue;
                     };
                     if waiter.done || !operations.is_pending(waiter.operation) {
+                        sometimes!("reply to nobody");
                         continue;
                     }
                     waiter.done = true;
@@ -350,6 +365,7 @@ impl Stream {
                 }
                 Event::Line(response) => {
                     if !lines.push(&response, limits.max_stats_bytes) {
+                        sometimes!("stats too long");
                         connection.fail(ProtocolError::TooMuch);
                     }
                     continue;
@@ -439,6 +455,8 @@ impl Stream {
             fruitless >= MAX_FRUITLESS || moves.saturating_sub(part.moves) > max_moves
         };
         while let Some(part) = self.parts.front().filter(is_over) {
+            sometimes!("moved in vain", fruitless >= MAX_FRUITLESS);
+            sometimes!("moved too often", fruitless < MAX_FRUITLESS);
             self.connection.cancel(part.request);
             let waiters: Vec<_> = self.waiters.drain(..part.waiters).collect();
             give_up(&waiters, part.held);

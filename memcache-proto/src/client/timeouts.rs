@@ -53,6 +53,7 @@ impl Client {
             return (cause, verdict);
         }
         if !health.has_replied_since(server, slot.active_at) {
+            sometimes!("dead by silence");
             return (Cause::Timeout, Verdict::Dead);
         }
         if !slot.stream.connection.has_served() {
@@ -60,6 +61,7 @@ impl Client {
             let until = now + self.cluster.settings().dead_retry;
             health.refuse_until(server, until, DeathCause::SocketTimeout);
         }
+        sometimes!("silent connection, server alive");
         (Cause::Timeout, Verdict::Alive)
     }
 
@@ -100,6 +102,9 @@ impl Client {
                     (Some(why), State::Waiting { .. }) => why.failure(),
                     _ => FailureKind::OperationTimeout,
                 };
+                sometimes!("operation timeout in a wait", kind != FailureKind::OperationTimeout);
+                sometimes!("operation timeout in queue", delivery == super::Delivery::NotSent);
+                sometimes!("operation timeout in flight", delivery == super::Delivery::Unanswered);
                 let failure = waiter.failure(Some(server), delivery, kind);
                 self.operations.deliver(waiter.operation, waiter.number, Err(failure));
             }
@@ -110,7 +115,9 @@ impl Client {
         for at in struck {
             let slot = &mut self.slots[at];
             slot.strikes += 1;
+            sometimes!("strike by operation timeout");
             if slot.strikes >= STRIKES || slot.probe.is_some() {
+                sometimes!("dead by operation timeouts");
                 let server = slot.id.server;
                 let cause = DeathCause::OperationTimeout;
                 self.mark_dead(server, FailureKind::OperationTimeout, cause, now);

@@ -384,6 +384,7 @@ impl Decoder {
         let State::Value(Pending { line, header_len, value_len, .. }) = self.state else {
             return None;
         };
+        sometimes!("value in pieces");
         self.state = State::Ready;
         let response = self.buffer.get(self.start..self.end)?;
         self.start += header_len + value_len + 2;
@@ -400,6 +401,7 @@ impl Decoder {
         };
         self.state = State::Ready;
         let behind = self.large.get(value_len + 2..large?)?;
+        sometimes!("value in its own buffer");
         let line_at = self.start;
         self.start += header_len;
         self.end = self.start + behind.len();
@@ -491,6 +493,10 @@ fn grow_large(large: &mut Vec<u8>, pending: &mut Pending, head: &[u8]) {
 /// Keeps the error for every later call.
 #[cold]
 fn fail(state: &mut State, error: ProtocolError) -> ProtocolError {
+    sometimes!("line malformed", error == ProtocolError::Malformed);
+    sometimes!("line too long", matches!(error, ProtocolError::LineTooLong { .. }));
+    sometimes!("value too long", matches!(error, ProtocolError::ValueTooLong { .. }));
+    sometimes!("value unterminated", error == ProtocolError::UnterminatedValue);
     *state = State::Failed(error);
     error
 }

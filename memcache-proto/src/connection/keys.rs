@@ -94,6 +94,7 @@ impl KeyOrder {
                 at += space + 1;
                 number += 1;
             }
+            sometimes!("values out of order");
             let index = index(line, position(self.first), self.number, &tally.passed_over);
             self.index = Some(Box::new(Index(index)));
         }

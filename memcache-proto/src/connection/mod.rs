@@ -136,6 +136,7 @@ impl Connection {
             return Err(SubmitError::Closed);
         }
         if self.queue.is_full(&self.limits) {
+            sometimes!("queue full");
             return Err(SubmitError::Full);
         }
         let expect = Expect::of(command);
@@ -187,6 +188,8 @@ impl Connection {
             true => (Command::MetaNoop, Expect::Noop),
             false => (Command::Version, Expect::Barrier),
         };
+        sometimes!("mn sent", expect == Expect::Noop);
+        sometimes!("version sent as barrier", expect == Expect::Barrier);
         let barrier = self.queue.push(&command, expect);
         self.queue.cancel(barrier);
         self.quiet = 0;
@@ -446,8 +449,14 @@ impl Connection {
                 Err(reason) => reason,
             },
             Ok(None) if *eof => match queue.pop_answered_by_eof() {
-                Some(request) => return Some(Event { request, reply: Reply::Closed }),
-                None => CloseReason::Eof,
+                Some(request) => {
+                    sometimes!("eof answers quit");
+                    return Some(Event { request, reply: Reply::Closed });
+                }
+                None => {
+                    sometimes!("eof in mid-reply", *answering);
+                    CloseReason::Eof
+                }
             },
             // The beginning of what nothing asked for. Before the first reply it may be that the server has
             // too many connections, which is known by the whole line.
@@ -481,6 +490,7 @@ impl Connection {
         let reason = match self.decoder.next() {
             Ok(Some(item)) => match self.queue.pair(item, self.limits.max_lines) {
                 Ok((_, then)) => {
+                    sometimes!("reply swallowed");
                     (self.replied, self.served) = (true, true);
                     then
                 }

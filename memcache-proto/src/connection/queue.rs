@@ -127,6 +127,7 @@ impl Queue {
         self.text.extend_from_slice(b"\r\n");
         request.len += 1 + key.len();
         request.keys += 1;
+        sometimes!("key joined a get");
         Some((RequestId(self.first + last as u64), request.keys as usize - 1))
     }
 
@@ -219,6 +220,7 @@ impl Queue {
             self.released = request.start;
             self.in_flight = last;
         }
+        sometimes!("half written and kept", self.in_flight > 0 && self.sent < self.released);
     }
 
     /// Lets requests go, in order, while the window has room for them.
@@ -240,6 +242,7 @@ impl Queue {
                 if self.sent < self.released {
                     break;
                 }
+                sometimes!("withdrawn before the write");
                 request.expect = Expect::Unsent;
                 self.sent = request.end();
             } else {
@@ -277,6 +280,9 @@ impl Queue {
             let sent = before.find(|before| before.expect != Expect::Unsent);
             sent.is_some_and(|sent| sent.expect.is_quiet())
         };
+        sometimes!("window full", !room && !closes);
+        sometimes!("mn beyond the window", !room && closes);
+        sometimes!("get held back", held);
         (room || closes) && !held && !alone
     }
 
@@ -287,6 +293,7 @@ impl Queue {
 
     pub(super) fn sent(&mut self, len: usize) {
         self.sent = self.sent.saturating_add(len as u64).min(self.released);
+        sometimes!("partial write", len > 0 && self.sent < self.released);
         if self.requests.is_empty() {
             self.free();
         }
@@ -299,6 +306,7 @@ impl Queue {
             let cancelled = self.written()?.cancelled;
             let request = self.pop();
             if !cancelled {
+                sometimes!("noreply told sent");
                 return Some(request);
             }
         }
@@ -346,6 +354,7 @@ impl Queue {
             return self.pair_meta(item);
         }
         if !request.may_be_answered(self.sent, is_error(&item)) {
+            sometimes!("reply before its request");
             return Err(unsolicited(&item));
         }
         let number = RequestId(self.first);
@@ -373,6 +382,7 @@ impl Queue {
         }
         match request.expect.fit(&response) {
             Fit::Part if request.parts >= max_lines => {
+                sometimes!("too many lines");
                 Err(CloseReason::Protocol(ProtocolError::TooMuch))
             }
             Fit::Part => {
@@ -384,10 +394,14 @@ impl Queue {
                 Ok((event(Reply::Last(response)), None))
             }
             Fit::LastAndClose => {
+                sometimes!("closed for form");
                 self.pop();
                 Ok((event(Reply::Last(response)), Some(CloseReason::Form)))
             }
-            Fit::Unexpected => Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse)),
+            Fit::Unexpected => {
+                sometimes!("unexpected response");
+                Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse))
+            }
         }
     }
 
@@ -410,6 +424,8 @@ impl Queue {
         let at = usize::try_from(request.start - base).unwrap_or(usize::MAX);
         let line = text.get(at..at + request.len - 2).unwrap_or_default();
         let found = request.order.find(line, key, tally);
+        sometimes!("wrong key", found.is_none() && tally.repeated().is_empty());
+        sometimes!("repeated value", found.is_none() && !tally.repeated().is_empty());
         let index = found.ok_or(CloseReason::Protocol(ProtocolError::UnexpectedKey))?;
         Ok(index as usize)
     }
@@ -449,6 +465,7 @@ impl Queue {
     /// The connection has closed for this reason. Returns the first of the requests that it had not answered.
     /// `served` says whether it had answered anything.
     pub(super) fn close(&mut self, reason: &CloseReason, served: bool) -> Option<Head> {
+        sometimes!("refused, too many connections", *reason == CloseReason::Refused);
         let front = self.requests.front()?;
         if *reason == CloseReason::Refused && !served {
             // Nothing has been read of what was sent.
@@ -529,6 +546,7 @@ impl Queue {
             self.text.shrink_to(KEPT);
             self.tally.clear();
         } else if spent > KEPT && spent > self.text.len() / 2 {
+            sometimes!("text compacted");
             self.base += spent as u64;
             self.text.drain(..spent);
         }
@@ -540,6 +558,7 @@ impl Queue {
 fn require_cas(request: &Request, cas: Option<u64>) -> Result<(), CloseReason> {
     match (request.expect, cas) {
         (Expect::Values { cas: true, .. }, None) => {
+            sometimes!("cas unique missing");
             Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse))
         }
         _ => Ok(()),
@@ -549,7 +568,10 @@ fn require_cas(request: &Request, cas: Option<u64>) -> Result<(), CloseReason> {
 fn unsolicited(item: &Item<'_>) -> CloseReason {
     match item {
         Item::Response(response) if is_refusal(response) => CloseReason::Refused,
-        _ => CloseReason::Protocol(ProtocolError::Unsolicited),
+        _ => {
+            sometimes!("closed by unsolicited");
+            CloseReason::Protocol(ProtocolError::Unsolicited)
+        }
     }
 }
 

@@ -121,7 +121,10 @@ impl Health {
             }
             let leased = State::Probed { until: Nanos::from(now + lease) }.to_word();
             match word.compare_exchange_weak(seen, leased, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Admission::Probe,
+                Ok(_) => {
+                    sometimes!("probe lease ran out", matches!(state, State::Probed { .. }));
+                    return Admission::Probe;
+                }
                 Err(changed) => seen = changed,
             }
         }

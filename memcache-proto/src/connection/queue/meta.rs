@@ -34,12 +34,17 @@ impl Queue {
         // Replies with an opaque say which of them they are for; others can only be for the first that is
         // not quiet.
         let at = match opaque {
-            Some(opaque) => self.with_opaque(opaque).ok_or(unexpected.clone())?,
+            Some(opaque) => {
+                let at = self.with_opaque(opaque);
+                sometimes!("wrong opaque", at.is_none());
+                at.ok_or(unexpected.clone())?
+            }
             None if error.is_some() => 0,
             None => self.first_heard().ok_or(unexpected.clone())?,
         };
         let Some(request) = self.requests.get(at) else { return Err(unexpected) };
         if !request.may_be_answered(self.sent, error.is_some()) {
+            sometimes!("reply before its request");
             return Err(CloseReason::Protocol(ProtocolError::Unsolicited));
         }
         let fits = match (&reply, request.expect) {
@@ -51,6 +56,7 @@ impl Queue {
         // miss alone has been seen without.
         let carries = flags.is_some() && !matches!(reply, Reply::Last(Response::En(_)));
         if carries && opaque.is_none() {
+            sometimes!("opaque missing");
             return Err(unexpected);
         }
         let names_a_key = matches!(reply, Reply::Last(Response::Me { .. }))
@@ -58,12 +64,14 @@ impl Queue {
         if fits == Some(Fit::Last) && names_a_key {
             let text = self.text_at(request.start, request.len);
             if !names_the_key_of(text, &reply) {
+                sometimes!("wrong key in a meta reply");
                 return Err(CloseReason::Protocol(ProtocolError::UnexpectedKey));
             }
         }
         match (fits, error) {
             (Some(Fit::Last | Fit::LastAndClose), Some(error)) if request.expect.is_quiet() => {
                 // It may be about any of them that has not been answered.
+                sometimes!("error in a quiet run");
                 let request = RequestId(self.first);
                 let then = match error {
                     ErrorLine::Server(_) => None,
@@ -75,14 +83,19 @@ impl Queue {
             }
             (Some(Fit::Last), _) => Ok((self.answered_at(at, reply), None)),
             (Some(Fit::LastAndClose), _) => {
+                sometimes!("closed for form");
                 Ok((self.answered_at(at, reply), Some(CloseReason::Form)))
             }
-            _ => Err(unexpected),
+            _ => {
+                sometimes!("unexpected response");
+                Err(unexpected)
+            }
         }
     }
 
     /// Takes off the request at this place, and the quiet ones before it.
     fn answered_at<'a>(&mut self, at: usize, reply: Reply<'a>) -> Event<'a> {
+        sometimes!("quiet ones passed over", at > 0);
         for _ in 0..at {
             self.pop_keeping_text();
         }
