@@ -3,8 +3,14 @@
 //! [`run`] draws servers, settings, faults and callers from a [`Source`], lets them meet on a clock that
 //! only moves when nothing else can happen, and judges what came of it by [`CHECKS`].
 
+// Before the others, which use its macro.
+#[macro_use]
+pub mod marks;
+
+mod args;
 mod callers;
 mod checks;
+pub mod cli;
 mod deaths;
 mod ending;
 mod faults;
@@ -14,14 +20,19 @@ mod judge;
 mod link;
 mod model;
 mod network;
+pub mod replay;
 mod report;
 mod requests;
 mod said;
+pub mod seeds;
 mod server;
 mod settings;
 mod sharing;
+pub mod shrink;
 mod simulated;
 mod source;
+#[cfg(test)]
+mod toy;
 mod trace;
 mod verdicts;
 mod wire;

@@ -95,7 +95,7 @@ impl<'a> Tape<'a> {
 }
 
 /// How many bytes of a tape a choice takes.
-fn width(bound: usize) -> usize {
+pub(crate) fn width(bound: usize) -> usize {
     let most = bound - 1;
     (usize::BITS - most.leading_zeros()).div_ceil(8) as usize
 }
