@@ -15,6 +15,16 @@ pub trait Source {
         let len = self.below(max_len.saturating_add(1));
         (0..len).map(|_| u8::try_from(self.below(256)).unwrap_or_default()).collect()
     }
+
+    /// A part begins whose choices belong together, until [`end`](Self::end); there may be parts in it.
+    ///
+    /// A tape keeps the choices of a part apart. So one that makes other choices than before, or that is
+    /// left out, does not shift those of the parts behind it, and a run that fails can be shrunk part by
+    /// part. For other sources it means nothing.
+    fn begin(&mut self) {}
+
+    /// The part ends that began last.
+    fn end(&mut self) {}
 }
 
 /// What can be asked of every [`Source`].
@@ -43,6 +53,14 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     fn bytes(&mut self, max_len: usize) -> Vec<u8> {
         (**self).bytes(max_len)
+    }
+
+    fn begin(&mut self) {
+        (**self).begin();
+    }
+
+    fn end(&mut self) {
+        (**self).end();
     }
 }
 
@@ -76,23 +94,38 @@ impl Source for Seed {
 }
 
 /// Choices read off bytes, and 0 when they have ended. A choice takes as few bytes as its bound needs,
-/// low ones first: one up to 256, two up to 65,536, and so on.
+/// low ones first: one up to 256, two up to 65,536, and so on. Before the choices of a part stands how many
+/// bytes they are, in three bytes.
 #[derive(Clone, Debug)]
-pub struct Tape<'a>(&'a [u8]);
+pub struct Tape<'a> {
+    bytes: &'a [u8],
+    /// What comes behind the parts that have begun.
+    behind: Vec<&'a [u8]>,
+}
 
 impl<'a> Tape<'a> {
     /// The choices of these bytes.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Tape(bytes)
+        Tape { bytes, behind: Vec::new() }
     }
 
     /// Whether all bytes have been used, so that what follows is calm.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty() && self.behind.iter().all(|bytes| bytes.is_empty())
+    }
+
+    /// The number that the next bytes are.
+    fn number(&mut self, width: usize) -> usize {
+        let (taken, rest) = self.bytes.split_at(width.min(self.bytes.len()));
+        self.bytes = rest;
+        taken.iter().rev().fold(0, |number, &byte| (number << 8) | usize::from(byte))
     }
 }
+
+/// How many bytes of a tape the length of a part takes.
+const PART_WIDTH: usize = 3;
 
 /// How many bytes of a tape a choice takes.
 pub(crate) fn width(bound: usize) -> usize {
@@ -105,33 +138,86 @@ impl Source for Tape<'_> {
         if bound <= 1 {
             return 0;
         }
-        let (taken, rest) = self.0.split_at(width(bound).min(self.0.len()));
-        self.0 = rest;
-        let number = taken.iter().rev().fold(0, |number, &byte| (number << 8) | usize::from(byte));
-        number % bound
+        self.number(width(bound)) % bound
     }
+
+    fn begin(&mut self) {
+        let len = self.number(PART_WIDTH);
+        let (part, rest) = self.bytes.split_at(len.min(self.bytes.len()));
+        self.behind.push(rest);
+        self.bytes = part;
+    }
+
+    fn end(&mut self) {
+        if let Some(rest) = self.behind.pop() {
+            self.bytes = rest;
+        }
+    }
+}
+
+/// Writes a [`Tape`].
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    tape: Vec<u8>,
+    /// What stands before the parts that have begun.
+    before: Vec<Vec<u8>>,
+}
+
+impl Writer {
+    /// Writes a choice that takes so many bytes.
+    pub(crate) fn choice(&mut self, number: usize, width: usize) {
+        self.tape.extend(number.to_le_bytes().iter().take(width));
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.before.push(std::mem::take(&mut self.tape));
+    }
+
+    /// A part of more bytes than can be told is not written: its choices are calm then.
+    pub(crate) fn end(&mut self) {
+        let Some(before) = self.before.pop() else { return };
+        let mut part = std::mem::replace(&mut self.tape, before);
+        trim(&mut part);
+        if part.len() >= 1 << (8 * PART_WIDTH) {
+            part.clear();
+        }
+        self.choice(part.len(), PART_WIDTH);
+        self.tape.append(&mut part);
+    }
+
+    pub(crate) fn into_tape(mut self) -> Vec<u8> {
+        while !self.before.is_empty() {
+            self.end();
+        }
+        trim(&mut self.tape);
+        self.tape
+    }
+}
+
+/// Takes the zeros at the end off: what has ended says as much.
+fn trim(bytes: &mut Vec<u8>) {
+    let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(used);
 }
 
 /// Writes down the choices of another source, as a [`Tape`] that makes them again.
 #[derive(Debug)]
 pub struct Recorder<S> {
     source: S,
-    tape: Vec<u8>,
+    writer: Writer,
 }
 
 impl<S: Source> Recorder<S> {
     /// Records the choices of `source` from now on.
     #[must_use]
     pub fn new(source: S) -> Self {
-        Recorder { source, tape: Vec::new() }
+        Recorder { source, writer: Writer::default() }
     }
 
-    /// The tape. Trailing zeros are left out: a tape that has ended says as much.
+    /// The tape. Zeros at the end of it, and at the end of each part, are left out.
     #[must_use]
-    pub fn into_tape(mut self) -> Vec<u8> {
-        let used = self.tape.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        self.tape.truncate(used);
-        self.tape
+    pub fn into_tape(self) -> Vec<u8> {
+        self.writer.into_tape()
     }
 }
 
@@ -139,9 +225,19 @@ impl<S: Source> Source for Recorder<S> {
     fn below(&mut self, bound: usize) -> usize {
         let number = self.source.below(bound);
         if bound > 1 {
-            self.tape.extend_from_slice(&number.to_le_bytes()[..width(bound)]);
+            self.writer.choice(number, width(bound));
         }
         number
+    }
+
+    fn begin(&mut self) {
+        self.source.begin();
+        self.writer.begin();
+    }
+
+    fn end(&mut self) {
+        self.source.end();
+        self.writer.end();
     }
 }
 
@@ -164,6 +260,51 @@ mod tests {
             assert_eq!(draw(&mut Tape::new(&tape)), drawn, "seed {seed}");
             assert_eq!(draw(&mut Seed::new(seed)), drawn, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_part_has_its_own_choices_however_many_it_makes() {
+        // Parts of two choices each, the second with one in it, and a choice behind them.
+        let tape = &[2, 0, 0, 11, 12, 6, 0, 0, 21, 1, 0, 0, 31, 22, 9];
+        let run = |source: &mut dyn Source, choices: [usize; 3]| {
+            let [first, second, inner] = choices.map(|count| (count, 100));
+            let draw = |source: &mut dyn Source, (count, bound)| {
+                (0..count).map(|_| source.below(bound)).collect::<Vec<_>>()
+            };
+            source.begin();
+            let first = draw(source, first);
+            source.end();
+            source.begin();
+            let mut then = draw(source, (1, 100));
+            source.begin();
+            then.extend(draw(source, inner));
+            source.end();
+            then.extend(draw(source, second));
+            source.end();
+            (first, then, source.below(100))
+        };
+        let cases: [([usize; 3], (&[usize], &[usize])); 4] = [
+            ([2, 1, 1], (&[11, 12], &[21, 31, 22])),
+            ([0, 0, 0], (&[], &[21])),
+            ([4, 3, 0], (&[11, 12, 0, 0], &[21, 22, 0, 0])),
+            ([1, 1, 3], (&[11], &[21, 31, 0, 0, 22])),
+        ];
+        for (choices, (first, then)) in cases {
+            let mut recorder = Recorder::new(Tape::new(tape));
+            let drawn = run(&mut recorder, choices);
+            assert_eq!(drawn, (first.to_vec(), then.to_vec(), 9), "{choices:?}");
+            // What is recorded makes them again.
+            let tape = recorder.into_tape();
+            let mut again = Tape::new(&tape);
+            assert_eq!(run(&mut again, choices), drawn, "{choices:?}");
+            assert!(again.has_ended());
+        }
+        assert_eq!(run(&mut Tape::new(&[]), [2, 1, 1]), (vec![0; 2], vec![0; 3], 0));
+        // A run that breaks off ends its parts.
+        let mut recorder = Recorder::new(Tape::new(tape));
+        recorder.begin();
+        assert_eq!(recorder.below(100), 11);
+        assert_eq!(recorder.into_tape(), [1, 0, 0, 11]);
     }
 
     #[test]

@@ -104,9 +104,15 @@ impl<'a> World<'a> {
     /// Lives the run through.
     pub(crate) fn live(&mut self) -> Goes {
         for _ in 0..self.plan.moments {
-            self.moment()?;
+            self.source.begin();
+            let goes = self.moment();
+            self.source.end();
+            goes?;
         }
-        self.calm_down()?;
+        self.source.begin();
+        let goes = self.calm_down();
+        self.source.end();
+        goes?;
         self.judge.count_all();
         self.check()
     }
