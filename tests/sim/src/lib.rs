@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod judge;
 mod link;
+mod made;
 mod model;
 mod network;
 pub mod replay;

@@ -1,10 +1,11 @@
 //! Shorter tapes that break the same check.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use crate::source::width;
-use crate::{Broken, Options, Report, Source, Tape};
+use crate::made::{Item, Made, closed, parts, to_tape, trimmed, with, without};
+use crate::{Broken, Options, Report, Source};
 
 /// How long shrinking may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +23,10 @@ impl Default for Bounds {
     }
 }
 
-/// A tape that was made shorter.
+/// A tape that was shrunk.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
-    /// The shortest tape that was found.
+    /// The least tape that was found.
     pub tape: Vec<u8>,
     /// What it breaks: the same check.
     pub broken: Broken,
@@ -37,10 +38,10 @@ pub struct Shrunk {
     pub is_bounded: bool,
 }
 
-/// Looks for a shorter and calmer tape that breaks the check which `tape` breaks, and no other. Returns
-/// `None` if `tape` breaks none.
+/// Looks for a tape that breaks the check which `tape` breaks, and no other, in a shorter and calmer run.
+/// Returns `None` if `tape` breaks none.
 ///
-/// A tape that breaks the same check is shorter, or has fewer choices that are not 0, or lower ones. Of each
+/// A run is less than another if it makes fewer choices, of which fewer are not 0, or lower ones. Of each
 /// run the choices are taken that it really made, so what it did not read of its tape is gone.
 ///
 /// `progress` is called now and then, with how many runs have been made and how long the tape is.
@@ -51,12 +52,13 @@ pub fn shrink(
     mut progress: impl FnMut(u64, usize),
 ) -> Option<Shrunk> {
     let begun = Instant::now();
-    let (first, choices) = attempt(&run, tape);
+    let (first, made) = attempt(&run, tape);
     let mut shrinker = Shrinker {
         run,
         broken: first?,
-        best: trimmed(choices),
-        tried: HashSet::from([tape.to_vec()]),
+        weight: weight(&made),
+        best: trimmed(made),
+        tried: HashSet::new(),
         bounds,
         begun,
         steps: 1,
@@ -83,24 +85,26 @@ pub fn is_same(a: &Broken, b: &Broken) -> bool {
 
 /// How often `progress` is called.
 const TELL: Duration = Duration::from_secs(2);
+/// The choices at the beginning that are made 0 first: they are of the plan of a run, and a smaller plan
+/// makes all that follows quicker.
+const PLAN: usize = 100;
+/// Into how many spans a tape is cut at most to take them out: few of them do, where each of the choices
+/// that follow is then taken for another.
+const SPANS: usize = 64;
 /// The most neighbouring choices that are taken out at every place there is.
 const FINE: usize = 12;
 /// With more choices than this, only every so many of those places are tried.
 const FEW: usize = 600;
-
-/// A choice that a run has made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Choice {
-    number: usize,
-    /// How many bytes of a tape it takes.
-    width: usize,
-}
+/// How deep the parts are that are taken out as a whole.
+const DEPTHS: std::ops::RangeInclusive<usize> = 1..=3;
 
 struct Shrinker<'a, R> {
     run: R,
     broken: Broken,
-    best: Vec<Choice>,
-    tried: HashSet<Vec<u8>>,
+    best: Vec<Item>,
+    weight: Weight,
+    /// Hashes of the tapes that need not be tried again.
+    tried: HashSet<u64>,
     bounds: Bounds,
     begun: Instant,
     steps: u64,
@@ -112,28 +116,44 @@ struct Shrinker<'a, R> {
 impl<R: Fn(&mut dyn Source, &Options) -> Report> Shrinker<'_, R> {
     /// Tries everything until nothing helps any more.
     fn shrink(&mut self) {
-        loop {
-            let before = weight(&self.best);
-            self.cut_off();
-            self.take_out();
-            self.calm();
-            self.lower();
-            if weight(&self.best) == before {
-                // What is dear, once the rest has done what it can.
-                self.take_out_at_every_place();
-                self.lower_and_take_out();
+        for at in 0..PLAN {
+            if self.best.get(at).is_some_and(|item| item.number() > 0) {
+                self.keep(&with(&self.best, at, 0));
             }
-            if self.is_over || weight(&self.best) == before {
+        }
+        loop {
+            let before = self.weight;
+            self.cut_off();
+            for depth in DEPTHS {
+                for size in halves(parts(&self.best, depth).len()) {
+                    self.take_out_parts(depth, size);
+                }
+            }
+            for size in halves(self.best.len()) {
+                self.calm(size);
+                if self.best.len() / size <= SPANS {
+                    self.take_out(size, size);
+                }
+            }
+            self.lower();
+            self.close_gaps();
+            if self.weight == before {
+                // What is dear, once the rest has done what it can.
+                let step = 1 + self.best.len() / FEW;
+                (1..=FINE).for_each(|size| self.take_out(size, step));
+                (1..=FINE).for_each(|size| self.lower_and_take_out(size, step));
+            }
+            if self.is_over || self.weight == before {
                 return;
             }
         }
     }
 
     /// Makes a run of these choices, and keeps them if it breaks the same check and is less. Whether it did.
-    fn keep(&mut self, candidate: Vec<Choice>) -> bool {
-        let tape = to_tape(&candidate);
+    fn keep(&mut self, candidate: &[Item]) -> bool {
+        let tape = to_tape(candidate);
         self.is_over |= self.steps >= self.bounds.steps;
-        if self.is_over || !self.tried.insert(tape.clone()) {
+        if self.is_over || !self.tried.insert(hash(&tape)) {
             return false;
         }
         let now = Instant::now();
@@ -143,13 +163,11 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Shrinker<'_, R> {
             (self.progress)(self.steps, to_tape(&self.best).len());
         }
         self.steps += 1;
-        let (broken, choices) = attempt(&self.run, &tape);
-        let choices = trimmed(choices);
+        let (broken, made) = attempt(&self.run, &tape);
+        let weight = weight(&made);
         match broken {
-            Some(broken)
-                if is_same(&broken, &self.broken) && weight(&choices) < weight(&self.best) =>
-            {
-                (self.broken, self.best) = (broken, choices);
+            Some(broken) if is_same(&broken, &self.broken) && weight < self.weight => {
+                (self.broken, self.weight, self.best) = (broken, weight, trimmed(made));
                 true
             }
             _ => false,
@@ -159,74 +177,100 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Shrinker<'_, R> {
     /// Leaves the end away, more of it first: a tape that has ended is calm.
     fn cut_off(&mut self) {
         for size in halves(self.best.len()) {
-            while size <= self.best.len() && self.keep(self.best[..self.best.len() - size].to_vec())
-            {
+            while let Some(left) = self.best.len().checked_sub(size) {
+                if !self.keep(&closed(self.best[..left].to_vec())) {
+                    break;
+                }
             }
         }
     }
 
-    /// Takes out ever smaller spans, those at the end first.
-    fn take_out(&mut self) {
-        for size in halves(self.best.len()) {
-            self.at_each(size, size, |best, at| {
-                let mut candidate = best.to_vec();
-                candidate.drain(at..at + size);
-                Some(candidate)
+    /// Takes out so many neighbouring parts of this depth, wherever they stand; or empties them, where what
+    /// follows depends on how many there are.
+    fn take_out_parts(&mut self, depth: usize, size: usize) {
+        let mut end = parts(&self.best, depth).len();
+        while end >= size && !self.is_over {
+            let parts = parts(&self.best, depth);
+            let Some(chosen) = parts.get(end - size..end) else { break };
+            let (first, last) = (chosen[0].start, chosen[size - 1].end);
+            let less = without(&self.best, first, last - first);
+            // The first choice of a run often says how many parts it has.
+            let fewer = less.as_ref().map(|less| {
+                with(less, 0, less.first().map_or(0, Item::number).saturating_sub(size))
             });
+            let mut empty = self.best.clone();
+            for part in chosen.iter().rev() {
+                empty.drain(part.start + 1..part.end - 1);
+            }
+            let mut candidates = fewer.into_iter().chain(less).chain([empty]);
+            candidates.any(|candidate| self.keep(&candidate));
+            end -= size;
         }
     }
 
-    /// Makes ever smaller spans 0.
-    fn calm(&mut self) {
-        for size in halves(self.best.len()) {
-            self.at_each(size, size, |best, at| {
-                let mut candidate = best.to_vec();
-                candidate[at..at + size].iter_mut().for_each(|choice| choice.number = 0);
-                (candidate != best).then_some(candidate)
-            });
-        }
+    /// Makes spans of this size 0.
+    fn calm(&mut self, size: usize) {
+        self.at_each(size, size, |best, at| {
+            let mut candidate = best.to_vec();
+            candidate[at..at + size].iter_mut().for_each(|item| *item = item.with(0));
+            (candidate != best).then_some(candidate)
+        });
+    }
+
+    /// Takes out spans of this size, which stand `step` apart.
+    fn take_out(&mut self, size: usize, step: usize) {
+        self.at_each(size, step, |best, at| without(best, at, size));
     }
 
     /// Makes each number the lowest that does, as if all above that did.
     fn lower(&mut self) {
-        for at in (0..self.best.len()).rev() {
+        for at in 0..self.best.len() {
+            if self.best.get(at).is_some_and(|item| item.number() > 0) {
+                self.keep(&with(&self.best, at, 0));
+            }
             let mut does_not = 0;
-            while let Some(&Choice { number, .. }) = self.best.get(at) {
+            while let Some(number) = self.best.get(at).map(Item::number) {
                 if number <= does_not + 1 || self.is_over {
                     break;
                 }
                 let middle = does_not + (number - does_not) / 2;
-                if !self.keep(with(&self.best, at, middle)) {
+                if !self.keep(&with(&self.best, at, middle)) {
                     does_not = middle;
                 }
             }
         }
     }
 
-    /// Takes out a few neighbours, wherever they stand.
-    fn take_out_at_every_place(&mut self) {
-        for size in 1..=FINE {
-            let step = 1 + self.best.len() / FEW;
-            self.at_each(size, step, |best, at| {
-                let mut candidate = best.to_vec();
-                candidate.drain(at..at + size);
-                Some(candidate)
-            });
+    /// Takes out of each row of 0 as much as may be, and so brings together what is left.
+    fn close_gaps(&mut self) {
+        let row = |best: &[Item], start| {
+            let row = best.iter().skip(start);
+            row.take_while(|item| matches!(item, Item::Choice { number: 0, .. })).count()
+        };
+        let mut start = self.best.len();
+        while start > 0 && !self.is_over {
+            start -= 1;
+            if start > 0 && row(&self.best, start - 1) > 0 {
+                continue;
+            }
+            for size in halves(row(&self.best, start)) {
+                while size <= row(&self.best, start)
+                    && without(&self.best, start, size).is_some_and(|less| self.keep(&less))
+                {
+                }
+            }
+            start = start.min(self.best.len());
         }
     }
 
     /// Makes a number less and takes out what stood behind it: a list that is shorter has fewer elements.
-    fn lower_and_take_out(&mut self) {
-        for size in 1..=FINE {
-            let step = 1 + self.best.len() / FEW;
-            for less in [1, size, usize::MAX] {
-                self.at_each(size + 1, step, |best, at| {
-                    let number = best[at].number;
-                    let mut candidate = with(best, at, number.saturating_sub(less));
-                    candidate.drain(at + 1..=at + size);
-                    (number > 0).then_some(candidate)
-                });
-            }
+    fn lower_and_take_out(&mut self, size: usize, step: usize) {
+        for less in [1, size, usize::MAX] {
+            self.at_each(size + 1, step, |best, at| {
+                let number = best[at].number();
+                let candidate = with(best, at, number.saturating_sub(less));
+                (number > 0).then(|| without(&candidate, at + 1, size))?
+            });
         }
     }
 
@@ -236,20 +280,17 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Shrinker<'_, R> {
         &mut self,
         size: usize,
         step: usize,
-        change: impl Fn(&[Choice], usize) -> Option<Vec<Choice>>,
+        change: impl Fn(&[Item], usize) -> Option<Vec<Item>>,
     ) {
         let mut end = self.best.len();
         while end >= size && !self.is_over {
-            if let Some(candidate) = change(&self.best, end - size) {
-                if self.keep(candidate) {
-                    end = end.min(self.best.len());
-                    continue;
-                }
-            }
-            if end < step {
+            if change(&self.best, end - size).is_some_and(|candidate| self.keep(&candidate)) {
+                end = end.min(self.best.len());
+            } else if end > step {
+                end -= step;
+            } else {
                 break;
             }
-            end -= step;
         }
     }
 }
@@ -258,57 +299,29 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Shrinker<'_, R> {
 fn attempt(
     run: impl Fn(&mut dyn Source, &Options) -> Report,
     tape: &[u8],
-) -> (Option<Broken>, Vec<Choice>) {
-    let mut source = Made { tape: Tape::new(tape), choices: Vec::new() };
+) -> (Option<Broken>, Vec<Item>) {
+    let mut source = Made::new(tape);
     let report = run(&mut source, &Options::default());
-    (report.broken, source.choices)
+    (report.broken, source.into_items())
 }
 
-/// Writes down the choices that are made of a tape.
-struct Made<'a> {
-    tape: Tape<'a>,
-    choices: Vec<Choice>,
+/// How much there is of a run: what was chosen, of which that counts most that is not 0; how much of it must
+/// be on a tape; the numbers. What was kept goes down by it, so shrinking ends.
+type Weight = (usize, usize, u128);
+
+/// How many choices of 0 one counts for that is another number.
+const WILD: usize = 8;
+
+fn weight(items: &[Item]) -> Weight {
+    let wild = items.iter().filter(|item| item.number() > 0).count();
+    let numbers = items.iter().map(|item| item.number() as u128).sum();
+    (items.len() + WILD * wild, trimmed(items.to_vec()).len(), numbers)
 }
 
-impl Source for Made<'_> {
-    fn below(&mut self, bound: usize) -> usize {
-        let number = self.tape.below(bound);
-        if bound > 1 {
-            self.choices.push(Choice { number, width: width(bound) });
-        }
-        number
-    }
-}
-
-/// The choices without those at the end that are 0, as a tape that has ended says as much.
-fn trimmed(mut choices: Vec<Choice>) -> Vec<Choice> {
-    let used = choices.iter().rposition(|choice| choice.number > 0).map_or(0, |last| last + 1);
-    choices.truncate(used);
-    choices
-}
-
-fn to_tape(choices: &[Choice]) -> Vec<u8> {
-    let bytes = choices
-        .iter()
-        .flat_map(|choice| choice.number.to_le_bytes().into_iter().take(choice.width));
-    let mut tape: Vec<u8> = bytes.collect();
-    let used = tape.iter().rposition(|&byte| byte > 0).map_or(0, |last| last + 1);
-    tape.truncate(used);
-    tape
-}
-
-/// What is less of these is shorter, or calmer, or lower. What was kept goes down by it, so shrinking ends.
-fn weight(choices: &[Choice]) -> (usize, usize, u128) {
-    let bytes = choices.iter().map(|choice| choice.width).sum();
-    let wild = choices.iter().filter(|choice| choice.number > 0).count();
-    (bytes, wild, choices.iter().map(|choice| choice.number as u128).sum())
-}
-
-/// The choices, with this number at this place.
-fn with(choices: &[Choice], at: usize, number: usize) -> Vec<Choice> {
-    let mut choices = choices.to_vec();
-    choices[at].number = number;
-    choices
+fn hash(tape: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    tape.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Half of `len`, half of that, and so on, down to 1.

@@ -283,7 +283,8 @@ mod tests {
             source.end();
             (first, then, source.below(100))
         };
-        let cases: [([usize; 3], (&[usize], &[usize])); 4] = [
+        type Drawn<'a> = (&'a [usize], &'a [usize]);
+        let cases: [([usize; 3], Drawn<'_>); 4] = [
             ([2, 1, 1], (&[11, 12], &[21, 31, 22])),
             ([0, 0, 0], (&[], &[21])),
             ([4, 3, 0], (&[11, 12, 0, 0], &[21, 22, 0, 0])),
