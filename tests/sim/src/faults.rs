@@ -9,6 +9,7 @@ use crate::callers;
 use crate::history::What;
 use crate::hostile::{Hostility, Liar, Lie};
 use crate::link::End;
+use crate::marks;
 use crate::network::Conduct;
 use crate::server::{Mode, SimServer};
 use crate::settings::Fault;
@@ -31,6 +32,7 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
         world.network.short_until = now;
         return;
     }
+    marks::struck(fault);
     match fault {
         Fault::Killed => {
             world.network.servers[server].mode = Mode::Refusing;

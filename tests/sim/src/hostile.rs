@@ -1,5 +1,6 @@
 //! Servers that lie.
 
+use crate::marks;
 use crate::source::{Choose, Source};
 
 /// How a server lies: which lies it tells, and how often.
@@ -78,6 +79,7 @@ impl Liar {
     pub(crate) fn lie(&mut self, source: &mut dyn Source, reply: &[u8]) -> Vec<u8> {
         let Hostility { lies, one_in } = &self.hostility;
         let lie = (!lies.is_empty() && source.one_in(*one_in)).then(|| *source.pick(lies));
+        lie.into_iter().for_each(marks::lied);
         let mut said = match lie {
             None => reply.to_vec(),
             Some(Lie::Twice) => [reply, reply].concat(),
