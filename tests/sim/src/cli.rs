@@ -10,7 +10,32 @@ use crate::seeds::{Totals, run_seeds};
 use crate::shrink::{Bounds, Shrunk, shrink};
 use crate::{Broken, Check, Options, Report, Source};
 
-/// The command line of a simulator, for one that has a [`run`](crate::run) of its own, too.
+/// The command line of a simulator: of this one, or of one that makes runs of something else.
+///
+/// ```
+/// use memcache_sim::cli::Tool;
+/// use memcache_sim::{Broken, Check, Options, Report, Source};
+///
+/// const CHECKS: &[Check] =
+///     &[Check { name: "fits", sentence: "What is written fits into a page." }];
+///
+/// fn run(source: &mut dyn Source, _: &Options) -> Report {
+///     let (pages, written) = (source.below(10), source.below(100));
+///     let message = format!("{written} bytes on {pages} pages");
+///     let broken = (pages > 0 && written > 90).then(|| Broken { check: "fits".into(), message });
+///     Report { broken, operations: 1, ..Report::default() }
+/// }
+///
+/// let tool = Tool { command: "cargo run --", checks: CHECKS, run };
+/// let arguments = ["seeds", "0", "100"].map(String::from);
+/// let mut out = Vec::new();
+/// let status = tool.main(arguments, &mut out, &mut std::io::stderr())?;
+/// let out = String::from_utf8_lossy(&out);
+/// assert_eq!(status, 1);
+/// assert!(out.contains("Broken: fits: 91 bytes on 1 pages"), "{out}");
+/// assert!(out.contains("Replay it: cargo run -- replay 015b\n"), "{out}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Tool<'a, R> {
     /// How it is called, for the lines that say how to replay: `cargo run -p memcache-sim --`.
