@@ -46,7 +46,7 @@ impl Judge {
         let NoticeEvent::MarkedDead { reason } = &notice.event else { return };
         let (now, single) = (self.now, self.single);
         let death = self.death(client, server);
-        death.since = Some(now);
+        death.since.get_or_insert(now);
         let ends = death.ends.get(&client).copied().unwrap_or_default();
         let by_ends = matches!(
             reason,
