@@ -2,6 +2,40 @@
 //!
 //! [`run`] draws servers, settings, faults and callers from a [`Source`], lets them meet on a clock that
 //! only moves when nothing else can happen, and judges what came of it by [`CHECKS`].
+//!
+//! ```
+//! use memcache_sim::{Options, Seed, run};
+//!
+//! let report = run(&mut Seed::new(7), &Options::default());
+//! assert_eq!(report.broken, None);
+//! ```
+//!
+//! # What is in a run
+//!
+//! * One to four clients that share what they know of the servers, with settings of all kinds. Some read
+//!   before they are asked to; some hand their bytes over before they are written.
+//! * A [`Network`] that takes its time, cuts what it carries into pieces, stalls, drips, loses connections
+//!   with or without a word.
+//! * [Servers](SimServer) that are memcached in memory, and are killed, hung, crowded, slow or out of memory,
+//!   evict and forget; or that [lie](Lie).
+//! * Callers that ask for every operation there is, give up at any moment, take part of an answer, close all
+//!   connections, exchange the servers.
+//!
+//! Half of all this is left out of each run, so that no two things are always met together. 0 is the calm
+//! choice of everything: a run without choices is one lookup.
+//!
+//! # How it is judged
+//!
+//! All that a client writes is read by a naive reader of the stream, which pairs it with what the servers
+//! say. Nearly every request carries a number of its own over the wire, as flags, as a delta, as an exptime,
+//! so that it is known which it is. What a caller is told has to be what that reader saw, and the history of
+//! each key has to be that of the servers.
+//!
+//! # Somebody else's client
+//!
+//! Implement [`Simulated`] for it, drive it with a [`Network`], note in a [`History`] what its callers ask
+//! for and are told, and what [the servers do](Watch::handled), and [check](History::check) that. The example
+//! `foreign` has all of it.
 
 // Before the others, which use its macro.
 #[macro_use]

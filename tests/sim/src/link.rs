@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use memcache_proto::Time;
 
 use crate::hostile::Liar;
-use crate::server::{Mode, Serving};
+use crate::server::Serving;
 
 /// How a server's end of a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,14 +222,13 @@ impl<S> Link<S> {
     }
 
     /// When something happens on it, if nothing is done before.
-    pub(crate) fn next(&self, mode: Mode, eager: bool, now: Time) -> Option<Time> {
+    pub(crate) fn next(&self, eager: bool) -> Option<Time> {
         let opens = self.opens_at.filter(|_| !self.left);
         let up = self.up.front().map(|(at, _)| (*at).max(self.up_stalled));
         let up = up.filter(|_| self.ended.is_none());
         let reads = (self.reading || eager) && !self.left && self.opens_at.is_none();
         let down = self.down.front().map(|(at, _)| (*at).max(self.down_stalled));
         let down = down.filter(|_| reads);
-        let _ = (mode, now);
         opens.into_iter().chain(up).chain(down).min()
     }
 }

@@ -178,11 +178,7 @@ impl<C: Simulated> Network<C> {
     /// When something happens next; `None` if nothing ever does.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
-        let links = self.links.iter().filter_map(|link| {
-            let server = &self.servers[link.server];
-            let eager = self.members[link.client].eager;
-            link.next(server.mode, eager, self.now)
-        });
+        let links = self.links.iter().filter_map(|link| link.next(self.members[link.client].eager));
         let timeouts = self.members.iter().filter_map(|member| member.client.poll_timeout());
         links.chain(timeouts).min()
     }
