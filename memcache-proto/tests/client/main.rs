@@ -3,7 +3,6 @@
 mod called;
 mod calls;
 mod condemned;
-mod counters;
 mod delivery;
 mod evidence;
 mod extremes;
@@ -16,7 +15,6 @@ mod reconnect;
 mod replies;
 #[cfg(feature = "server")]
 mod server;
-mod soak;
 mod timeouts;
 mod waiting;
 

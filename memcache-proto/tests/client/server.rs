@@ -207,8 +207,3 @@ fn many_large_values_come_back_through_any_window() {
         assert_eq!(deleted, Many::default());
     }
 }
-
-#[test]
-fn whatever_happens_each_operation_completes_once_with_its_own() {
-    crate::pair::soak::soak(100, Real::boxed);
-}

@@ -3,8 +3,6 @@
 //! [`Net`] performs the actions of its clients against its servers. Bytes travel in pieces of
 //! [`Net::cut`] at most; what a server does is its [`Peer::mode`].
 
-pub(crate) mod soak;
-
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +15,6 @@ use memcache_proto::codec::{Command, StoreVerb};
 use memcache_proto::routing::{ConnectFailure, Server, ServerAddress, ServerIndex};
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Limits, Time};
-
-/// A linear congruential generator, Knuth's: enough for tests, and the same everywhere.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits") % bound
-    }
-
-    pub(crate) fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 /// How a server turns what it has received into replies.
 pub(crate) trait Answer {
@@ -226,9 +207,8 @@ pub(crate) struct Net {
     pub(crate) now: Time,
     pub(crate) clients: Vec<Client>,
     pub(crate) peers: Vec<Peer>,
-    /// The largest piece in which bytes travel, and whether pieces are of random size.
+    /// The largest piece in which bytes travel.
     pub(crate) cut: usize,
-    pub(crate) random: Option<Random>,
     /// Whether clients read before they are asked to, as drivers that wait for readiness do.
     pub(crate) eager: bool,
     sockets: HashMap<(usize, ConnectionId), Socket>,
@@ -265,7 +245,6 @@ impl Net {
             clients: (0..clients).map(|_| Client::new(cluster.clone())).collect(),
             peers: cluster.servers().iter().map(peer).collect(),
             cut: usize::MAX,
-            random: None,
             eager: false,
             sockets: HashMap::new(),
             pending: Vec::new(),
@@ -451,13 +430,6 @@ impl Net {
         }
     }
 
-    fn piece(&mut self) -> usize {
-        match &mut self.random {
-            Some(random) => 1 + random.below(self.cut),
-            None => self.cut,
-        }
-    }
-
     /// Does what is to be done, once around. Returns whether there was anything.
     pub(crate) fn step(&mut self) -> bool {
         let mut happened = false;
@@ -526,7 +498,7 @@ impl Net {
     }
 
     fn act(&mut self, at: usize, action: Action) -> bool {
-        let piece = self.piece();
+        let piece = self.cut;
         if let Action::Connect { connection, .. } = action {
             let server = connection.server();
             if self.peers[server.index()].mode == Mode::Refusing {
@@ -585,8 +557,7 @@ impl Net {
             }
             Action::Transmit(connection) => {
                 let bytes = client.transmit(connection);
-                let jammed = self.random.as_mut().is_some_and(|random| random.one_in(8));
-                let len = if jammed { 0 } else { bytes.len().min(piece) };
+                let len = bytes.len().min(piece);
                 if let Some(socket) = self.sockets.get_mut(&(at, connection)) {
                     socket.to_server.extend_from_slice(&bytes[..len]);
                     if let Some(heard) = &mut self.peers[socket.server].heard {
@@ -608,7 +579,7 @@ impl Net {
     }
 
     fn read(&mut self, at: usize, id: ConnectionId) -> bool {
-        let piece = self.piece();
+        let piece = self.cut;
         let Some(socket) = self.sockets.get_mut(&(at, id)) else { return false };
         if !socket.reading && !self.eager {
             return false;
