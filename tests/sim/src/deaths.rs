@@ -75,15 +75,16 @@ impl Judge {
         let tried = matches!(failure.kind, FailureKind::SocketTimeout | FailureKind::Connect(_));
         let server = failure.server.and_then(|server| self.lists[client].get(server.index()));
         let (true, Some(&server)) = (tried && self.alone && self.probes, server) else { return };
-        let now = self.now;
+        let (now, lease) = (self.now, self.lease);
         let death = self.death(client, server);
         // What was asked for at one moment may be one operation.
         if death.since.is_none_or(|since| since >= at) {
             return;
         }
-        if let Some((asked, failed)) =
-            death.last.filter(|(asked, failed)| at > *asked && at < *failed)
-        {
+        // Who has not found out in the time of the lease is replaced.
+        let overlaps =
+            |&(asked, failed): &(Time, Time)| at > asked && at < failed.min(asked + lease);
+        if let Some((asked, failed)) = death.last.filter(overlaps) {
             let seen = format!(
                 "server {server} was tried at {asked:?}, until {failed:?}, and at {at:?} again"
             );

@@ -1,6 +1,7 @@
 //! What everybody did and said, and whether it fits.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use memcache_proto::{Limits, Time};
 
@@ -53,6 +54,8 @@ pub(crate) struct Judge {
     pub(crate) single: bool,
     /// Whether dead servers are left alone at all.
     pub(crate) probes: bool,
+    /// How long who finds out about one has for it.
+    pub(crate) lease: Duration,
     /// How often each server was started.
     pub(crate) lives: Vec<u32>,
     /// The leases and the cas uniques that somebody has won: server, life, key, cas unique.
@@ -139,6 +142,7 @@ impl Judge {
             deaths: BTreeMap::new(),
             groups: Vec::new(),
             alone: !settings.failover || servers == 1,
+            lease: settings.socket_timeout * 2,
             probes: !settings.dead_retry.is_zero(),
             single: settings.connections_per_server == 1,
             lives: vec![0; servers],

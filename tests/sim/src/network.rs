@@ -14,8 +14,8 @@ use crate::source::{Choose, Source};
 
 /// Clients and servers, and the connections between them.
 pub struct Network<C: Simulated> {
-    /// The time. It moves in [`pass`](Network::pass), [`wait`](Network::wait) and
-    /// [`jump`](Network::jump) only.
+    /// The time. It moves in [`pass`](Network::pass) and [`jump`](Network::jump)
+    /// only.
     pub now: Time,
     /// The clients.
     pub members: Vec<Member<C>>,
