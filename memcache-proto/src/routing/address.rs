@@ -81,6 +81,9 @@ impl FromStr for ServerAddress {
 
 impl fmt::Display for ServerAddress {
     /// `host:port`, `[host]:port` for an `inet6:` address, `unix:path`.
+    ///
+    /// This is the name that python-memcached gives a server. It reads as the same place again, though not
+    /// as IPv4 only; but not if the host is called `unix` or `inet`, or is a name that must be IPv6.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Tcp { host, port, family: Family::V6 } => write!(f, "[{host}]:{port}"),
