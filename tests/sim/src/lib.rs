@@ -55,6 +55,7 @@ mod link;
 mod made;
 mod model;
 mod network;
+pub mod oracle;
 pub mod replay;
 mod report;
 mod requests;

@@ -1,0 +1,5 @@
+#![no_main]
+
+use memcache_sim::oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::hostile(bytes));
