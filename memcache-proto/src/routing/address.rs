@@ -21,7 +21,7 @@ pub const DEFAULT_PORT: u16 = 11211;
 /// kept as given and resolved at each connect. The last two forms are not python-memcached's: it
 /// refuses the one and takes the other for the name of a host. It reads a bare `HOST` as IPv4 only; here
 /// every address that the name resolves to may be tried. It also takes what can never be connected to
-/// (port 0 or one over 65535, an empty path, spaces and control characters in a host), which is refused
+/// (port 0 or one over 65535, an empty path, spaces, slashes and control characters in a host), which is refused
 /// here.
 ///
 /// ```
@@ -203,7 +203,7 @@ impl From<(ServerAddress, i32)> for Server {
 pub enum AddressError {
     /// The text is empty.
     Empty,
-    /// The text holds a control character, or a space in a host.
+    /// The text holds a control character, or a space or a slash in a host.
     Forbidden {
         /// The text.
         text: Box<str>,
@@ -322,7 +322,8 @@ fn check_host(host: &str, family: Family, text: &str) -> Result<(), AddressError
     if host.is_empty() {
         return Err(AddressError::MissingHost { text: text.into() });
     }
-    if let Some(found) = host.chars().find(|c| c.is_whitespace()) {
+    // A path where a host should be reads as a Unix socket when it is displayed.
+    if let Some(found) = host.chars().find(|&c| c.is_whitespace() || c == '/') {
         let position = text.find(found).unwrap_or_default();
         return Err(AddressError::Forbidden { text: text.into(), found, position });
     }
@@ -467,6 +468,10 @@ mod tests {
             ("[::1%]:1", &malformed),
             ("[fe80::1%a b]:1", &forbidden(' ', 10)),
             ("/a\n", &forbidden('\n', 2)),
+            ("inet:/a", &forbidden('/', 5)),
+            ("inet:/a:1", &forbidden('/', 5)),
+            ("a/b:1", &forbidden('/', 1)),
+            ("inet6:[/a]:1", &forbidden('/', 7)),
             ("inet:[::1]:1", &malformed),
             ("inet6:[[a]:1", &malformed),
             ("inet6:[a]]:1", &malformed),
