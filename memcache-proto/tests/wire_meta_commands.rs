@@ -187,6 +187,9 @@ fn flags_keep_the_order_by_which_servers_go() {
         ("ma a T60 D3 M-\r\n", "ma a MD D3 T60\r\n"),
         ("md a q T60 I\r\n", "md a I T60 q\r\n"),
         ("ms a 1 c T60 MA\r\nx\r\n", "ms a 1 T60 MA c\r\nx\r\n"),
+        // What a server gives back is sent on, though no client of this crate sends it.
+        ("mg a O\r\n", "mg a O\r\n"),
+        ("md a O\x01 P L\x7f\r\n", "md a O\x01 P L\x7f\r\n"),
     ];
     for (line, expected) in cases {
         let parsed = Command::parse(line.as_bytes(), &Limits::default());

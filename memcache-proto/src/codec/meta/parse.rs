@@ -226,9 +226,9 @@ impl<'a> MetaLine<'a> {
             b'x' if self.name == MetaName::Delete => self.remove_value = true,
             b'J' => self.initial = c_unsigned(token).ok_or(Refusal::BadInitial)?,
             b'D' => self.delta = c_unsigned(token).ok_or(Refusal::BadDeltaFlag)?,
-            b'O' => self.opaque = Token::new(token).ok(),
-            b'P' => self.proxy = Token::new(token).ok(),
-            b'L' => self.lane = Token::new(token).ok(),
+            b'O' => self.opaque = Token::from_wire(token),
+            b'P' => self.proxy = Token::from_wire(token),
+            b'L' => self.lane = Token::from_wire(token),
             b'v' => {
                 self.value = true;
                 self.returns = self.returns.with(b'v');

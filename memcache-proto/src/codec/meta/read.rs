@@ -184,7 +184,8 @@ impl<'a> MetaRequest<'a> {
         }
     }
 
-    /// `P`: a token for proxies.
+    /// `P`: a token for proxies. One of more than [`Token::MAX_LEN`] bytes, which memcached passes over as
+    /// it does any other, is not kept by the parser, nor is such an `L`.
     #[must_use]
     pub const fn proxy_token(&self) -> Option<Token> {
         match self.common() {

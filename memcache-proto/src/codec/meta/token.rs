@@ -44,6 +44,12 @@ impl Token {
         Self::copied(itoa::Buffer::new().format(number).as_bytes())
     }
 
+    /// A token as it stood on a line: it may be empty, or hold control characters. `None` where it is too
+    /// long.
+    pub(crate) fn from_wire(token: &[u8]) -> Option<Self> {
+        (token.len() <= Self::MAX_LEN).then(|| Self::copied(token))
+    }
+
     fn copied(token: &[u8]) -> Self {
         let mut bytes = [0; Self::MAX_LEN];
         let len = token.len().min(Self::MAX_LEN);
