@@ -1,26 +1,90 @@
 //! Inputs that are worth looking at, for runs without a fuzzer.
 
 use super::dictionary;
+use super::draw::{self, Kinds};
 use crate::{Choose, Source};
 
-/// An input for an oracle of the protocol's text: words of the dictionary, numbers, spaces, line ends and
-/// odd bytes. Other oracles make as much of it as of any bytes.
-pub fn input(source: &mut dyn Source) -> Vec<u8> {
-    let words = dictionary();
+/// Bytes for choices: each as likely as any other.
+pub(super) fn choices(source: &mut dyn Source) -> Vec<u8> {
+    let longest = *source.pick(&[10, 100, 1000]);
+    (0..source.below(longest)).map(|_| byte(source)).collect()
+}
+
+/// What a server may send: responses, whole, and cut, and changed, and words of the protocol in any order.
+pub(super) fn replies(source: &mut dyn Source) -> Vec<u8> {
     let mut input = vec![byte(source), byte(source)];
-    for _ in 0..source.below(40) {
-        put_piece(source, &words, &mut input);
+    for _ in 0..source.below(10) {
+        match source.below(4) {
+            0 => put_pieces(source, &mut input),
+            _ => put_changed(source, &mut input, |source, out| {
+                draw::response(source, |response| response.encode(out));
+            }),
+        }
     }
     input
 }
 
-/// A few bytes that a peer may send.
+/// What a client may send, likewise.
+pub(super) fn requests(source: &mut dyn Source) -> Vec<u8> {
+    let mut input = vec![byte(source), byte(source)];
+    for _ in 0..source.below(8) {
+        match source.below(4) {
+            0 => put_pieces(source, &mut input),
+            1 => put_meta_line(source, &mut input),
+            _ => put_changed(source, &mut input, |source, out| {
+                draw::command(source, Kinds::All, |command| command.encode(out));
+            }),
+        }
+    }
+    input
+}
+
+/// A key, or what is nearly one.
+pub(super) fn key(source: &mut dyn Source) -> Vec<u8> {
+    match source.below(4) {
+        0 => draw::key(source),
+        1 => source.bytes(260),
+        _ => vec![byte(source); 180 + source.below(80)],
+    }
+}
+
+/// An address, or what is nearly one.
+pub(super) fn address(source: &mut dyn Source) -> Vec<u8> {
+    const PARTS: &[&str] = &[
+        "host", "10.0.0.1", ":", "11211", "inet:", "inet6:", "[", "]", "::1", "unix:", "/path",
+        "%1", "0", "65536", " ", "a",
+    ];
+    (0..source.below(6)).flat_map(|_| source.pick(PARTS).bytes()).collect()
+}
+
+/// A value: text, digits, what was compressed, or any bytes.
+pub(super) fn value(source: &mut dyn Source) -> Vec<u8> {
+    let mut input = (0..4).map(|_| byte(source)).collect::<Vec<_>>();
+    match source.below(4) {
+        0 => input.extend(draw::value(source)),
+        1 => input.extend_from_slice(source.below(usize::MAX).to_string().as_bytes()),
+        2 => input.extend(vec![b'v'; source.below(2000)]),
+        _ => input.extend(source.bytes(100)),
+    }
+    input
+}
+
+/// A few bytes that a server may send, in place of an answer or behind it.
 pub(super) fn junk(source: &mut dyn Source) -> Vec<u8> {
     let mut junk = Vec::new();
     for _ in 0..=source.below(4) {
-        match source.below(4) {
+        match source.below(6) {
             0 | 1 => junk.extend_from_slice(JUNK[source.below(JUNK.len())]),
             2 => junk.extend(source.bytes(8)),
+            3 => {
+                // The value of some key, which says whose it is.
+                let name = draw::key(source);
+                let line = format!(" 0 {}\r\n", name.len());
+                junk.extend(
+                    [b"VALUE ", &name[..], line.as_bytes(), &name, b"\r\nEND\r\n"].concat(),
+                );
+            }
+            4 => draw::response(source, |response| response.encode(&mut junk)),
             _ => junk.extend_from_slice(b"\r\n"),
         }
     }
@@ -63,24 +127,97 @@ fn byte(source: &mut dyn Source) -> u8 {
     u8::try_from(source.below(256)).unwrap_or_default()
 }
 
-fn put_piece(source: &mut dyn Source, words: &[Vec<u8>], input: &mut Vec<u8>) {
-    match source.below(12) {
-        0..=4 => {
-            let word = &words[source.below(words.len())];
-            input.extend_from_slice(word);
+/// What `put` writes, and perhaps with a byte changed, left out or too many.
+fn put_changed(
+    source: &mut dyn Source,
+    input: &mut Vec<u8>,
+    put: impl FnOnce(&mut dyn Source, &mut Vec<u8>),
+) {
+    let start = input.len();
+    put(source, input);
+    let at = start + source.below(input.len() - start);
+    if at >= input.len() {
+        return;
+    }
+    match source.below(8) {
+        0 => input[at] = *source.pick(b" \r\n0x"),
+        1 => drop(input.remove(at)),
+        2 => input.insert(at, *source.pick(b" \r\n09")),
+        3 => input.truncate(at),
+        _ => {}
+    }
+}
+
+/// Words of the dictionary, numbers, spaces, line ends and odd bytes.
+fn put_pieces(source: &mut dyn Source, input: &mut Vec<u8>) {
+    let words = dictionary();
+    for _ in 0..source.below(20) {
+        match source.below(11) {
+            0..=4 => input.extend_from_slice(&words[source.below(words.len())]),
+            5 => input.extend_from_slice(b" "),
+            6 => input.extend_from_slice(b"\r\n"),
+            7 => input.extend_from_slice(source.below(300).to_string().as_bytes()),
+            8 => input.extend_from_slice(source.pick(&["a", "foo", "b", "YSBi"]).as_bytes()),
+            9 => input.push(byte(source)),
+            _ => input.extend(source.bytes(6)),
         }
-        5 => input.extend_from_slice(b" "),
-        6 => input.extend_from_slice(b"\r\n"),
-        7 => input.extend_from_slice(source.below(300).to_string().as_bytes()),
-        8 => input.extend_from_slice(source.pick(&["a", "foo", "b", "YSBi"]).as_bytes()),
-        9 => input.push(byte(source)),
-        10 => {
-            // A value of the length that is said.
-            let value = source.bytes(30);
-            input.extend_from_slice(format!("{}\r\n", value.len()).as_bytes());
-            input.extend_from_slice(&value);
-            input.extend_from_slice(b"\r\n");
-        }
-        _ => input.extend(source.bytes(6)),
+    }
+}
+
+/// A meta command whose flags stand in any order, some of them wrong.
+fn put_meta_line(source: &mut dyn Source, input: &mut Vec<u8>) {
+    const FLAGS: &[&str] = &[
+        "v",
+        "f",
+        "c",
+        "s",
+        "t",
+        "h",
+        "l",
+        "k",
+        "q",
+        "u",
+        "I",
+        "x",
+        "b",
+        "O1",
+        "Ptoken",
+        "L2",
+        "T60",
+        "T-1",
+        "T4294967296",
+        "N30",
+        "R30",
+        "R-1",
+        "C1",
+        "C2",
+        "E9",
+        "F5",
+        "J10",
+        "D3",
+        "MD",
+        "MA",
+        "ME",
+        "z",
+        "",
+        "O",
+        "C",
+        "Ox2345678901234567890123456789012",
+    ];
+    let name = *source.pick(&["mg", "ms", "md", "ma", "me"]);
+    input.extend_from_slice(
+        format!("{name} {}", source.pick(&["a", "foo", "YSBi", "c"])).as_bytes(),
+    );
+    let value = draw::value(source);
+    if name == "ms" {
+        input.extend_from_slice(format!(" {}", value.len()).as_bytes());
+    }
+    for _ in 0..source.below(8) {
+        input.extend_from_slice(format!(" {}", source.pick(FLAGS)).as_bytes());
+    }
+    input.extend_from_slice(b"\r\n");
+    if name == "ms" {
+        input.extend_from_slice(&value);
+        input.extend_from_slice(b"\r\n");
     }
 }

@@ -10,6 +10,14 @@ use memcache_proto::{Key, KeyBuf, KeyError, KeyRef, Limits, MAX_KEY_LEN, ToKey};
 /// Panics if what is taken for a key could be anything else on a line, if what is one is refused, or if a
 /// key of any bytes does not come back from base64.
 pub fn keys(bytes: &[u8]) {
+    check(bytes);
+    // The same at the lengths where it no longer fits.
+    for len in [186, 187, 250, 251] {
+        check(&bytes.iter().copied().cycle().take(len).collect::<Vec<_>>());
+    }
+}
+
+fn check(bytes: &[u8]) {
     let forbidden = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
     let is_key = (1..=MAX_KEY_LEN).contains(&bytes.len()) && !bytes.iter().any(forbidden);
     let key = Key::new(bytes);

@@ -32,7 +32,6 @@ pub use addresses::addresses;
 pub use commands::commands;
 pub use dictionary::dictionary;
 pub use hostile::hostile;
-pub use input::input;
 pub use joined::joined;
 pub use keys::keys;
 pub use naive::naive_responses;
@@ -41,7 +40,7 @@ pub use responses::responses;
 pub use typed::typed;
 pub use values::values;
 
-use crate::{Options, Tape, run};
+use crate::{Options, Source, Tape, run};
 
 /// An oracle: its name, which is that of its fuzz target, and what it asks.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +49,8 @@ pub struct Oracle {
     pub name: &'static str,
     /// What has to hold.
     pub sentence: &'static str,
-    /// Whether its input is read as text of the protocol, so that a dictionary helps.
-    pub is_text: bool,
+    /// Makes an input that is worth looking at.
+    pub input: fn(&mut dyn Source) -> Vec<u8>,
     /// Looks at one input. Panics if the property does not hold.
     pub check: fn(&[u8]),
 }
@@ -62,73 +61,73 @@ pub const ORACLES: &[Oracle] = &[
         name: "responses",
         sentence: "Responses are the same whole, in any pieces and byte by byte; what was parsed encodes \
                    and parses to the same; memory stays within bounds.",
-        is_text: true,
+        input: input::replies,
         check: responses,
     },
     Oracle {
         name: "naive_responses",
         sentence: "Responses are what a simple parser, written from protocol.txt, makes of them.",
-        is_text: true,
+        input: input::replies,
         check: naive_responses,
     },
     Oracle {
         name: "commands",
         sentence: "The server answers any bytes the same in any pieces; a refusal takes the bytes that it \
                    says; what was parsed encodes to one command of the same meaning, flag by flag.",
-        is_text: true,
+        input: input::requests,
         check: commands,
     },
     Oracle {
         name: "typed",
         sentence: "Every command that a client can make is read by the server role as itself, and every \
                    response that a server can make by the client role.",
-        is_text: false,
+        input: input::choices,
         check: typed,
     },
     Oracle {
         name: "joined",
         sentence: "A client's connection joined to a server's has each request answered as the store \
                    answers it, however the bytes are cut.",
-        is_text: false,
+        input: input::choices,
         check: joined,
     },
     Oracle {
         name: "operations",
         sentence: "Whatever is done to a connection and whatever its peer sends, each request ends once, \
                    under its own id, and what is sent are whole requests within the window.",
-        is_text: false,
+        input: input::choices,
         check: operations,
     },
     Oracle {
         name: "hostile",
         sentence: "Whatever servers send, each operation of a client ends once, and no value is of another \
                    key.",
-        is_text: false,
+        input: input::choices,
         check: hostile,
     },
     Oracle {
         name: "simulated",
         sentence: "A whole client passes the simulator's checks, whatever choices make the run.",
-        is_text: false,
+        input: input::choices,
         check: simulated,
     },
     Oracle {
         name: "values",
         sentence: "Any bytes decode to a value or an error, within the limit; what was encoded decodes to \
                    the same.",
-        is_text: false,
+        input: input::value,
         check: values,
     },
     Oracle {
         name: "keys",
         sentence: "A key is what may stand on a line, and a key of any bytes survives base64.",
-        is_text: true,
+        input: input::key,
         check: keys,
     },
     Oracle {
         name: "addresses",
         sentence: "An address that can be read reads as itself when it is displayed.",
-        is_text: true,
+        input: input::address,
         check: addresses,
     },
 ];

@@ -80,7 +80,7 @@ fn survives(transcoder: &Transcoder, value: ValueRef<'_>) {
         return;
     }
     let stored = Bytes::copy_from_slice(&encoded.bytes);
-    let read = transcoder.decode(encoded.flags, stored);
+    let read = transcoder.decode(encoded.flags, stored.clone());
     let read = read.unwrap_or_else(|error| panic!("{error}: {value:?} by {transcoder:?}"));
     let (kept, bytes) = match &value {
         ValueRef::Bytes(bytes) => (matches!(read, Value::Bytes(_)), bytes.to_vec()),
@@ -98,6 +98,12 @@ fn survives(transcoder: &Transcoder, value: ValueRef<'_>) {
         other => panic!("{other:?} is not known here"),
     };
     assert_eq!(told, bytes, "{value:?} by {transcoder:?}");
+    // What was compressed is not inflated where that is too long.
+    if encoded.flags.contains(Flags::COMPRESSED) {
+        let small = Transcoder { max_inflated_len: bytes.len() - 1, ..transcoder.clone() };
+        let refused = small.decode(encoded.flags, stored);
+        assert!(matches!(refused, Err(ValueError::InflatedTooLong { .. })), "{refused:?}");
+    }
     // Formats without a flag for it read it as what it may be.
     let is_flagged =
         !matches!(transcoder.format, ValueFormat::PythonMemcached158 | ValueFormat::Pymemcache);
