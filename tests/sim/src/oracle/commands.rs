@@ -127,7 +127,7 @@ fn check_answers(stream: &[u8], served: &Served) {
                 break;
             }
             Err(CommandError::Refused { refusal, noreply, len }) => {
-                assert!(len > 0, "a refusal takes some bytes");
+                check_refused(rest, len);
                 match refusal {
                     // The server has done what stands before the opaque.
                     Refusal::OpaqueTooLong => return,
@@ -166,6 +166,31 @@ fn check_answers(stream: &[u8], served: &Served) {
     }
     let told = (answers(&served.said), answers(&expected));
     assert_eq!(told.0, told.1, "{served:?} in place of {}", expected.escape_ascii());
+}
+
+/// A refusal takes a line, or a line and the value that it announces.
+fn check_refused(input: &[u8], len: usize) {
+    let line_len = input.iter().position(|&byte| byte == b'\n').expect("a line is refused") + 1;
+    let line = input[..line_len - 1].split(|&byte| byte == 0).next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    // Where a number that is a value's length stands.
+    let word = match words.next() {
+        Some(b"ms") => words.nth(1),
+        Some(b"set" | b"add" | b"replace" | b"append" | b"prepend" | b"cas") => words.nth(3),
+        _ => None,
+    };
+    let shown = input[..line_len].escape_ascii();
+    let Some(word) = word else { return assert_eq!(len, line_len, "{shown} is refused") };
+    // Any other number is C's to read.
+    let is_plain = word.len() < 10 && word.iter().all(u8::is_ascii_digit);
+    let value_len =
+        std::str::from_utf8(word).ok().filter(|_| is_plain).and_then(|word| word.parse().ok());
+    if let Some(value_len) = value_len {
+        let value_len: usize = value_len;
+        let takes = [line_len, line_len + value_len + 2];
+        assert!(takes.contains(&len), "{len} bytes of {shown} are refused");
+    }
 }
 
 enum Ends {

@@ -135,12 +135,16 @@ fn put_changed(
 ) {
     let start = input.len();
     put(source, input);
-    let at = start + source.below(input.len() - start);
+    let mut at = start + source.below(input.len() - start);
+    if source.one_in(2) {
+        // Between words most is decided.
+        at = input[start..].iter().position(|&byte| byte == b' ').map_or(at, |space| start + space);
+    }
     if at >= input.len() {
         return;
     }
     match source.below(8) {
-        0 => input[at] = *source.pick(b" \r\n0x"),
+        0 => input[at] = *source.pick(b" \r\n09x"),
         1 => drop(input.remove(at)),
         2 => input.insert(at, *source.pick(b" \r\n09")),
         3 => input.truncate(at),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memcache_proto::codec::{Command, Token};
+use memcache_proto::codec::{Command, Response, Token};
 use memcache_proto::connection::{
     CloseReason, Connection, Delivery, Reply, RequestId, SubmitError,
 };
@@ -225,9 +225,17 @@ impl Bench {
                     assert_eq!((text_of(&command), len), (asked.text.clone(), text.len()));
                     asked.ended = true;
                 }
-                Reply::Last(_) | Reply::MetaValue { .. } | Reply::Sent | Reply::Closed => {
+                Reply::MetaValue { ref flags, .. }
+                | Reply::Last(
+                    Response::Hd(ref flags)
+                    | Response::Nf(ref flags)
+                    | Response::Ns(ref flags)
+                    | Response::Ex(ref flags),
+                ) => {
+                    assert!(flags.opaque().is_some(), "a reply without an opaque to {shown}");
                     asked.ended = true;
                 }
+                Reply::Last(_) | Reply::Sent | Reply::Closed => asked.ended = true,
                 other => panic!("{other:?} is not known here"),
             }
         }
