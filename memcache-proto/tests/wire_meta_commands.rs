@@ -2,7 +2,7 @@
 
 use memcache_proto::codec::{
     Command, CommandError, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet,
-    Refusal, SetMode, Token,
+    Refusal, SetMode, Token, TokenError,
 };
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Limits, MAX_KEY_LEN};
@@ -408,4 +408,39 @@ fn requests() -> Vec<(Command<'static>, String)> {
         }
     }
     rows
+}
+
+/// What is cut would come back as another's.
+#[test]
+fn a_token_is_a_word_of_31_bytes_at_most_and_never_cut() {
+    let word = |len| vec![b'x'; len];
+    let cases = [
+        (word(1), Ok(())),
+        (word(31), Ok(())),
+        ((0x21..=0x3f).collect(), Ok(())),
+        ((0xe1..=0xff).collect(), Ok(())),
+        (word(0), Err(TokenError::Empty)),
+        (word(32), Err(TokenError::TooLong { len: 32 })),
+        (word(300), Err(TokenError::TooLong { len: 300 })),
+        (b"a b".to_vec(), Err(TokenError::Forbidden)),
+        (b"a\r\n".to_vec(), Err(TokenError::Forbidden)),
+        (b"\0".to_vec(), Err(TokenError::Forbidden)),
+        (b"\x1f".to_vec(), Err(TokenError::Forbidden)),
+        (b"a\x7f".to_vec(), Err(TokenError::Forbidden)),
+    ];
+    for (bytes, expected) in cases {
+        let token = Token::new(&bytes);
+        assert_eq!(token.map(|_| ()), expected, "{}", bytes.escape_ascii());
+        if let Ok(token) = token {
+            assert_eq!(token.as_bytes(), bytes);
+        }
+    }
+    for number in [0, 7, u64::MAX] {
+        assert_eq!(Token::number(number).as_bytes(), number.to_string().as_bytes());
+    }
+    let too_long = TokenError::TooLong { len: 32 };
+    assert_eq!(too_long.to_string(), "the token has 32 bytes, more than 31");
+    assert_eq!(TokenError::Empty.to_string(), "the token is empty");
+    let forbidden = "the token holds a space or a control character";
+    assert_eq!(TokenError::Forbidden.to_string(), forbidden);
 }
