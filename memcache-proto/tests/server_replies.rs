@@ -206,6 +206,16 @@ fn a_connection_closes_when_it_must_and_says_what_it_had_to() {
     }
 }
 
+/// One byte more and it closes: see above.
+#[test]
+fn the_longest_line_is_answered() {
+    let mut server = Server::new(Settings::default());
+    let longest = "x".repeat(2_047) + "\r\n";
+    assert_eq!(server.ask(longest.as_bytes(), usize::MAX), "ERROR\r\n");
+    assert_eq!(server.ask(longest.as_bytes(), 100), "ERROR\r\n");
+    assert!(!server.connection.wants_close());
+}
+
 #[test]
 fn a_client_that_does_not_read_is_not_answered() {
     let mut server = Server::new(Settings::default());
@@ -232,6 +242,23 @@ fn a_client_that_does_not_read_is_not_answered() {
         assert_eq!(connection.wants_receive(), !stalled);
     }
     assert_eq!(total, 500 * (50_000 + "VALUE k 0 50000\r\n\r\n".len()) + 5 + 16);
+}
+
+/// What is left of a line moves to the front, so that the buffer need not grow with all that has come.
+#[test]
+fn a_line_that_came_in_part_moves_to_the_front_of_the_buffer() {
+    let key = "k".repeat(200);
+    let request: String =
+        (0..2_000).map(|at| format!("set {key}{at} 0 0 4\r\n{at:04}\r\n")).collect();
+    let lookups: String = (0..2_000).map(|at| format!("get {key}{at}\r\n")).collect();
+    let found: String =
+        (0..2_000).map(|at| format!("VALUE {key}{at} 0 4\r\n{at:04}\r\nEND\r\n")).collect();
+    for piece in [1_000, 1_999, 5_000, usize::MAX] {
+        let mut server = Server::new(Settings::default());
+        assert_eq!(server.ask(request.as_bytes(), piece), "STORED\r\n".repeat(2_000), "{piece}");
+        assert_eq!(server.ask(lookups.as_bytes(), piece), found, "{piece}");
+        assert_eq!(server.connection.receive_buffer().len(), 16 << 10, "{piece}");
+    }
 }
 
 #[test]
