@@ -97,10 +97,12 @@ mod tests {
             assert_eq!(ids.get(&KeyBuf::from(number % 5)), Some(number));
         }
         // The last were 3, 7, 4, 7.
+        assert_eq!((ids.len(), ids.is_empty()), (3, false));
         let left = [3_u64, 7, 4, 2].map(|key| ids.get(&KeyBuf::from(key)).is_some());
         assert_eq!(left, [true, true, true, false]);
         for _ in 0..100 {
             ids.remember(KeyBuf::from(7_u64), 1);
+            assert!(ids.order.len() <= 6);
         }
         assert!(ids.get(&KeyBuf::from(3_u64)).is_some(), "one that is used often displaces none");
         ids.reset_cas();
@@ -109,5 +111,16 @@ mod tests {
         let mut none = CasIds::new(0);
         none.remember(KeyBuf::from(1_u64), 1);
         assert!(none.is_empty());
+    }
+
+    /// What was noted of it before does not have it forgotten.
+    #[test]
+    fn a_key_that_is_remembered_again_is_the_newest() {
+        let mut ids = CasIds::new(3);
+        for (key, unique) in [(1_u64, 10), (2, 20), (3, 30), (1, 11), (4, 40)] {
+            ids.remember(KeyBuf::from(key), unique);
+        }
+        let left = [1_u64, 2, 3, 4].map(|key| ids.get(&KeyBuf::from(key)));
+        assert_eq!(left, [Some(11), None, Some(30), Some(40)]);
     }
 }
