@@ -1,9 +1,11 @@
 //! The calls of an application, made on clients that are joined to their servers in memory.
 
+use memcache_proto::client::NoticeEvent;
 use memcache_proto::client::calls::{
     self, Answer, Call, Calls, CasIds, Config, Error, FailedKey, Many, cas_from, delete_many, get,
     get_many, gets, set, set_many,
 };
+use memcache_proto::codec::SetMode;
 use memcache_proto::value::{Cause, Compressor, DecompressError, Value, ValueError};
 use memcache_proto::{Expiry, KeyBuf};
 
@@ -128,6 +130,175 @@ fn a_cas_from_what_was_remembered_has_the_options_of_a_store() {
     let call = cas_from(&ids, "other", "v", Expiry::Never).noreply();
     run(&mut net, &calls, call).expect("sent");
     assert_eq!(net.heard(0), "set other 16 0 1 noreply\r\nv\r\n");
+}
+
+/// What each option of a meta call makes of its request.
+#[test]
+fn the_options_of_meta_calls_are_sent() {
+    fn sent<C: Call>(call: C) -> String {
+        let (mut net, calls) = called(1, |_| {});
+        net.peers[0].mode = Mode::Says(b"NF O0\r\n");
+        let _ = run(&mut net, &calls, call);
+        net.heard(0)
+    }
+    let minute = Expiry::from(Duration::from_secs(60));
+    let get = || calls::meta_get::<Value, _>("key");
+    let set = || calls::meta_set("key", "v", Expiry::Never);
+    let delete = || calls::meta_delete("key");
+    let incr = || calls::meta_incr("key", 7);
+    let long = "v".repeat(1_000);
+    let compressed = |min_compress_len| {
+        let call = calls::meta_set("key", &long, Expiry::Never).min_compress_len(min_compress_len);
+        sent(call).len() < 200
+    };
+    assert_eq!([0, 100, 999, 1_000].map(compressed), [false, true, true, false]);
+    let cases = [
+        (sent(get()), "mg key v f c t O0"),
+        (sent(get().touch(minute)), "mg key T60 v f c t O0"),
+        (sent(get().vivify(minute)), "mg key N60 v f c t O0"),
+        (sent(get().recache(Duration::from_secs(30))), "mg key R30 v f c t O0"),
+        (sent(get().unaccessed()), "mg key u v f c t O0"),
+        (sent(calls::item_info("key")), "mg key u f c s t h l O0"),
+        (sent(set()), "ms key 1 F16 O0"),
+        (sent(calls::meta_set("key", "v", minute)), "ms key 1 F16 T60 O0"),
+        (sent(set().mode(SetMode::Add)), "ms key 1 F16 ME O0"),
+        (sent(set().mode(SetMode::Replace)), "ms key 1 F16 MR O0"),
+        (sent(set().mode(SetMode::Append)), "ms key 1 F16 MA O0"),
+        (sent(set().mode(SetMode::Prepend)), "ms key 1 F16 MP O0"),
+        (sent(set().compare_cas(5)), "ms key 1 F16 C5 O0"),
+        (sent(set().compare_cas_or_invalidate(5)), "ms key 1 F16 C5 I O0"),
+        (sent(set().compare_cas_or_invalidate(5).compare_cas(6)), "ms key 1 F16 C6 O0"),
+        (sent(set().compare_cas_or_invalidate(5).mode(SetMode::Replace)), "ms key 1 F16 C5 MR O0"),
+        (sent(set().mode(SetMode::Replace).compare_cas_or_invalidate(5)), "ms key 1 F16 C5 I O0"),
+        (sent(set().explicit_cas(8)), "ms key 1 F16 E8 O0"),
+        (sent(calls::append_or_create("key", "v", minute)), "ms key 1 F16 MA N60 O0"),
+        (sent(calls::prepend_or_create("key", "v", minute)), "ms key 1 F16 MP N60 O0"),
+        (sent(delete()), "md key O0"),
+        (sent(delete().compare_cas(5)), "md key C5 O0"),
+        (sent(delete().remove_value()), "md key x O0"),
+        (sent(calls::invalidate("key", None)), "md key I O0"),
+        (sent(calls::invalidate("key", Some(minute))), "md key I T60 O0"),
+        (sent(incr()), "ma key D7 v O0"),
+        (sent(calls::meta_decr("key", 7)), "ma key MD D7 v O0"),
+        (sent(incr().create(9, minute)), "ma key N60 J9 D7 v O0"),
+        (sent(incr().touch(minute)), "ma key D7 T60 v O0"),
+        (sent(calls::meta_debug("key")), "me key"),
+    ];
+    for (sent, expected) in cases {
+        let line = sent.lines().next().expect("it was sent");
+        assert_eq!(line, expected);
+    }
+}
+
+#[test]
+fn calls_are_counted_by_their_names_whatever_comes_of_them() {
+    let (mut net, calls) = called(1, |_| {});
+    assert_eq!(calls.counts(), []);
+    run(&mut net, &calls, set("key", 1, Expiry::Never)).expect("stored");
+    for key in ["key", "none", "no key"] {
+        let _ = run(&mut net, &calls, get::<u8, _>(key));
+    }
+    net.peers[0].mode = Mode::Silent;
+    let _ = run(&mut net, &calls, calls::meta_delete("key"));
+    assert_eq!(calls.counts(), [("get", 3), ("set", 1), ("meta_delete", 1)]);
+}
+
+#[test]
+fn what_happens_is_reported_with_the_name_of_its_server() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (mut net, calls) = called(1, |config| {
+        config.debug = Some(std::sync::Arc::new(move |server: &str, event: &NoticeEvent| {
+            tell.send((server.to_owned(), event.clone())).expect("it is listened to");
+        }));
+    });
+    net.peers[0].mode = Mode::Refusing;
+    run(&mut net, &calls, get::<u8, _>("key")).expect_err("nobody is there");
+    while let Some(notice) = net.clients[0].poll_notice() {
+        calls.report(&notice);
+    }
+    let told: Vec<_> = told.try_iter().collect();
+    let [(server, NoticeEvent::MarkedDead { reason: REFUSED })] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(server, "10.0.0.0:11211 (1)");
+}
+
+#[test]
+fn with_noreply_a_call_is_told_of_what_was_not_sent() {
+    let silent = || set("key", 1, Expiry::Never).noreply();
+    let silent_many = || set_many([("a", 1), ("b", 2)], Expiry::Never).noreply();
+    let (mut net, calls) = called(1, |_| {});
+    run(&mut net, &calls, silent()).expect("sent");
+    assert_eq!(net.heard(0), "set key 2 0 1 noreply\r\n1\r\n");
+    let sent = run(&mut net, &calls, silent_many()).expect("sent");
+    assert_eq!((sent.result, sent.failed.len()), (2, 0));
+    let expected = "set a 2 0 1 noreply\r\n1\r\nset b 2 0 1 noreply\r\n2\r\n";
+    assert_eq!(net.heard(0), expected);
+    let (mut net, calls) = called(1, |_| {});
+    net.peers[0].mode = Mode::Refusing;
+    let error = run(&mut net, &calls, silent()).expect_err("nobody is there");
+    assert!(error.is_unavailable() && !error.may_have_been_applied());
+    let sent = run(&mut net, &calls, silent_many()).expect("each fails for itself");
+    assert_eq!((sent.result, sent.failed.len()), (0, 2));
+}
+
+#[test]
+fn an_item_that_never_expires_has_no_time_left() {
+    for (ttl, expected) in [(-1, None), (0, Some(0)), (60, Some(60))] {
+        let expected = expected.map(Duration::from_secs);
+        let (mut net, calls) = called(1, |_| {});
+        let says = format!("VA 1 f2 c5 t{ttl} O0\r\n7\r\n");
+        net.peers[0].mode = Mode::Says(says.leak().as_bytes());
+        let found = run(&mut net, &calls, calls::meta_get::<u8, _>("key")).expect("asked");
+        let item = found.expect("it is there");
+        assert_eq!((item.value, item.cas, item.expires_in), (Some(7), Some(5), expected));
+        let (mut net, calls) = called(1, |_| {});
+        let says = format!("HD f2 c5 s1 t{ttl} h1 l9 O0\r\n");
+        net.peers[0].mode = Mode::Says(says.leak().as_bytes());
+        let info = run(&mut net, &calls, calls::item_info("key")).expect("asked");
+        let info = info.expect("it is there");
+        assert_eq!((info.size, info.cas, info.hit), (Some(1), Some(5), Some(true)));
+        assert_eq!((info.expires_in, info.last_access), (expected, Some(Duration::from_secs(9))));
+    }
+}
+
+/// An adapter that has much to do for a server asks where a call is to go before it takes the call in.
+#[test]
+fn a_call_on_one_key_tells_its_key() {
+    fn told<C: Call>(call: C) -> Option<(Vec<u8>, Option<i64>)> {
+        let (_, calls) = called(1, |_| {});
+        let key = call.key(&calls)?;
+        let RoutedKey { key, hash } = key.as_routed();
+        Some((key.as_bytes().to_vec(), hash))
+    }
+    let key = (7, "key");
+    let never = Expiry::Never;
+    let mut ids = CasIds::new(1);
+    ids.remember(KeyBuf::new("key").expect("a key"), 1);
+    let cases = [
+        ("get", told(get::<Value, _>(key))),
+        ("gets", told(gets::<Value, _>(key))),
+        ("gat", told(calls::gat::<Value, _>(key, never))),
+        ("set", told(set(key, 1, never))),
+        ("cas", told(calls::cas(key, 1, never, 1))),
+        ("cas_from", told(cas_from(&ids, key, 1, never))),
+        ("delete", told(calls::delete(key))),
+        ("touch", told(calls::touch(key, never))),
+        ("incr", told(calls::incr(key, 1))),
+        ("meta_get", told(calls::meta_get::<Value, _>(key))),
+        ("item_info", told(calls::item_info(key))),
+        ("meta_set", told(calls::meta_set(key, 1, never))),
+        ("append_or_create", told(calls::append_or_create(key, 1, never))),
+        ("meta_delete", told(calls::meta_delete(key))),
+        ("meta_incr", told(calls::meta_incr(key, 1))),
+        ("meta_debug", told(calls::meta_debug(key))),
+    ];
+    for (name, told) in cases {
+        assert_eq!(told, Some((b"key".to_vec(), Some(7))), "{name}");
+    }
+    assert_eq!(told(calls::version()), None);
+    assert_eq!(told(delete_many(["key"])), None);
+    assert_eq!(told(get::<Value, _>("no key")), None);
 }
 
 /// Compresses nothing, and says so.
