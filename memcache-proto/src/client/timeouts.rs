@@ -22,23 +22,27 @@ impl Client {
         let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
         let mut due: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
         due.retain(|&at| !self.go_on(at, now));
-        let late: Vec<_> = due.into_iter().map(|at| (at, self.judge_late(at, now))).collect();
+        let judged = |at: usize| (self.slots[at].id, self.judge_late(at, now));
+        let late: Vec<_> = due.into_iter().map(judged).collect();
         // All of them are dead before any of their keys look for another server.
         let mut dead = Vec::new();
-        for (at, verdict, cause) in late.iter().map(|(at, (cause, verdict))| (*at, verdict, cause))
-        {
-            let server = self.slots[at].id.server;
+        for (connection, (cause, verdict)) in &late {
+            let server = connection.server;
             if *verdict == Verdict::Dead && !dead.contains(&server) {
                 dead.push(server);
                 self.mark_dead(server, cause.failure(), cause.death(), now);
             }
         }
-        for (at, (cause, verdict)) in late {
+        for (connection, (cause, verdict)) in late {
+            // What came from another of them may have it closed by now, and have begun a new one.
+            if self.slot(connection).is_none() {
+                continue;
+            }
             let verdict = match verdict {
-                _ if dead.contains(&self.slots[at].id.server) => Verdict::FoundDead,
+                _ if dead.contains(&connection.server) => Verdict::FoundDead,
                 verdict => verdict,
             };
-            self.close_as(at, cause, verdict, now);
+            self.close_as(connection.index(), cause, verdict, now);
         }
     }
 

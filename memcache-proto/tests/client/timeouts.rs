@@ -217,3 +217,28 @@ fn the_time_it_takes_to_submit_is_not_the_servers() {
     client.handle_timeout(now);
     assert!(!client.is_done(id));
 }
+
+/// One that closes and is made anew for what came from another is not late itself.
+#[test]
+fn what_moves_away_from_one_that_is_late_goes_on_where_another_was() {
+    let mut net = Net::with_clients(2, 2, Settings::default());
+    let (name, other) = (net.key_on(&[0, 1]), net.key_on(&[1, 1]));
+    net.get(&name);
+    net.get(&other);
+    (net.peers[0].mode, net.peers[1].mode) = (Mode::Hanging, Mode::Silent);
+    let now = net.now;
+    net.clients[0].quit_all(now);
+    net.drive();
+    // In place of the one that did not answer its quit comes another; the other still waits.
+    let id = net.submit(get(&name));
+    net.drive();
+    net.peers[1].mode = Mode::Up;
+    net.wait(SECOND);
+    let alive = net.submit_on(1, get(&other));
+    net.drive();
+    assert_eq!(net.take_on(1, alive).map(value), Some(None));
+    net.run();
+    assert_eq!(net.now - now, SOCKET_TIMEOUT);
+    assert_eq!(value(net.take(id)), None, "the next candidate is asked");
+    assert!(is_dead(&net, 0) && !is_dead(&net, 1));
+}
