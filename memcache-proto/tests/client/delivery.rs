@@ -1,7 +1,7 @@
 //! What was sent, and what is said of it.
 
 use memcache_proto::client::{Client, ConnectionId, RoutedMeta};
-use memcache_proto::codec::{MetaRequest, StoreVerb};
+use memcache_proto::codec::{MetaDelete, MetaRequest, StoreVerb};
 
 use crate::*;
 
@@ -39,6 +39,29 @@ fn send_all(client: &mut Client, connection: ConnectionId, now: Time) -> Vec<u8>
 fn receive(client: &mut Client, connection: ConnectionId, bytes: &[u8], now: Time) {
     client.receive_buffer(connection)[..bytes.len()].copy_from_slice(bytes);
     client.received(connection, bytes.len(), now);
+}
+
+/// Sends all there is, and answers every `mn` and every `ms` that is not quiet.
+fn answer_all(client: &mut Client, connection: ConnectionId, now: Time) -> String {
+    let mut sent = String::new();
+    loop {
+        let more = String::from_utf8(send_all(client, connection, now)).expect("text");
+        if more.is_empty() {
+            return sent;
+        }
+        for line in more.lines() {
+            let words: Vec<_> = line.split(' ').collect();
+            let opaque = words.iter().find(|word| word.starts_with('O'));
+            match opaque {
+                _ if line == "mn" => receive(client, connection, b"MN\r\n", now),
+                Some(opaque) if words[0] == "ms" && !words.contains(&"q") => {
+                    receive(client, connection, format!("HD {opaque}\r\n").as_bytes(), now);
+                }
+                _ => {}
+            }
+        }
+        sent.push_str(&more);
+    }
 }
 
 /// Whatever ends an operation before a byte of it has left, none ever will.
@@ -199,4 +222,119 @@ fn what_moves_to_another_connection_leaves_out_what_was_withdrawn() {
     assert_eq!(send_all(&mut client, again, now), b"incr c 1\r\n");
     receive(&mut client, again, b"7\r\n", now);
     assert_eq!(client.take(kept).map(Outcome::number), Some(Ok(Some(7))));
+}
+
+/// What a server says of a run of quiet requests may be about any of them: none is sent again, whatever may
+/// be, and each is told of it. What is behind the run, or was not sent, is not meant.
+#[test]
+fn quiet_requests_in_doubt_are_not_sent_again_when_their_connection_ends() {
+    let meta_key = |name: &'static str| MetaKey::new(name).expect("a key");
+    let big = vec![b'x'; 70_000];
+    let requests = [
+        MetaRequest::Set(MetaSet::set(meta_key("a"), b"1").quiet()),
+        MetaRequest::Get(MetaGet::new(meta_key("b")).value().quiet()),
+        MetaRequest::Delete(MetaDelete::new(meta_key("c")).quiet()),
+        MetaRequest::Set(MetaSet::set(meta_key("d"), b"1")),
+        // Beyond the window, so that it waits.
+        MetaRequest::Set(MetaSet::set(meta_key("e"), &big).quiet()),
+    ];
+    let requests = requests.map(RoutedMeta::from);
+    let (server, error) = (ErrorLine::Server("x".into()), ErrorLine::Error(String::new()));
+    let cases = [
+        ("SERVER_ERROR x\r\n", Some((server, FailureKind::Eof))),
+        ("ERROR\r\n", Some((error, FailureKind::Form))),
+        ("", None),
+    ];
+    for (says, doubt) in cases {
+        let settings = Settings { resend_stores: true, ..Settings::default() };
+        let (mut client, connection, now) = open(settings);
+        let many = Operation::MetaMany { requests: &requests };
+        let id = client.submit(many, now).expect("it is taken in");
+        let sent = send_all(&mut client, connection, now);
+        assert!(sent.starts_with(b"ms a ") && sent.len() < 100, "the last waits");
+        receive(&mut client, connection, says.as_bytes(), now);
+        client.received(connection, 0, now);
+        let again = connect(&mut client, now);
+        let sent = answer_all(&mut client, again, now);
+        let count = ["ms a ", "mg b ", "md c ", "ms d ", "ms e "];
+        let count = count.map(|words| sent.matches(words).count());
+        let resent = usize::from(doubt.is_none());
+        assert_eq!(count, [resent, resent, resent, resent, 1], "{says:?}");
+        let many = client.take(id).expect("it is done").many().expect("many");
+        let Some((line, end)) = doubt else {
+            assert_eq!((many.replies.len(), many.failed), (5, vec![]));
+            continue;
+        };
+        let answered: Vec<_> = many.replies.iter().map(|&(number, _)| number).collect();
+        let failed: Vec<_> = many.failed.iter().map(|&(number, _)| number).collect();
+        assert_eq!((answered, failed), (vec![4], vec![0, 1, 2, 3]), "{says:?}");
+        for (number, failure) in many.failed {
+            let kind = if number == 3 { end.clone() } else { FailureKind::Unknown(line.clone()) };
+            let expected = (Delivery::Unanswered, kind);
+            assert_eq!((failure.delivery, failure.kind.clone()), expected, "{number}");
+            assert_eq!(failure.may_have_been_applied(), number != 1, "{number}");
+        }
+    }
+}
+
+/// A doubt is about the quiet requests before it, and not about those of later.
+#[test]
+fn what_is_said_of_one_run_of_quiet_requests_is_not_said_of_the_next() {
+    let key = MetaKey::new("a").expect("a key");
+    let store = RoutedMeta::from(MetaRequest::Set(MetaSet::set(key, b"1").quiet()));
+    let (mut client, connection, now) = open(Settings::default());
+    for round in 0..3 {
+        let id = client.submit(Operation::Meta(&store), now).expect("it is taken in");
+        send_all(&mut client, connection, now);
+        let doubt = round % 2 == 0;
+        receive(
+            &mut client,
+            connection,
+            if doubt { b"SERVER_ERROR x\r\nMN\r\n" } else { b"MN\r\n" },
+            now,
+        );
+        let outcome = client.take(id).expect("it is done").meta();
+        let kind = outcome.map(|_| ()).map_err(|failure| failure.kind);
+        let unknown = FailureKind::Unknown(ErrorLine::Server("x".into()));
+        assert_eq!(kind, if doubt { Err(unknown) } else { Ok(()) }, "{round}");
+    }
+}
+
+/// An outcome may stand there for long before it is taken; what the server says meanwhile is swallowed.
+#[test]
+fn a_late_reply_changes_nothing_of_an_outcome_that_was_not_taken() {
+    let settings = Settings { operation_timeout: Some(SECOND), ..Settings::default() };
+    let key_of = [key("a"), key("b")];
+    let exptime = Exptime::NEVER;
+    let cases: [(Operation<'_>, &[u8]); 5] = [
+        (get("a"), b"VALUE a 0 1\r\nx\r\nEND\r\n"),
+        (get("a"), b"END\r\n"),
+        (Operation::Gat { key: key("a"), exptime, cas: false }, b"VALUE a 0 1\r\nx\r\nEND\r\n"),
+        (get_many(&key_of), b"VALUE b 0 1\r\nx\r\nEND\r\n"),
+        (incr("a"), b"7\r\n"),
+    ];
+    for (operation, reply) in cases {
+        let (mut client, connection, now) = open(settings.clone());
+        assert!(client.poll_completion().is_none());
+        let id = client.submit(operation, now).expect("it is taken in");
+        send_all(&mut client, connection, now);
+        client.handle_timeout(now + SECOND);
+        assert!(client.is_done(id), "{operation:?}");
+        receive(&mut client, connection, reply, now + SECOND);
+        assert_eq!(client.poll_completion(), Some(id), "{operation:?}");
+        assert_eq!(client.poll_completion(), None, "{operation:?}");
+        let failures = match client.take(id).expect("its time is up") {
+            Outcome::Many(many) => {
+                assert_eq!(many.replies, []);
+                many.failed.into_iter().map(|(_, failure)| failure).collect()
+            }
+            outcome => vec![failure(outcome)],
+        };
+        assert_eq!(failures.len(), operation.keys(), "{operation:?}");
+        for failure in failures {
+            let told = (failure.delivery, failure.kind);
+            assert_eq!(told, (Delivery::Unanswered, FailureKind::OperationTimeout));
+        }
+        assert!(client.is_idle() && client.is_open(connection), "{operation:?}");
+    }
 }
