@@ -36,6 +36,9 @@ fn each_operation_has_its_outcome_however_the_bytes_are_cut() {
         assert_eq!(store(StoreVerb::Cas(unique)), Ok(Stored::Stored));
         assert_eq!(store(StoreVerb::Append), Ok(Stored::Stored));
         assert_eq!(value(net.get("counter")), some("xx"));
+        for (stored, is_stored) in [(Stored::Stored, true), (Stored::Exists, false)] {
+            assert_eq!(stored.is_stored(), is_stored);
+        }
         let words = "cannot increment or decrement non-numeric value";
         let error = FailureKind::Server(ErrorLine::Client(words.into()));
         let incr = Operation::Incr { key: name, delta: 2, noreply: false };
@@ -118,6 +121,29 @@ fn gets_that_wait_are_merged_into_one() {
         }
         let last: Vec<_> = last.into_iter().map(|id| value(net.take(id))).collect();
         assert_eq!(last, [some("value of key3"), None, some("value of key3")]);
+    }
+}
+
+/// One that is longer would not fit into the window, or not into what a proxy reads.
+#[test]
+fn a_merged_get_stays_within_half_the_window_and_the_limit_of_its_line() {
+    for (window, max_get_len, longest) in [(1_000, 8_000, 500), (64 << 10, 300, 300)] {
+        let limits = Limits { window, max_get_len, ..Limits::default() };
+        let mut net = Net::new(1, Settings { limits, ..merging() });
+        let names = names(200);
+        let busy = net.submit(get("busy"));
+        while net.heard(0).is_empty() {
+            net.step();
+        }
+        let ids: Vec<_> = names.iter().map(|name| net.submit(get(name))).collect();
+        net.run();
+        for id in ids.into_iter().chain([busy]) {
+            assert_eq!(value(net.take(id)), None);
+        }
+        let heard = net.heard(0);
+        let longest_line = heard.split_inclusive('\n').map(str::len).max();
+        let longest_line = longest_line.expect("they were sent");
+        assert!(longest_line <= longest && longest_line > longest - 10, "{longest_line}");
     }
 }
 
@@ -386,6 +412,43 @@ fn statistics_are_kept_in_order_and_bounded() {
         assert!(!is_dead(&net, 0));
         assert_eq!(value(net.get("a")), None);
     }
+}
+
+/// The bound is of one reply, and what came of a reply that failed is not of the next.
+#[test]
+fn the_lines_of_statistics_are_those_of_one_reply() {
+    let stats = Operation::Stats(StatsArgument::General);
+    let own = |net: &mut Net| net.perform(stats).servers().expect("all servers").remove(0).1;
+    // Room for one such reply, and not for two.
+    let limits = Limits { max_stats_bytes: 1_700, ..Limits::default() };
+    let mut net = Net::new(1, Settings { limits, ..Settings::default() });
+    for round in 0..20 {
+        assert!(matches!(own(&mut net), Ok(Reply::Stats(lines)) if lines.len() == 2), "{round}");
+    }
+
+    for end in ["SERVER_ERROR out of memory\r\n", "RESET\r\n", "OK\r\n"] {
+        let mut net = Net::new(1, Settings::default());
+        net.peers[0].mode = Mode::Says(format!("STAT old 1\r\n{end}").leak().as_bytes());
+        assert!(!matches!(own(&mut net), Ok(Reply::Stats(_))), "{end}");
+        net.peers[0].mode = Mode::Says(b"STAT new 1\r\nEND\r\n");
+        let expected = vec![("new".to_owned(), "1".to_owned())];
+        assert_eq!(own(&mut net), Ok(Reply::Stats(expected)), "{end}");
+        assert_eq!(net.peers[0].accepted, 1, "{end}");
+    }
+
+    // The connection ends in the reply, and the next request moves on to another.
+    let limits = Limits { window: 1, ..Limits::default() };
+    let mut net = Net::new(1, Settings { limits, ..Settings::default() });
+    net.peers[0].mode = Mode::ClosesAt("STAT pid 1\r\n".len());
+    let ids = [net.submit(stats), net.submit(stats)];
+    while !net.is_done(ids[0]) {
+        net.step();
+    }
+    net.peers[0].mode = Mode::Up;
+    net.run();
+    let [first, second] = ids.map(|id| net.take(id).servers().expect("all servers").remove(0).1);
+    assert_eq!(first.map_err(|failure| failure.kind), Err(FailureKind::ClosedAtCommand));
+    assert!(matches!(&second, Ok(Reply::Stats(lines)) if lines.len() == 2), "{second:?}");
 }
 
 #[test]
