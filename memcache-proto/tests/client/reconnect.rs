@@ -191,3 +191,23 @@ fn quit_ends_a_connection_in_good_order() {
     assert_eq!(value(net.get(&names[1])), some("1"));
     assert_eq!(net.peers[1].accepted, 3);
 }
+
+/// An adapter that is told to close what it has closed might close another's socket.
+#[test]
+fn a_connection_is_closed_once() {
+    let settings = Settings { connections_per_server: 2, ..Settings::default() };
+    let mut net = Net::new(2, settings);
+    net.get("a");
+    let [connection] = net.connections(0)[..] else { panic!("one is open") };
+    let (client, now) = (&mut net.clients[0], net.now);
+    client.disconnect_all(now);
+    client.disconnect_all(now);
+    client.disconnected(connection, now);
+    client.close_connection(connection, now);
+    client.connect_failed(connection, ConnectFailure::Refused, now);
+    client.quit_all(now);
+    client.reset(now);
+    let actions: Vec<_> = std::iter::from_fn(|| client.poll_action(now)).collect();
+    assert_eq!(actions, [Action::Close(connection)]);
+    assert!(!is_dead(&net, connection.server().index()));
+}
