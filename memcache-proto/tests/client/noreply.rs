@@ -82,3 +82,18 @@ fn the_server_is_asked_now_and_then_how_far_it_is() {
     assert!((3..=8).contains(&asked), "{asked} times for {} bytes", heard.len());
     assert!(net.clients[0].is_idle());
 }
+
+/// A connection that has come to rest has been of use, though noreply has no reply.
+#[test]
+fn a_failure_does_not_count_against_a_connection_that_has_come_to_rest_since() {
+    let mut net = Net::new(1, Settings::default());
+    for round in 0..4 {
+        net.peers[0].mode = Mode::ClosesAt(0);
+        assert_eq!(failure(net.set("a", "1")).kind, FailureKind::Eof);
+        assert!(!is_dead(&net, 0), "{round}");
+        net.peers[0].mode = Mode::Up;
+        let (verb, item) = (StoreVerb::Set, item("a", b"1"));
+        let silent = Operation::Store { verb, item, noreply: true };
+        assert_eq!(net.perform(silent).sent(), Ok(()));
+    }
+}

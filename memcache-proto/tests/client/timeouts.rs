@@ -242,3 +242,18 @@ fn what_moves_away_from_one_that_is_late_goes_on_where_another_was() {
     assert_eq!(value(net.take(id)), None, "the next candidate is asked");
     assert!(is_dead(&net, 0) && !is_dead(&net, 1));
 }
+
+#[test]
+fn an_operation_that_waited_for_a_connection_is_told_why() {
+    let settings = Settings { operation_timeout: Some(SECOND), ..Settings::default() };
+    let mut net = Net::with_clients(2, 1, settings);
+    // The only connection there may be is another's, who is busy.
+    net.peers[0].room = Some((1, Mode::Refusing));
+    net.peers[0].delay = 2 * SECOND;
+    net.submit_on(1, get("a"));
+    net.drive();
+    let id = net.submit(get("a"));
+    net.wait(SECOND);
+    assert_eq!(failed(net.take(id)), (Delivery::NotSent, REFUSED));
+    assert!(!is_dead(&net, 0));
+}

@@ -110,3 +110,61 @@ fn an_operation_knows_how_many_keys_it_is_about() {
         assert_eq!(operation.keys(), count, "{operation:?}");
     }
 }
+
+/// Its number may be another's by now.
+#[test]
+fn an_operation_that_was_forgotten_has_nothing_more_to_give() {
+    let mut net = Net::new(1, Settings::default());
+    let names = names(20);
+    fill(&mut net, &names);
+    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+    let forgotten = net.submit(get_many(&keys));
+    net.cancel(forgotten);
+    let id = net.submit(get_many(&keys));
+    assert_eq!(id.index(), forgotten.index());
+    net.cut = 100;
+    while net.clients[0].replies(id) == 0 {
+        assert!(net.step());
+    }
+    let client = &mut net.clients[0];
+    assert_eq!(client.replies(forgotten), 0);
+    assert_eq!(client.take_replies(forgotten), []);
+    assert!(!client.is_done(forgotten) && client.take(forgotten).is_none());
+    let replies = client.take_replies(id);
+    assert!(!replies.is_empty());
+
+    // A reset forgets those under way and those that nobody has taken.
+    let (now, server) = (net.now, ServerIndex::new(0));
+    let waiting = client.submit(get("a"), now).expect("it is taken in");
+    client.cluster().health().mark_dead(server, now, DEAD_RETRY, DeathCause::Asked);
+    let done = client.submit(get("a"), now).expect("it is taken in");
+    assert!(client.is_done(done));
+    client.reset(now);
+    for id in [id, waiting, done] {
+        assert!(!client.is_done(id) && client.take(id).is_none());
+        assert_eq!(client.take_replies(id), []);
+    }
+    assert_eq!(client.poll_completion(), None);
+}
+
+#[test]
+fn a_connection_wants_nothing_before_it_is_made() {
+    let net = Net::new(1, Settings::default());
+    let mut client = memcache_proto::client::Client::new(net.cluster());
+    client.submit(get("a"), net.now).expect("it is taken in");
+    let Some(Action::Connect { connection, .. }) = client.poll_action(net.now) else { panic!() };
+    let wants = |client: &memcache_proto::client::Client| {
+        let wants = client.wants(connection);
+        (wants.look, wants.transmit, wants.receive)
+    };
+    assert_eq!((wants(&client), client.is_open(connection)), ((false, false, false), false));
+    assert_eq!(client.transmit(connection), b"");
+    assert!(client.receive_buffer(connection).is_empty());
+    client.connected(connection, net.now);
+    assert_eq!((wants(&client), client.is_open(connection)), ((false, true, false), true));
+    let len = client.transmit(connection).len();
+    client.transmitted(connection, len, net.now);
+    assert_eq!(wants(&client), (false, false, true));
+    client.disconnected(connection, net.now);
+    assert_eq!((wants(&client), client.is_open(connection)), ((false, false, false), false));
+}
