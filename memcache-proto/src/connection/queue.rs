@@ -617,5 +617,12 @@ mod tests {
             assert!(queue.pair(item, limits.max_lines).is_ok());
         }
         assert!(queue.text.capacity() <= KEPT, "{}", queue.text.capacity());
+        // A hostile server may answer what has still to be written.
+        push(&mut queue);
+        queue.release(limits.window, false, |_| true);
+        let item = Item::Response(Response::Version(b"1"));
+        assert!(queue.pair(item, limits.max_lines).is_ok());
+        queue.sent(one);
+        assert!(queue.text.is_empty() && queue.is_empty());
     }
 }

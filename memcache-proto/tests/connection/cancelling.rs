@@ -45,6 +45,26 @@ fn a_cancelled_request_is_not_sent_or_its_reply_is_swallowed() {
     assert_eq!(bench.read(&rest), ["1 value 0 1", "1 last"]);
 }
 
+/// What is called back because another of it is not wanted any more is awaited once.
+#[test]
+fn a_request_that_was_called_back_and_let_go_again_is_awaited_once() {
+    for cancelled in [0, 1, 2] {
+        let mut bench = Bench::new();
+        for _ in 0..3 {
+            bench.submit(Command::Version);
+        }
+        assert!(!bench.connection.awaits_reply());
+        assert!(!bench.connection.transmit().is_empty());
+        bench.cancel(cancelled);
+        assert_eq!(bench.write(), "version\r\n".repeat(2), "{cancelled}");
+        assert!(bench.connection.awaits_reply(), "{cancelled}");
+        assert_eq!(bench.read(b"VERSION 1\r\n").len(), 1, "{cancelled}");
+        assert!(bench.connection.awaits_reply(), "{cancelled}");
+        assert_eq!(bench.read(b"VERSION 1\r\n").len(), 1, "{cancelled}");
+        assert!(!bench.connection.awaits_reply() && bench.connection.is_idle(), "{cancelled}");
+    }
+}
+
 #[test]
 fn the_last_request_cancelled_before_it_is_sent_leaves_the_connection_idle() {
     let mut bench = Bench::new();

@@ -284,6 +284,8 @@ fn a_request_that_the_server_finds_fault_with_closes_the_connection_after_its_an
         (mg("a"), "CLIENT_ERROR invalid flag\r\n"),
         (Command::MetaSet(MetaSet::set(name("a"), b"1")), "CLIENT_ERROR bad data chunk\r\n"),
         (Command::MetaSet(MetaSet::set(name("a"), b"1")), "ERROR\r\n"),
+        (Command::MetaArithmetic(MetaArithmetic::incr(name("a"), 1)), "CLIENT_ERROR bad token\r\n"),
+        (Command::MetaDelete(MetaDelete::new(name("a"))), "CLIENT_ERROR bad token\r\n"),
     ] {
         let mut bench = Bench::new();
         bench.submit(request);
