@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memcache_proto::Key;
-use memcache_proto::client::{Outcome, Reply};
+use memcache_proto::client::{Outcome, Reply, Settings};
 use memcache_proto::codec::StoreVerb;
 use memcache_proto::routing::ServerIndex;
 
@@ -93,7 +93,9 @@ impl World<'_> {
                 return Ok(());
             }
             seen = format!("{looked:?}, {stored:?}, {read:?}");
-            self.wait(self.plan.settings.dead_retry)?;
+            // What a lost connection has not been told keeps room in the queue until its time is up.
+            let Settings { dead_retry, socket_timeout, .. } = self.plan.settings;
+            self.wait(dead_retry.max(socket_timeout))?;
         }
         let seen = format!("client {client}, key {number}, of server {home:?}: {seen}");
         self.judge.breaks(checks::REVIVED, seen);

@@ -14,7 +14,7 @@ use crate::judge::Judge;
 use crate::network::{Member, Network};
 use crate::requests::{self, Draft, Shape, What};
 use crate::server::SimServer;
-use crate::settings::Plan;
+use crate::settings::{Fault, Plan};
 use crate::source::{Choose, Source};
 
 /// When a run begins.
@@ -61,6 +61,8 @@ impl<'a> World<'a> {
         network.conduct = plan.conduct;
         // Where bytes take long, requests time out that nothing is wrong with.
         judge.blamed = vec![plan.conduct.latency_ms > 100; plan.servers];
+        // Who cannot connect for a shortage of his own has not found out, and another does.
+        judge.probes &= !plan.faults.contains(&Fault::Shortage);
         let all = (0..plan.servers).collect();
         let mut world = World {
             source,
