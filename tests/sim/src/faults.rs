@@ -138,14 +138,14 @@ fn end_links(world: &mut World<'_>, server: usize) {
 
 /// Nothing is wrong with anything from now on.
 pub(crate) fn mend(world: &mut World<'_>) {
+    let now = world.network.now;
     world.network.servers.iter_mut().for_each(SimServer::mend);
-    world.network.short_until = world.network.now;
+    world.network.short_until = now;
     for link in &mut world.network.links {
         if link.liar.is_some() {
             link.end(End::Eof);
         }
-        (link.slow, link.reset_after) = (false, None);
-        (link.up_stalled, link.down_stalled) = (world.network.now, world.network.now);
+        link.mend(now);
     }
     world.network.conduct = Conduct::default();
     world

@@ -221,6 +221,14 @@ impl<S> Link<S> {
         self.ended == Some(End::Eof) && self.down.is_empty() && !self.told_end
     }
 
+    /// Nothing is wrong with it any more, and what is under way arrives now.
+    pub(crate) fn mend(&mut self, now: Time) {
+        (self.slow, self.reset_after) = (false, None);
+        (self.up_stalled, self.down_stalled) = (now, now);
+        self.up.iter_mut().for_each(|(at, _)| *at = now.min(*at));
+        self.down.iter_mut().for_each(|(at, _)| *at = now.min(*at));
+    }
+
     /// When something happens on it, if nothing is done before.
     pub(crate) fn next(&self, eager: bool) -> Option<Time> {
         let opens = self.opens_at.filter(|_| !self.left);
