@@ -413,6 +413,12 @@ impl<'a> World<'a> {
                 self.judge.breaks(checks::WAKES, format!("client {at} waits for nothing"));
             }
         }
+        let silent =
+            self.asked.iter().find(|one| self.network.members[one.client].client.is_done(one.id));
+        if let Some(silent) = silent {
+            let seen = format!("number {} is done, and nobody is told", silent.drafts[0].serial);
+            self.judge.breaks(checks::ENDS, seen);
+        }
         let limits = &self.plan.settings.limits;
         // What nothing waits before is always taken in.
         let one = self.plan.value_len + limits.max_get_len + 1000;
