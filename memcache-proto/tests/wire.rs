@@ -439,6 +439,37 @@ fn malformed() -> Vec<(Limits, Vec<u8>, ProtocolError)> {
     ]
 }
 
+/// What was lent and not taken is there for the next, which is handed out with little to spare.
+#[test]
+fn a_value_takes_no_more_of_a_larger_ones_buffer_than_it_needs() {
+    for (first, second) in [(300_000, 250_000), (300_000, 100_000), (100_000, 300_000)] {
+        let mut decoder = Decoder::new(Limits::default());
+        for (len, taken) in [(first, false), (second, true)] {
+            let value = vec![b'x'; len];
+            let mut wire = format!("VALUE k 0 {len}\r\n").into_bytes();
+            wire.extend(value.iter().chain(b"\r\n"));
+            let mut rest = &wire[..];
+            while !rest.is_empty() {
+                let space = decoder.space();
+                let len = rest.len().min(space.len());
+                space[..len].copy_from_slice(&rest[..len]);
+                decoder.filled(len);
+                rest = &rest[len..];
+                match decoder.next().expect("a value") {
+                    Some(Item::LargeValue { value: large, .. }) if taken => {
+                        check_taken(large, &value);
+                    }
+                    Some(Item::LargeValue { value: large, .. }) => {
+                        assert!(large.as_slice() == value);
+                    }
+                    Some(other) => panic!("{other:?}"),
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
 fn check_taken(large: LargeValue<'_>, value: &[u8]) {
     let taken = large.take();
     assert!(taken == value, "{} bytes", value.len());
