@@ -211,3 +211,20 @@ fn a_connection_is_closed_once() {
     assert_eq!(actions, [Action::Close(connection)]);
     assert!(!is_dead(&net, connection.server().index()));
 }
+
+/// However long it has rested before.
+#[test]
+fn a_server_has_its_time_to_answer_a_quit() {
+    let mut net = Net::new(1, Settings::default());
+    net.get("a");
+    net.wait(100 * SECOND);
+    net.peers[0].mode = Mode::Silent;
+    let (client, now) = (&mut net.clients[0], net.now);
+    client.quit_all(now);
+    assert_eq!(client.poll_timeout(), Some(now + SOCKET_TIMEOUT));
+    client.handle_timeout(now);
+    net.drive();
+    assert_eq!((net.open(0), is_dead(&net, 0)), (1, false));
+    net.wait(SOCKET_TIMEOUT);
+    assert_eq!((net.open(0), is_dead(&net, 0)), (0, true));
+}

@@ -1,5 +1,7 @@
 //! What takes too long.
 
+use memcache_proto::client::Client;
+
 use crate::*;
 
 #[test]
@@ -256,4 +258,41 @@ fn an_operation_that_waited_for_a_connection_is_told_why() {
     net.wait(SECOND);
     assert_eq!(failed(net.take(id)), (Delivery::NotSent, REFUSED));
     assert!(!is_dead(&net, 0));
+}
+
+/// What could not be written says nothing of the server.
+#[test]
+fn operations_that_were_not_written_in_time_count_against_nobody() {
+    let settings = Settings { operation_timeout: Some(SECOND), ..Settings::default() };
+    let net = Net::new(1, settings);
+    let (mut client, mut now) = (Client::new(net.cluster()), net.now);
+    for round in 0..4 {
+        let id = client.submit(set("a", b"1"), now).expect("it is taken in");
+        while let Some(action) = client.poll_action(now) {
+            if let Action::Connect { connection, .. } = action {
+                client.connected(connection, now);
+            }
+        }
+        now = now + SECOND;
+        client.handle_timeout(now);
+        let outcome = client.take(id).expect("its time is up");
+        assert_eq!(failed(outcome), (Delivery::NotSent, FailureKind::OperationTimeout));
+        assert!(!is_dead(&net, 0), "{round}");
+    }
+}
+
+#[test]
+fn a_write_that_took_nothing_is_no_progress() {
+    let net = Net::new(1, Settings::default());
+    let (mut client, now) = (Client::new(net.cluster()), net.now);
+    let id = client.submit(get("a"), now).expect("it is taken in");
+    let Some(Action::Connect { connection, .. }) = client.poll_action(now) else { panic!() };
+    client.connected(connection, now);
+    for (len, seconds, due) in [(0, 1, 3), (1, 2, 5), (0, 4, 5), (1, 4, 7)] {
+        client.transmit(connection);
+        client.transmitted(connection, len, now + SECOND * seconds);
+        assert_eq!(client.poll_timeout(), Some(now + SECOND * due), "{len} at {seconds}");
+    }
+    client.handle_timeout(now + SECOND * 7);
+    assert_eq!(failed(client.take(id).expect("it is late")).1, FailureKind::SocketTimeout);
 }
