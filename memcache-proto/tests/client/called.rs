@@ -223,6 +223,20 @@ fn what_happens_is_reported_with_the_name_of_its_server() {
     assert_eq!(server, "10.0.0.0:11211 (1)");
 }
 
+/// In the order of the servers, whichever is the first to answer.
+#[test]
+fn what_each_server_answers_is_in_the_order_of_the_servers() {
+    let (mut net, calls) = called(3, |_| {});
+    for (peer, seconds) in net.peers.iter_mut().zip([2, 0, 1]) {
+        peer.delay = SECOND * seconds;
+    }
+    let versions = run(&mut net, &calls, calls::version()).expect("asked").0;
+    let versions: Vec<_> = versions.iter().map(|(name, version)| (&**name, version)).collect();
+    let names = ["10.0.0.0:11211 (1)", "10.0.0.1:11211 (1)", "10.0.0.2:11211 (1)"];
+    assert_eq!(versions.iter().map(|&(name, _)| name).collect::<Vec<_>>(), names);
+    assert!(versions.iter().all(|(_, version)| matches!(version, Ok(text) if text == "1.6.18")));
+}
+
 #[test]
 fn with_noreply_a_call_is_told_of_what_was_not_sent() {
     let silent = || set("key", 1, Expiry::Never).noreply();
