@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use crate::*;
 
+use crate::harness::Memory;
 use memcache_async::proto::value::ValueRef;
-use memcache_async::{Limits, ToValue, ValueError};
+use memcache_async::{Builder, Changed, Limits, Stored, ToValue, ValueError};
 
 const BACKLOG: usize = 10_000;
 const WINDOW: usize = 5_000;
@@ -319,16 +320,14 @@ impl Crowd {
     }
 }
 
-/// A call on many keys waits for each server that has enough to do, one after the other, and no longer
-/// than it may.
-#[test]
-fn a_call_on_many_keys_keeps_its_place_and_its_time() {
+/// A client of two servers that is connected to both, and keys of each of them.
+fn of_two(
+    change: impl FnOnce(Builder<Memory>) -> Builder<Memory>,
+) -> (Net, Client, [Vec<String>; 2]) {
     let mut net = Net::new(2);
     net.world.state().pipe_len = PIPE;
     let limits = Limits { backlog: BACKLOG, window: WINDOW, ..Limits::default() };
-    let builder = net.builder().limits(limits).operation_timeout(SECOND);
-    let client = builder.build().expect("a client");
-    // Connected, and which key is whose.
+    let client = change(net.builder().limits(limits)).build().expect("a client");
     let mut keys = [Vec::new(), Vec::new()];
     for number in 0..200 {
         let key = format!("key{number}");
@@ -336,6 +335,14 @@ fn a_call_on_many_keys_keeps_its_place_and_its_time() {
         let server = usize::from(net.peer(0, |peer| peer.lines()).is_empty());
         keys[server].push(key);
     }
+    (net, client, keys)
+}
+
+/// A call on many keys waits for each server that has enough to do, one after the other, and no longer
+/// than it may.
+#[test]
+fn a_call_on_many_keys_keeps_its_place_and_its_time() {
+    let (mut net, client, mut keys) = of_two(|builder| builder.operation_timeout(SECOND));
     for server in [0, 1] {
         net.set_mode(server, Mode::Deaf);
     }
@@ -363,4 +370,49 @@ fn a_call_on_many_keys_keeps_its_place_and_its_time() {
     let error = net.finish(&many).expect_err("it waits for too long");
     assert!(matches!(error, Error::Busy), "{error}");
     assert_eq!(net.now() - began, SECOND);
+}
+
+#[test]
+fn meta_calls_wait_for_their_own_server_and_for_no_other() {
+    let (mut net, client, keys) = of_two(|builder| builder);
+    net.set_mode(0, Mode::Deaf);
+    let taken_in = Rc::new(Cell::new(0));
+    let sets = keys[0].iter().take(50).cloned().map(|key| {
+        let (client, taken_in) = (client.clone(), taken_in.clone());
+        let value = Counted { value: "x".repeat(VALUE), taken_in };
+        net.start(async move { client.meta_set(key, value, Expiry::Never).await })
+    });
+    let sets = Vec::from_iter(sets);
+    net.run();
+    let bytes = taken_in.get() * VALUE;
+    let fitting = BACKLOG / 2..=BACKLOG + VALUE;
+    assert!(fitting.contains(&bytes), "{bytes} bytes were taken in");
+    // One of each kind.
+    let calls = {
+        let (client, key) = (client.clone(), keys[1][0].clone());
+        net.start(async move {
+            let key = key.as_str();
+            assert_eq!(client.meta_set(key, 1, Expiry::Never).await?, Stored::Stored);
+            let item = client.meta_get::<u8>(key).await?.expect("it is there");
+            assert_eq!(item.value, Some(1));
+            assert!(client.item_info(key).await?.is_some());
+            assert_eq!(client.incr_or_create(key, 1, 0, Expiry::Never).await?, 2);
+            client.append_or_create(key, "0", Expiry::Never).await?;
+            assert!(client.meta_debug(key).await?.is_some());
+            assert_eq!(client.meta_delete(key).await?, Changed::Done);
+            Ok::<_, Error>(())
+        })
+    };
+    net.run();
+    calls.take().expect("nothing keeps it waiting").expect("answered");
+    assert!(sets.iter().all(|set| !set.is_done()));
+    net.set_mode(0, Mode::Up);
+    net.run();
+    for set in sets {
+        assert_eq!(set.take().expect("all are done").expect("answered"), Stored::Stored);
+    }
+    let heard = net.peer(0, |peer| peer.lines());
+    let heard = heard.iter().filter_map(|line| line.strip_prefix("ms ")?.split(' ').next());
+    assert_eq!(Vec::from_iter(heard), keys[0][..50].iter().collect::<Vec<_>>());
+    assert_eq!(net.now(), Duration::ZERO);
 }
