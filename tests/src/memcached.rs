@@ -109,14 +109,19 @@ impl Memcached {
         self.stat("total_connections")
     }
 
-    /// How many connections it has now, with the one that asks and those it listens on.
+    /// How many sockets it has open now, those it listens on among them. Looked up without asking the
+    /// server: it may still count the connection of who asked before.
     ///
     /// # Panics
     ///
-    /// Where it does not tell.
+    /// Where it does not run.
     #[must_use]
-    pub fn open_connections(&self) -> usize {
-        self.stat("curr_connections")
+    pub fn open_sockets(&self) -> usize {
+        let running = self.running.as_ref().expect("it runs");
+        let open = fs::read_dir(format!("/proc/{}/fd", running.server.id())).expect("its files");
+        // One that has been closed since is none.
+        let targets = open.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     }
 
     fn stat(&self, name: &str) -> usize {

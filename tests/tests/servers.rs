@@ -44,8 +44,9 @@ mod dead {
         for key in 0..100 {
             client.get::<u8>(key).expect_err("nobody is there");
         }
-        const CALLS: u32 = 1_000;
-        let best = (0..5).map(|_| {
+        // Few at a time: whatever else the machine does, some of them have it for themselves.
+        const CALLS: u32 = 20;
+        let best = (0..250).map(|_| {
             let started = Instant::now();
             for key in 0..CALLS {
                 let error = client.get::<u8>(key).expect_err("all are dead");
@@ -53,64 +54,81 @@ mod dead {
             }
             started.elapsed() / CALLS
         });
-        let best = best.min().expect("five times");
+        let best = best.min().expect("many times");
         println!("{}: {best:?} a call", A::NAME);
         assert!(best < Duration::from_micros(100), "{best:?} a call");
     }
 
     pub(crate) fn a_dead_server_is_asked_again_by_one_call_and_not_before_its_time<A: Api>() {
-        const RETRY: Duration = Duration::from_secs(1);
-        // It accepts, but never says a word.
+        let seen = (0..5).any(|_| sees_when_a_dead_server_is_asked_again::<A>());
+        assert!(seen, "the machine is too busy to tell what is before its time");
+    }
+
+    /// Whether it could be seen: false if the time was over before all had asked.
+    fn sees_when_a_dead_server_is_asked_again<A: Api>() -> bool {
+        const SILENCE: Duration = Duration::from_secs(1);
+        const RETRY: Duration = Duration::from_secs(2);
+        // Connects come about, and that is all: nobody ever says a word.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a listener");
         let address = listener.local_addr().expect("a listener has an address").to_string();
-        let config = Config::default().server(&address).socket_timeout(TIMEOUT / 2);
+        let config = Config::default().server(&address).socket_timeout(SILENCE);
         let client: A = config.dead_retry(RETRY).build().expect("an address");
-        let connects = AtomicUsize::new(0);
-        let done = AtomicBool::new(false);
+        // Those of calls that have ended are all there to be accepted.
+        let mut open = Vec::new();
+        let mut connects = || {
+            open.extend(std::iter::from_fn(|| listener.accept().ok()));
+            open.len()
+        };
+        let began = Instant::now();
+        client.get::<u8>("a").expect_err("it says nothing");
+        // It died between these two.
+        let (earliest, latest) = (began + SILENCE, Instant::now());
+        assert_eq!(connects(), 1);
+        // Before its time it is left alone, by all. Who asks it waits, so it is looked at meanwhile.
+        let mut is_left_alone = || {
+            let connects = connects();
+            let in_time = earliest.elapsed() < RETRY;
+            assert!(connects == 1 || !in_time, "asked before its time");
+            in_time
+        };
         thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut open = Vec::new();
-                while let Ok((stream, _)) = listener.accept() {
-                    if done.load(Ordering::SeqCst) {
-                        return;
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while earliest.elapsed() < RETRY * 8 / 10 {
+                        client.get::<u8>("a").expect_err("it is dead");
+                        thread::sleep(Duration::from_millis(5));
                     }
-                    connects.fetch_add(1, Ordering::SeqCst);
-                    open.push(stream);
-                }
-            });
-            client.get::<u8>("a").expect_err("it says nothing");
-            let died = Instant::now();
-            assert_eq!(connects.load(Ordering::SeqCst), 1);
-            // Before its time it is left alone, by all.
-            thread::scope(|scope| {
-                for _ in 0..8 {
-                    scope.spawn(|| {
-                        while died.elapsed() < RETRY * 8 / 10 {
-                            client.get::<u8>("a").expect_err("it is dead");
-                            thread::sleep(Duration::from_millis(5));
-                        }
-                    });
-                }
-            });
-            assert_eq!(connects.load(Ordering::SeqCst), 1, "asked before its time");
-            thread::sleep((RETRY + Duration::from_millis(50)).saturating_sub(died.elapsed()));
-            // Then one asks, and the others do not wait for it.
-            let quick = AtomicUsize::new(0);
-            thread::scope(|scope| {
-                for _ in 0..16 {
-                    scope.spawn(|| {
-                        let started = Instant::now();
-                        client.get::<u8>("a").expect_err("it says nothing still");
-                        let waited = started.elapsed() >= TIMEOUT / 2 - Duration::from_millis(5);
-                        quick.fetch_add(usize::from(!waited), Ordering::SeqCst);
-                    });
-                }
-            });
-            assert_eq!(connects.load(Ordering::SeqCst), 2, "asked by more than one");
-            assert_eq!(quick.load(Ordering::SeqCst), 15, "others waited, too");
-            done.store(true, Ordering::SeqCst);
-            let _ = std::net::TcpStream::connect(&address);
+                });
+            }
+            while earliest.elapsed() < RETRY * 8 / 10 {
+                is_left_alone();
+                thread::sleep(Duration::from_millis(5));
+            }
         });
+        if !is_left_alone() {
+            return false;
+        }
+        thread::sleep((RETRY + Duration::from_millis(50)).saturating_sub(latest.elapsed()));
+        // Then one asks, and the others do not wait for it.
+        let quick = AtomicUsize::new(0);
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let started = Instant::now();
+                    client.get::<u8>("a").expect_err("it says nothing still");
+                    let waited = started.elapsed() >= SILENCE - Duration::from_millis(5);
+                    quick.fetch_add(usize::from(!waited), Ordering::SeqCst);
+                });
+            }
+        });
+        if began.elapsed() >= SILENCE + RETRY {
+            return false;
+        }
+        assert_eq!(connects(), 2, "asked by more than one");
+        assert_eq!(quick.load(Ordering::SeqCst), 15, "others waited, too");
+        true
     }
 
     pub(crate) fn a_lookup_on_a_server_that_is_gone_is_a_miss_where_that_is_asked_for<A: Api>() {
@@ -142,13 +160,14 @@ mod dead {
         for flush in [true, false] {
             let memcached = Memcached::start();
             let retry = Duration::from_millis(400);
-            let config = Config::default().server(&memcached.address()).socket_timeout(TIMEOUT / 2);
+            let config = Config::default().server(&memcached.address()).socket_timeout(TIMEOUT);
             let config = config.dead_retry(retry).flush_on_reconnect(flush);
             let client: A = config.build().expect("an address");
             client.set("a", 1, NEVER).expect("stored");
             memcached.pause();
             client.get::<u8>("a").expect_err("it says nothing");
             memcached.resume();
+            assert!(memcached.connections() > 0, "it answers again");
             thread::sleep(retry + Duration::from_millis(50));
             let expected = if flush { None } else { Some(1) };
             assert_eq!(client.get::<u8>("a").expect("it is back"), expected);
@@ -219,14 +238,17 @@ mod change {
                     }
                 });
             }
-            for change in 0..200 {
+            // As often as it takes until many calls have met a change.
+            let enough = |change| change >= 200 && made.load(Ordering::Relaxed) > 1_000;
+            let ended = (0..20_000).any(|change: usize| {
                 client.set_servers(&lists[change % lists.len()]).expect("addresses");
                 thread::sleep(Duration::from_millis(3));
-            }
+                enough(change)
+            });
             done.store(true, Ordering::Relaxed);
+            assert!(ended, "calls do not come to an end");
         });
         println!("{}: {} calls", A::NAME, made.load(Ordering::Relaxed));
-        assert!(made.load(Ordering::Relaxed) > 1_000);
 
         // Each list is what the keys are sought with from then on.
         client.set_servers(&lists[2]).expect("addresses");
@@ -255,7 +277,7 @@ mod change {
         let servers = [Memcached::start(), Memcached::start()];
         let config = Config::default().servers(servers.iter().map(Memcached::address));
         let client: A = config.build().expect("addresses");
-        let open = || servers.each_ref().map(Memcached::open_connections);
+        let open = || servers.each_ref().map(Memcached::open_sockets);
         let before = open();
         let connect = || {
             for key in 0..20 {
