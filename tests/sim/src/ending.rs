@@ -44,9 +44,7 @@ impl World<'_> {
         self.finish()?;
         self.wait(self.plan.settings.socket_timeout * 2)?;
         for (at, member) in self.network.members.iter().enumerate() {
-            // The beginning of something unasked, of a server that lied, stays until the connection is used.
-            let lied = self.judge.lists[at].iter().any(|server| self.judge.lied[*server]);
-            if !lied && !member.client.is_idle() {
+            if !member.client.is_idle() {
                 self.judge.breaks(checks::RESTS, format!("client {at} is not idle"));
             }
         }
