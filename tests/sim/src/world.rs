@@ -56,7 +56,8 @@ pub(crate) type Goes = Result<(), Ended>;
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, judge: &'a mut Judge, source: &'a mut dyn Source) -> Self {
-        let servers = (0..plan.servers).map(|_| SimServer::default()).collect();
+        let mut servers: Vec<_> = (0..plan.servers).map(|_| SimServer::default()).collect();
+        servers.iter_mut().for_each(|server| server.quiet_vivify = source.one_in(4));
         let mut network = Network::new(START, Vec::new(), servers);
         network.conduct = plan.conduct;
         // Where bytes take long, requests time out that nothing is wrong with.
