@@ -276,9 +276,10 @@ impl Watch for Judge {
         let limits = self.limits;
         let Some(wire) = self.wires.get_mut(&place.link) else { return };
         let (client, life, honest) = (wire.client, wire.life, place.honest);
+        let before = wire.paired;
         let told = wire.say(bytes, &limits);
-        // That it has too many connections is no reply.
-        if !told.is_empty() && !place.refused {
+        // A part of a reply is proof enough that the server is there; that it has too many connections is none.
+        if wire.paired > before && !place.refused {
             self.replied(client, place.server);
         } else if bytes.is_empty() {
             self.ended(client, place.server);

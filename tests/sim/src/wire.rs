@@ -58,6 +58,8 @@ pub(crate) struct Wire {
     begun: u64,
     waiting: VecDeque<Waiting>,
     said: Vec<u8>,
+    /// How many responses have been those of a request: lines of a longer reply among them.
+    pub(crate) paired: u64,
     lines: usize,
     /// Whether the command of which a part has been written was refused already.
     refused_early: bool,
@@ -103,6 +105,7 @@ impl Wire {
             begun: 0,
             waiting: VecDeque::new(),
             said: Vec::new(),
+            paired: 0,
             lines: 0,
             refused_early: false,
         }
@@ -178,6 +181,7 @@ impl Wire {
                         self.doubt = Some(doubt);
                         return told;
                     }
+                    self.paired += 1;
                 }
                 Err(doubt) => {
                     self.doubt = Some(doubt);
