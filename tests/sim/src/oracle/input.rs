@@ -24,6 +24,11 @@ pub(super) fn replies(source: &mut dyn Source) -> Vec<u8> {
     input
 }
 
+/// The same for an oracle that makes fewer choices.
+pub(super) fn replies_alone(source: &mut dyn Source) -> Vec<u8> {
+    replies(source).split_off(1)
+}
+
 /// What a client may send, likewise.
 pub(super) fn requests(source: &mut dyn Source) -> Vec<u8> {
     let mut input = vec![byte(source), byte(source)];
@@ -99,6 +104,8 @@ const JUNK: &[&[u8]] = &[
     b"VALUE b 0 1 7\r\ny\r\n",
     b"VALUE foo 0 100000\r\n",
     b"VALUE ",
+    b"HD\r\n",
+    b"NF\r\n",
     b"HD O0\r\n",
     b"HD O1\r\n",
     b"HD O2 c7 f0 t-1\r\n",
