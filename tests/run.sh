@@ -110,7 +110,7 @@ fi
 # clocks. What a program says is shown when it has ended.
 mkdir -p target/tests
 "${tests[@]}" --no-run --message-format json-render-diagnostics >target/tests/built.json
-programs=$(sed -n 's|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"test":true}.*"executable":"\([^"]*\)".*|\1\t\2|p' \
+programs=$(sed -n 's|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1\t\2|p' \
     target/tests/built.json)
 # Those that take longest come first, so that none of them is left alone at the end.
 long='threads|memory|interop|dropping|scenarios|client|server_equivalence'
