@@ -617,12 +617,13 @@ mod tests {
             assert!(queue.pair(item, limits.max_lines).is_ok());
         }
         assert!(queue.text.capacity() <= KEPT, "{}", queue.text.capacity());
-        // A hostile server may answer what has still to be written.
+        // A server may refuse what has still to be written in part.
         push(&mut queue);
         queue.release(limits.window, false, |_| true);
-        let item = Item::Response(Response::Version(b"1"));
+        queue.sent(1);
+        let item = Item::Response(Response::Error(b""));
         assert!(queue.pair(item, limits.max_lines).is_ok());
-        queue.sent(one);
+        queue.sent(one - 1);
         assert!(queue.text.is_empty() && queue.is_empty());
     }
 }
