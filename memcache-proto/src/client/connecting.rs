@@ -44,7 +44,16 @@ impl Client {
             }
         }
         if !slot.is_answered(health) && !health.has_open(server) {
-            return Verdict::Dead;
+            // A server that says that it has too many connections is there. Whoever has them may have had no
+            // time yet to say so, where many begin at once.
+            let grace =
+                slot.began.unwrap_or(now) + PAUSE.min(self.cluster.settings().socket_timeout);
+            return match cause {
+                Cause::Stream(CloseReason::Refused) if now < grace => {
+                    Verdict::Wait { until: (now + RECHECK).min(grace), deadline: grace }
+                }
+                _ => Verdict::Dead,
+            };
         }
         sometimes!("connect failed, server alive");
         let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };

@@ -104,7 +104,8 @@
 //! [`Settings::dead_retry`] if
 //!
 //! * a connect failed (refused, timed out, too many open connections), it has answered none of them since
-//!   that connect began, and none of them has an open connection to it;
+//!   that connect began, and none of them has an open connection to it (a server that says that it has too
+//!   many is asked again for 100 ms, as whoever has them may not know yet);
 //! * a connection was silent for [`Settings::socket_timeout`], and it has answered none of them meanwhile;
 //! * two connections in a row ended without a reply, each at a command that every server and every proxy
 //!   knows (`get`, `gets`, the storage commands, `delete`, `incr`, `decr`) and that had not been sent before.

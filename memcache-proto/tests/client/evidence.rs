@@ -280,6 +280,34 @@ fn a_connection_more_that_is_refused_leaves_the_work_to_the_others() {
     assert!(net.peers[0].tried <= 3, "{}", net.peers[0].tried);
 }
 
+/// Where many begin at once, those who have the connections may not have said so yet.
+#[test]
+fn a_server_that_says_it_is_full_is_asked_again_for_a_moment() {
+    let full = Mode::Greets(b"ERROR Too many open connections\r\n");
+    for is_freed in [true, false] {
+        let mut net = Net::new(1, Settings::default());
+        net.peers[0].mode = full;
+        let begun = net.now;
+        let waits = net.submit(get("a"));
+        net.wait(Duration::from_millis(50));
+        assert!(!is_dead(&net, 0) && !net.is_done(waits), "it waits");
+        if is_freed {
+            net.peers[0].mode = Mode::Up;
+        }
+        net.run();
+        let took = net.now - begun;
+        if is_freed {
+            assert_eq!(value(net.take(waits)), None);
+            assert!(took <= Duration::from_millis(60), "{took:?}");
+        } else {
+            let failure = net.take(waits).item().expect_err("it is full");
+            assert_eq!(failure.kind, FailureKind::Refused);
+            assert!(is_dead(&net, 0));
+            assert_eq!(took, Duration::from_millis(100));
+        }
+    }
+}
+
 /// The same where this machine has no descriptor for another.
 #[test]
 fn a_connection_more_that_cannot_be_made_here_leaves_the_work_to_the_others() {
