@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::nature::is_read;
-use super::stream::{Stream, Unanswered};
+use super::stream::{MAX_FRUITLESS, Stream, Unanswered};
 use super::{Action, Client, FailureKind, NoticeEvent, State};
 use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Connection, Delivery, RequestId};
@@ -61,6 +61,8 @@ struct End {
     uncommon: Option<RequestId>,
     /// It never had a reply, and others had some while it waited for one.
     unproven: bool,
+    /// Whether it was the last in a row of those that ended without a reply before what waits was sent.
+    spent: bool,
 }
 
 impl Client {
@@ -150,7 +152,7 @@ impl Client {
             let tells = in_use && common && !again && !was_looking;
             self.judge(at, &cause, tells, now)
         });
-        let end = End {
+        let mut end = End {
             server,
             cause,
             verdict,
@@ -158,6 +160,7 @@ impl Client {
             stale,
             uncommon: uncommon.map(|head| head.request),
             unproven,
+            spent: false,
         };
         self.note_end(&end);
         if verdict == Verdict::Dead {
@@ -169,7 +172,7 @@ impl Client {
             sometimes!("others closed with a stale one", self.has_open_slot(server));
             self.close_idle(server, now);
         }
-        let requests = self.keep_unsent(at, &end, &mut unanswered, now);
+        let requests = self.keep_unsent(at, &mut end, &mut unanswered, now);
         let mut again = 0;
         for request in unanswered {
             again += usize::from(self.send_again(&end, &request, now));
@@ -231,7 +234,7 @@ impl Client {
     fn keep_unsent(
         &mut self,
         at: usize,
-        end: &End,
+        end: &mut End,
         unanswered: &mut Vec<Unanswered>,
         now: Time,
     ) -> usize {
@@ -285,7 +288,13 @@ impl Client {
                     sometimes!("flush given back");
                     self.cluster.health().put_flush(end.server);
                 }
+                let counts = connected && end.verdict == Verdict::Alive;
+                let fruitless = if counts { slot.stream.count_fruitless() } else { 0 };
+                end.spent = fruitless >= MAX_FRUITLESS;
                 slot.stream = Stream::new(limits, merge_gets);
+                if !end.spent {
+                    slot.stream.fruitless = fruitless;
+                }
                 0
             }
         }
@@ -347,7 +356,7 @@ impl Client {
                 // What got no connection does not go on asking for one.
                 (_, Delivery::NotSent) if !end.open => may_move,
                 (Cause::Stream(CloseReason::Refused), Delivery::NotSent) => may_move,
-                (_, Delivery::NotSent) => true,
+                (_, Delivery::NotSent) => !end.spent || passed_over,
                 (_, _) => may_go_twice && !waiter.resent,
             };
             sometimes!("sent again once only", may_go_twice && waiter.resent);

@@ -16,7 +16,7 @@ use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
 /// How many connections in a row may end before what waits for them has a reply, or has been sent.
-const MAX_FRUITLESS: u8 = 3;
+pub(super) const MAX_FRUITLESS: u8 = 3;
 
 /// One connection, and who waits for which part of what it will answer.
 pub(super) struct Stream {
@@ -34,7 +34,7 @@ pub(super) struct Stream {
     /// How often what had not been sent moved to another connection.
     moves: u32,
     /// How often in a row without a reply in between.
-    fruitless: u8,
+    pub(super) fruitless: u8,
     /// [`Operations::withdrawn`] as it was when bytes were last lent.
     withdrawn: u64,
 }
@@ -446,11 +446,10 @@ impl Stream {
         max_moves: u32,
         mut give_up: impl FnMut(&[Waiter], Option<OperationId>),
     ) {
-        let served = self.connection.has_served();
+        let fruitless = self.count_fruitless();
         self.restart();
         self.moves = self.moves.saturating_add(1);
-        self.fruitless = if served { 0 } else { self.fruitless.saturating_add(1) };
-        let (moves, fruitless) = (self.moves, self.fruitless);
+        let moves = self.moves;
         let is_over = |part: &&Part| {
             fruitless >= MAX_FRUITLESS || moves.saturating_sub(part.moves) > max_moves
         };
@@ -464,6 +463,13 @@ impl Stream {
             self.unflushed &= !part.flush;
             self.parts.pop_front();
         }
+    }
+
+    /// Counts a connection that has ended among those in a row without a reply. Returns how many they are.
+    pub(super) fn count_fruitless(&mut self) -> u8 {
+        let served = self.connection.has_served();
+        self.fruitless = if served { 0 } else { self.fruitless.saturating_add(1) };
+        self.fruitless
     }
 
     /// Takes the waiters of all operations that have expired off, with what is known of their requests.

@@ -228,3 +228,31 @@ fn a_server_has_its_time_to_answer_a_quit() {
     net.wait(SOCKET_TIMEOUT);
     assert_eq!((net.open(0), is_dead(&net, 0)), (0, true));
 }
+
+/// What is to be flushed first waits for connections that end without a word, as all else does: three of them.
+#[test]
+fn a_flush_that_never_leaves_is_given_up() {
+    for greeting in [&b"ERROR Too many ope"[..], b""] {
+        let mut net = Net::new(1, flushing());
+        net.peers[0].mode = Mode::Refusing;
+        let _ = net.get("a");
+        net.wait(DEAD_RETRY);
+        let waits = net.submit(get("a"));
+        let (client, now) = (&mut net.clients[0], net.now);
+        let mut connects = 0;
+        while let Some(action) = client.poll_action(now) {
+            let Action::Connect { connection, .. } = action else { continue };
+            connects += 1;
+            assert!(connects < 10, "it connects without end");
+            client.connected(connection, now);
+            if !greeting.is_empty() {
+                client.receive_buffer(connection)[..greeting.len()].copy_from_slice(greeting);
+                client.received(connection, greeting.len(), now);
+            }
+            client.received(connection, 0, now);
+        }
+        assert_eq!(connects, 3);
+        let failure = client.take(waits).expect("it is done").item().expect_err("nothing was sent");
+        assert_eq!((failure.delivery, failure.kind), (Delivery::NotSent, FailureKind::Eof));
+    }
+}
