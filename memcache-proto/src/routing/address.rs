@@ -327,7 +327,8 @@ fn check_host(host: &str, family: Family, text: &str) -> Result<(), AddressError
         let position = text.find(found).unwrap_or_default();
         return Err(AddressError::Forbidden { text: text.into(), found, position });
     }
-    if family == Family::V6 && host.contains('[') {
+    // An address whose zone has no name is none.
+    if family == Family::V6 && (host.contains('[') || host.ends_with('%')) {
         return Err(AddressError::Malformed { text: text.into() });
     }
     Ok(())
@@ -466,6 +467,8 @@ mod tests {
             ("[::1", &malformed),
             ("[::g]:1", &malformed),
             ("[::1%]:1", &malformed),
+            ("inet6:[::1%]", &malformed),
+            ("inet6:[::1%]:1", &malformed),
             ("[fe80::1%a b]:1", &forbidden(' ', 10)),
             ("/a\n", &forbidden('\n', 2)),
             ("inet:/a", &forbidden('/', 5)),
