@@ -123,7 +123,8 @@ impl Client {
         match slot.state {
             State::Closed => return,
             State::Open => self.cluster.health().closed(server),
-            State::Connecting { .. } | State::Waiting { .. } => {}
+            State::Connecting { .. } => self.cluster.health().not_opened(server),
+            State::Waiting { .. } => {}
         }
         slot.state = State::Closed;
         (slot.transmitting, slot.receiving) = (false, false);

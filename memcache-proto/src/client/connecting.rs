@@ -43,17 +43,12 @@ impl Client {
                 };
             }
         }
-        if !slot.is_answered(health) && !health.has_open(server) {
-            // A server that says that it has too many connections is there. Whoever has them may have had no
-            // time yet to say so, where many begin at once.
-            let grace =
-                slot.began.unwrap_or(now) + PAUSE.min(self.cluster.settings().socket_timeout);
-            return match cause {
-                Cause::Stream(CloseReason::Refused) if now < grace => {
-                    Verdict::Wait { until: (now + RECHECK).min(grace), deadline: grace }
-                }
-                _ => Verdict::Dead,
-            };
+        // A server that says that it has too many connections is there. Where many begin at once, whoever has
+        // them may not have come to know it.
+        let says_so = matches!(cause, Cause::Stream(CloseReason::Refused));
+        let has_some = if says_so { health.has_any(server) } else { health.has_open(server) };
+        if !slot.is_answered(health) && !has_some {
+            return Verdict::Dead;
         }
         sometimes!("connect failed, server alive");
         let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };
@@ -103,12 +98,18 @@ impl Client {
             }
             None => {
                 let slot = &mut self.slots[at];
-                slot.state = State::Connecting { deadline: None };
                 slot.id.generation = slot.id.generation.wrapping_add(1);
-                // The deadline is set when the action is handed out.
-                self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
+                self.begin(at, now);
             }
         }
+    }
+
+    /// Has the adapter connect. The deadline is set when the action is handed out.
+    fn begin(&mut self, at: usize, now: Time) {
+        let slot = &mut self.slots[at];
+        slot.state = State::Connecting { deadline: None };
+        self.cluster.health().connecting(slot.id.server);
+        self.actions.push_back(Action::Connect { connection: slot.id, deadline: now });
     }
 
     /// Has what is queued at a slot wait for a connection of somebody else's, or to connect later.
@@ -179,9 +180,7 @@ impl Client {
             };
             self.close_as(at, why, verdict, now);
         } else {
-            let connection = slot.id;
-            self.slots[at].state = State::Connecting { deadline: None };
-            self.actions.push_back(Action::Connect { connection, deadline: now });
+            self.begin(at, now);
         }
     }
 }

@@ -104,8 +104,8 @@
 //! [`Settings::dead_retry`] if
 //!
 //! * a connect failed (refused, timed out, too many open connections), it has answered none of them since
-//!   that connect began, and none of them has an open connection to it (a server that says that it has too
-//!   many is asked again for 100 ms, as whoever has them may not know yet);
+//!   that connect began, and none of them has an open connection to it, nor, if it says that it has too many,
+//!   is connecting to it;
 //! * a connection was silent for [`Settings::socket_timeout`], and it has answered none of them meanwhile;
 //! * two connections in a row ended without a reply, each at a command that every server and every proxy
 //!   knows (`get`, `gets`, the storage commands, `delete`, `incr`, `decr`) and that had not been sent before.
@@ -469,8 +469,13 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        for slot in self.slots.iter().filter(|slot| slot.state == State::Open) {
-            self.cluster.health().closed(slot.id.server);
+        let health = self.cluster.health();
+        for slot in &self.slots {
+            match slot.state {
+                State::Open => health.closed(slot.id.server),
+                State::Connecting { .. } => health.not_opened(slot.id.server),
+                State::Closed | State::Waiting { .. } => {}
+            }
         }
     }
 }

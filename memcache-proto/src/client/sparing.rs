@@ -102,6 +102,9 @@ impl Client {
         sometimes!("connection taken over");
         // The connection counts as open all the time.
         released.counts = false;
+        if self.slot(connection).is_some_and(|slot| slot.state.is_connecting()) {
+            self.cluster.health().not_opened(connection.server);
+        }
         self.open(connection.index(), now);
         true
     }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use portable_atomic::{AtomicU8, AtomicU64, Ordering, fence};
 
 use super::death::DeathCause;
 use super::health::Nanos;
@@ -22,14 +22,18 @@ pub(super) struct Evidence {
     questions: AtomicU64,
     /// When the last reply came that was noted, in nanoseconds.
     replied_at: AtomicU64,
-    /// How many connections are open.
-    open: AtomicU32,
+    /// How many connections are being made, and in the lower half how many are open. In one word, so that
+    /// one that comes about is missed by nobody.
+    connections: AtomicU64,
     /// Until when nobody asks for another connection while there are open ones, in nanoseconds. Publishes
     /// the refusal.
     refusing_until: AtomicU64,
     /// The code of the [`DeathCause`] that another connection failed by.
     refusal: AtomicU8,
 }
+
+/// What a connection that is being made adds to [`Evidence::connections`].
+const ONE_CONNECTING: u64 = 1 << 32;
 
 /// A question whether a server answers anybody: made by `Health::ask`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +68,28 @@ impl Evidence {
         self.replied_at.load(Ordering::Relaxed) > Nanos::from(then).word()
     }
 
+    pub(super) fn connecting(&self) {
+        self.connections.fetch_add(ONE_CONNECTING, Ordering::Relaxed);
+    }
+
     pub(super) fn opened(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.connections.fetch_sub(ONE_CONNECTING - 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn not_opened(&self) {
+        self.connections.fetch_sub(ONE_CONNECTING, Ordering::Relaxed);
     }
 
     pub(super) fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn open(&self) -> u32 {
-        self.open.load(Ordering::Relaxed)
+    pub(super) fn has_open(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) % ONE_CONNECTING > 0
+    }
+
+    pub(super) fn has_any(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn refuse_until(&self, until: Time, cause: DeathCause) {
@@ -127,6 +143,22 @@ mod tests {
         assert!(!evidence.is_answered(question));
         evidence.replied(Time::ZERO);
         assert!(evidence.is_answered(question));
+    }
+
+    #[test]
+    fn a_connection_is_counted_from_when_it_is_begun() {
+        let evidence = Evidence::default();
+        let counted = |open, any| (evidence.has_open(), evidence.has_any()) == (open, any);
+        assert!(counted(false, false));
+        evidence.connecting();
+        evidence.connecting();
+        assert!(counted(false, true));
+        evidence.opened();
+        assert!(counted(true, true));
+        evidence.closed();
+        assert!(counted(false, true));
+        evidence.not_opened();
+        assert!(counted(false, false));
     }
 
     /// What was noted a moment ago is not noted again, unless somebody asks.

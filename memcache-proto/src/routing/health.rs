@@ -243,14 +243,28 @@ impl Health {
         self.entry(server).is_some_and(|entry| entry.evidence.has_replied_since(then))
     }
 
-    /// A connection to the server has been made.
+    /// A connection to the server is being made.
+    pub(crate) fn connecting(&self, server: ServerIndex) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.connecting();
+        }
+    }
+
+    /// One that was being made is not made any more.
+    pub(crate) fn not_opened(&self, server: ServerIndex) {
+        if let Some(entry) = self.entry(server) {
+            entry.evidence.not_opened();
+        }
+    }
+
+    /// One that was being made is open.
     pub(crate) fn opened(&self, server: ServerIndex) {
         if let Some(entry) = self.entry(server) {
             entry.evidence.opened();
         }
     }
 
-    /// One that had been made is closed.
+    /// One that was open is closed.
     pub(crate) fn closed(&self, server: ServerIndex) {
         if let Some(entry) = self.entry(server) {
             entry.evidence.closed();
@@ -259,7 +273,12 @@ impl Health {
 
     /// Whether anybody has a connection to the server that is not known to be closed.
     pub(crate) fn has_open(&self, server: ServerIndex) -> bool {
-        self.entry(server).is_some_and(|entry| entry.evidence.open() > 0)
+        self.entry(server).is_some_and(|entry| entry.evidence.has_open())
+    }
+
+    /// Whether anybody has a connection to the server that is not known to be closed, or is making one.
+    pub(crate) fn has_any(&self, server: ServerIndex) -> bool {
+        self.entry(server).is_some_and(|entry| entry.evidence.has_any())
     }
 
     /// Has nobody ask for another connection before `until`, while there are open ones.
@@ -277,7 +296,7 @@ impl Health {
     ) -> Option<(Time, DeathCause)> {
         let evidence = &self.entry(server)?.evidence;
         let until = evidence.refusing_until();
-        (until > now && evidence.open() > 0).then(|| (until, evidence.refusal()))
+        (until > now && evidence.has_open()).then(|| (until, evidence.refusal()))
     }
 
     /// What it was marked dead for last, and when it may be tried again, at the earliest now.
