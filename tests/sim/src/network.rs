@@ -254,14 +254,8 @@ impl<C: Simulated> Network<C> {
             }
             Want::Share(socket, server) => self.share(at, socket, server, source, watch),
             Want::Look(socket) => {
-                let read = self.link_of(at, socket).is_some_and(|link| {
-                    // A read that was asked for before is still to be done.
-                    let was_reading = core::mem::replace(&mut self.links[link].reading, true);
-                    let read = self.read(link, source, watch);
-                    self.links[link].reading &= was_reading;
-                    read
-                });
-                if !read {
+                let link = self.link_of(at, socket);
+                if !link.is_some_and(|link| self.look(link, source, watch)) {
                     self.members[at].client.looked(socket, self.now);
                 }
             }

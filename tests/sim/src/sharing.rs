@@ -1,10 +1,24 @@
-//! How clients of one group lend each other their connections.
+//! How clients look at connections that rest, and lend them to others of their group.
 
 use crate::network::{Network, Watch};
 use crate::simulated::Simulated;
 use crate::source::Source;
 
 impl<C: Simulated> Network<C> {
+    /// Lets the client of a connection read what it has not asked for. A read that it had asked for before is
+    /// still to be done.
+    pub(crate) fn look(
+        &mut self,
+        at: usize,
+        source: &mut dyn Source,
+        watch: &mut dyn Watch,
+    ) -> bool {
+        let was_reading = core::mem::replace(&mut self.links[at].reading, true);
+        let read = self.read(at, source, watch);
+        self.links[at].reading &= was_reading;
+        read
+    }
+
     /// Has the clients of the group that are idle look at their connections to a server.
     pub(crate) fn look_at_others(
         &mut self,
@@ -19,9 +33,7 @@ impl<C: Simulated> Network<C> {
             }
             let Some(idle) = self.members[other].client.idle(listed) else { continue };
             let Some(link) = self.link_of(other, idle) else { continue };
-            let was_reading = core::mem::replace(&mut self.links[link].reading, true);
-            self.read(link, source, watch);
-            self.links[link].reading &= was_reading;
+            self.look(link, source, watch);
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
-use memcache_proto::codec::{Command, Response, Token};
+use memcache_proto::codec::{Command, Response};
 use memcache_proto::connection::{Connection, Delivery, Reply, RequestId};
 use memcache_proto::server::{self, Settings, Store};
 use memcache_proto::{Key, Limits, Time};
 
 use super::delivery::limits;
 use super::draw::{self, Kinds};
+use super::meaning::text_of;
 use super::said::{Said, said};
 use crate::{Choose, Source, Tape};
 
@@ -107,17 +108,6 @@ fn expects_reply(command: &Command<'_>) -> bool {
         Command::MetaNoop => false,
         _ => !is_quiet,
     }
-}
-
-/// As it is sent, but for the opaque, of which the connection has its own.
-fn text_of(command: &Command<'_>) -> Vec<u8> {
-    let command = match command.as_meta() {
-        Some(request) => request.with_opaque(Token::number(0)).into(),
-        None => *command,
-    };
-    let mut text = Vec::new();
-    command.encode(&mut text);
-    text
 }
 
 impl Joined {

@@ -102,6 +102,17 @@ pub(super) fn check_flags(text: &[u8], command: &Command<'_>) {
     );
 }
 
+/// A command as it is sent, but for the opaque: each connection has its own.
+pub(super) fn text_of(command: &Command<'_>) -> Vec<u8> {
+    let command = match command.as_meta() {
+        Some(request) => request.with_opaque(Token::number(0)).into(),
+        None => *command,
+    };
+    let mut text = Vec::new();
+    command.encode(&mut text);
+    text
+}
+
 fn check_number(read: Option<u64>, plain: Option<i128>, letter: &str, text: &[u8]) {
     if let Some((read, plain)) = read.zip(plain) {
         assert_eq!(i128::from(read), plain, "{letter} of {}", text.escape_ascii());

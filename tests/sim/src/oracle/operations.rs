@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memcache_proto::codec::{Command, Response, Token};
+use memcache_proto::codec::{Command, Response};
 use memcache_proto::connection::{
     CloseReason, Connection, Delivery, Reply, RequestId, SubmitError,
 };
@@ -12,6 +12,7 @@ use memcache_proto::{Key, Limits, Time};
 use super::delivery::limits;
 use super::draw::{self, Kinds};
 use super::input::junk;
+use super::meaning::text_of;
 use crate::{Choose, Source, Tape};
 
 /// Takes the bytes for choices: what is done to a connection, and what its peer sends.
@@ -273,17 +274,6 @@ impl Bench {
         }
         assert_eq!(self.connection.queued_bytes(), 0, "text is left");
     }
-}
-
-/// As it is sent, but for the opaque, of which the connection has its own.
-fn text_of(command: &Command<'_>) -> Vec<u8> {
-    let command = match command.as_meta() {
-        Some(request) => request.with_opaque(Token::number(0)).into(),
-        None => *command,
-    };
-    let mut text = Vec::new();
-    command.encode(&mut text);
-    text
 }
 
 /// How many bytes the whole commands at the start of `bytes` take.
