@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::nature::is_read;
-use super::stream::{MAX_FRUITLESS, Stream, Unanswered};
+use super::stream::{Stream, Unanswered};
 use super::{Action, Client, FailureKind, NoticeEvent, State};
 use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Connection, Delivery, RequestId};
@@ -290,12 +290,11 @@ impl Client {
                     self.cluster.health().put_flush(end.server);
                 }
                 let counts = connected && end.verdict == Verdict::Alive;
-                let fruitless = if counts { slot.stream.count_fruitless() } else { 0 };
-                end.spent = fruitless >= MAX_FRUITLESS;
-                slot.stream = Stream::new(limits, merge_gets);
-                if !end.spent {
-                    slot.stream.fruitless = fruitless;
-                }
+                end.spent = counts && slot.stream.ends_in_vain();
+                slot.stream = match counts && !end.spent {
+                    true => slot.stream.emptied(limits, merge_gets),
+                    false => Stream::new(limits, merge_gets),
+                };
                 0
             }
         }

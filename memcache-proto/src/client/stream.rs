@@ -16,7 +16,7 @@ use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
 /// How many connections in a row may end before what waits for them has a reply, or has been sent.
-pub(super) const MAX_FRUITLESS: u8 = 3;
+const MAX_FRUITLESS: u8 = 3;
 
 /// One connection, and who waits for which part of what it will answer.
 pub(super) struct Stream {
@@ -34,7 +34,7 @@ pub(super) struct Stream {
     /// How often what had not been sent moved to another connection.
     moves: u32,
     /// How often in a row without a reply in between.
-    pub(super) fruitless: u8,
+    fruitless: u8,
     /// [`Operations::withdrawn`] as it was when bytes were last lent.
     withdrawn: u64,
 }
@@ -446,16 +446,14 @@ impl Stream {
         max_moves: u32,
         mut give_up: impl FnMut(&[Waiter], Option<OperationId>),
     ) {
-        let fruitless = self.count_fruitless();
+        let in_vain = self.ends_in_vain();
         self.restart();
         self.moves = self.moves.saturating_add(1);
         let moves = self.moves;
-        let is_over = |part: &&Part| {
-            fruitless >= MAX_FRUITLESS || moves.saturating_sub(part.moves) > max_moves
-        };
+        let is_over = |part: &&Part| in_vain || moves.saturating_sub(part.moves) > max_moves;
         while let Some(part) = self.parts.front().filter(is_over) {
-            sometimes!("moved in vain", fruitless >= MAX_FRUITLESS);
-            sometimes!("moved too often", fruitless < MAX_FRUITLESS);
+            sometimes!("moved in vain", in_vain);
+            sometimes!("moved too often", !in_vain);
             self.connection.cancel(part.request);
             let waiters: Vec<_> = self.waiters.drain(..part.waiters).collect();
             give_up(&waiters, part.held);
@@ -465,11 +463,17 @@ impl Stream {
         }
     }
 
-    /// Counts a connection that has ended among those in a row without a reply. Returns how many they are.
-    pub(super) fn count_fruitless(&mut self) -> u8 {
+    /// Counts a connection that has ended among those in a row without a reply. Returns whether it is the last
+    /// that there may be.
+    pub(super) fn ends_in_vain(&mut self) -> bool {
         let served = self.connection.has_served();
         self.fruitless = if served { 0 } else { self.fruitless.saturating_add(1) };
-        self.fruitless
+        self.fruitless >= MAX_FRUITLESS
+    }
+
+    /// One without requests that goes on counting.
+    pub(super) fn emptied(&self, limits: Limits, merge_gets: bool) -> Self {
+        Stream { fruitless: self.fruitless, ..Stream::new(limits, merge_gets) }
     }
 
     /// Takes the waiters of all operations that have expired off, with what is known of their requests.
