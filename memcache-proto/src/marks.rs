@@ -79,7 +79,7 @@ impl<const N: usize> Marks<N> {
         self.list
     }
 
-    /// Lights the mark at this place of the list. Does nothing if there is none.
+    /// Lights the mark at this place of the list. Does nothing if the list is shorter.
     #[inline]
     pub fn light(&self, at: usize) {
         if let Some(lit) = self.lit.get(at) {

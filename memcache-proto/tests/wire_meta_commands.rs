@@ -410,7 +410,7 @@ fn requests() -> Vec<(Command<'static>, String)> {
     rows
 }
 
-/// What is cut would come back as another's.
+/// A token that was cut could be the same as another request's.
 #[test]
 fn a_token_is_a_word_of_31_bytes_at_most_and_never_cut() {
     let word = |len| vec![b'x'; len];

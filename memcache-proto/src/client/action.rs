@@ -40,8 +40,8 @@ pub enum Action {
     },
     /// Give this connection the socket of another client of the cluster, if one has an idle connection to the
     /// server: call [`Client::release`] on that client, then [`Client::take_over`] on this one, and give up
-    /// the connect of this one if it is under way. If there is none do nothing: the [`Action::Connect`] of
-    /// this connection follows, or its [`Action::Close`].
+    /// the connect of this one if it is under way. If no client has an idle connection, do nothing: the
+    /// [`Action::Connect`] of this connection follows, or its [`Action::Close`].
     ///
     /// The server has lately refused a connection, or takes long to accept this one, and others have some.
     Await(ConnectionId),

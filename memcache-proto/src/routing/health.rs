@@ -64,9 +64,9 @@ pub struct Health {
 
 /// What is known of one server.
 struct Entry {
-    /// Its [`State`], as a word. What is written of a death before it (the cause, and that it is to be
-    /// flushed) is published with it, and acquired by whoever probes, revives, or asks for the cause; to
-    /// all others it is a number, which needs no more than `Relaxed`.
+    /// Its [`State`], as a word. The cause of a death, and that the server must be flushed, are written before
+    /// it and published with it. Probing, reviving and asking for the cause acquire them. All other accesses
+    /// need the word alone, and so no more than `Relaxed`.
     word: AtomicU64,
     /// Whether it was dead since it was last flushed.
     unflushed: AtomicBool,

@@ -229,7 +229,7 @@ fn a_server_has_its_time_to_answer_a_quit() {
     assert_eq!((net.open(0), is_dead(&net, 0)), (0, true));
 }
 
-/// What is to be flushed first waits for connections that end without a word, as all else does: three of them.
+/// A flush that cannot be sent is given up as any other request is: after three connections without a reply.
 #[test]
 fn a_flush_that_never_leaves_is_given_up() {
     for greeting in [&b"ERROR Too many ope"[..], b""] {

@@ -85,7 +85,7 @@ impl<'a> MetaRequest<'a> {
         }
     }
 
-    /// `N`: the exptime of the item that is made if there is none.
+    /// `N`: the exptime that a missing item is created with.
     #[must_use]
     pub const fn vivify(&self) -> Option<Exptime> {
         match self {

@@ -19,7 +19,7 @@ use memcache_proto::{Exptime, Key, Limits, Time};
 /// How a server turns what it has received into replies.
 pub(crate) trait Answer {
     /// Takes what it can off the front of `input`, which is of one connection; each has a number.
-    /// Returns whether the connection is to be closed after.
+    /// Returns whether to close the connection then.
     fn answer(
         &mut self,
         socket: usize,
@@ -68,7 +68,7 @@ fn is_noreply(command: &Command<'_>) -> bool {
 }
 
 impl Memory {
-    /// Answers one command. Returns whether the connection is to be closed after.
+    /// Answers one command. Returns whether to close the connection then.
     pub(crate) fn answer_one(&mut self, command: &Command<'_>, output: &mut Vec<u8>) -> bool {
         let said = output.len();
         self.one(command, output);
