@@ -1,6 +1,6 @@
 //! A whole client, and servers that send whatever they like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ struct World {
     prefix: &'static [u8],
     /// Open ones and those that are being made, by their place.
     sockets: BTreeMap<usize, Socket>,
-    /// Everything that any server has sent.
-    heard: Vec<u8>,
+    /// Everything that any server has sent, by the connection that it was sent on.
+    heard: HashMap<ConnectionId, Vec<u8>>,
     asked: Vec<Asked>,
 }
 
@@ -90,7 +90,7 @@ impl World {
             now: Time::ZERO,
             prefix,
             sockets: BTreeMap::new(),
-            heard: Vec::new(),
+            heard: HashMap::new(),
             asked: Vec::new(),
         }
     }
@@ -255,7 +255,7 @@ impl World {
 
     /// A server sends these bytes.
     fn say(&mut self, connection: ConnectionId, mut bytes: &[u8]) {
-        self.heard.extend_from_slice(bytes);
+        self.heard.entry(connection).or_default().extend_from_slice(bytes);
         while !bytes.is_empty() {
             let space = self.client.receive_buffer(connection);
             if space.is_empty() {
@@ -315,12 +315,14 @@ impl World {
 
     fn check_value(&self, key: &[u8], value: &[u8]) {
         let head = [b"VALUE ", key, b" "].concat();
-        let mut places = self.heard.windows(head.len()).enumerate();
-        let is_said = places.any(|(at, window)| {
-            let behind = &self.heard[at..];
-            let line_end = behind.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
-            let said = line_end.and_then(|end| behind.get(end..end + value.len()));
-            window == head && said == Some(value)
+        let is_said = self.heard.values().any(|heard| {
+            let mut places = heard.windows(head.len()).enumerate();
+            places.any(|(at, window)| {
+                let behind = &heard[at..];
+                let line_end = behind.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+                let said = line_end.and_then(|end| behind.get(end..end + value.len()));
+                window == head && said == Some(value)
+            })
         });
         assert!(is_said, "\"{}\" under {}", value.escape_ascii(), key.escape_ascii());
     }
