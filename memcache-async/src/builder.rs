@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memcache_proto::client::calls::{Config, Error};
+use memcache_proto::calls::{Config, Error};
 
 use crate::client::Client;
 use crate::connection::Connection;

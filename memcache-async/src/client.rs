@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use memcache_proto::client::calls::{Call, Calls, Error, ToServer};
+use memcache_proto::calls::{Call, Calls, Error, ToServer};
 
 #[cfg(feature = "smol")]
 use crate::builder::Builder;
@@ -106,7 +106,7 @@ impl Client {
 
     memcache_proto::__recached!([async] self);
 
-    /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
+    /// Makes a call of [`proto::calls`](memcache_proto::calls). The methods above are
     /// this with each of them.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use memcache_proto::client::calls::{Answer, Call, Calls, Config, Error, Source};
+use memcache_proto::calls::{Answer, Call, Calls, Config, Error, Source};
 use memcache_proto::client::{
     Action, Client, ConnectFailure, ConnectionId, Delivery, Failure, FailureKind, OperationId,
     Outcome,
@@ -110,7 +110,7 @@ impl<S> Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     memcache_proto::__calls!([async] [mut] self);
 
-    /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
+    /// Makes a call of [`proto::calls`](memcache_proto::calls). The methods above are
     /// this with each of them.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
-pub use memcache_proto::client::calls::{
+pub use memcache_proto::calls::{
     CasIds, Changed, DeadServers, Error, FailedKey, Fetched, ItemInfo, Many, MetaItem, PerServer,
     Profile, Recache, Slabs, ToServer,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use memcache_proto::Time;
-use memcache_proto::client::calls::{Answer, Call, CallKey, Error};
+use memcache_proto::calls::{Answer, Call, CallKey, Error};
 use memcache_proto::client::{OperationId, Outcome};
 
 use crate::room::Ticket;

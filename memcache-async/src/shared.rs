@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use memcache_proto::client::calls::{Calls, Source};
+use memcache_proto::calls::{Calls, Source};
 use memcache_proto::client::{ConnectionId, Notice};
 use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};

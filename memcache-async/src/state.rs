@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use memcache_proto::Time;
-use memcache_proto::client::calls::{Error, Source};
+use memcache_proto::calls::{Error, Source};
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, RoutedKey,
 };

@@ -8,6 +8,7 @@
 //!
 //! | floor | for whom |
 //! |---|---|
+//! | [`calls`]: an application's calls, typed: keys checked, values encoded, outcomes read, errors named; all settings | an adapter's author |
 //! | [`client`]: many servers, routing, dead servers, fan-out, merging, retry | an embedder with a runtime of its own; the run loop is at the [module](client) |
 //! | [`connection`]: one byte stream, each reply paired with its request | another client's author |
 //! | [`codec`]: commands and responses to and from bytes, both roles | a proxy, a fuzzer, a parser's user |
@@ -73,6 +74,7 @@ extern crate std;
 #[macro_use]
 mod sometimes;
 
+pub mod calls;
 pub mod client;
 pub mod codec;
 pub mod connection;

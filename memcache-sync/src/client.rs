@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use memcache_proto::client::calls::{Answer, Call, Calls, ToServer};
+use memcache_proto::calls::{Answer, Call, Calls, ToServer};
 
 use crate::Error;
 use crate::builder::Builder;
@@ -68,7 +68,7 @@ impl Client {
 
     memcache_proto::__recached!([] self);
 
-    /// Makes a call of [`proto::client::calls`](memcache_proto::client::calls). The methods above are
+    /// Makes a call of [`proto::calls`](memcache_proto::calls). The methods above are
     /// this with each of them.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use memcache_proto::client::calls::{Calls, Error};
+use memcache_proto::calls::{Calls, Error};
 use memcache_proto::client::{Cluster, ConnectionId};
 use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
@@ -258,7 +258,7 @@ impl Drop for Lease<'_> {
 
 #[cfg(test)]
 mod tests {
-    use memcache_proto::client::calls::Config;
+    use memcache_proto::calls::Config;
 
     use super::*;
     use crate::connector::Sockets;

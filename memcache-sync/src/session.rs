@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use memcache_proto::client::calls::{Calls, Source};
+use memcache_proto::calls::{Calls, Source};
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::time::Duration;
 
+use memcache_proto::calls::{self, Call, Error, FailedKey};
 use memcache_proto::client::FailureKind;
-use memcache_proto::client::calls::{self, Call, Error, FailedKey};
 use memcache_proto::{Expiry, ToKey};
 
 /// Counters begin at their number times this, which tells them apart.

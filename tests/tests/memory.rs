@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::process::Command;
 
-use memcache_proto::client::calls::{self, Answer, Call, Config, Error};
+use memcache_proto::calls::{self, Answer, Call, Config, Error};
 use memcache_proto::client::{Action, Client, FailureKind};
 use memcache_proto::codec::StatsArgument;
 use memcache_proto::value::{Transcoder, ValueError, ValueRef};

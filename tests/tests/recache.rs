@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Error, Expiry, Fetched, Recache};
 use memcache_tests::api::{Api, Config};
 use memcache_tests::{Memcached, block_on};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use memcache_proto::client::calls;
+use memcache_proto::calls;
 use memcache_sync::server::Server;
 use memcache_sync::{
     Client, Connector, Delivery, Error, Expiry, FailureKind, ServerAddress, Sockets, StatsArgument,

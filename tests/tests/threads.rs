@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memcache_proto::client::calls::{self, Call};
+use memcache_proto::calls::{self, Call};
 use memcache_sync::Expiry;
 use memcache_tests::{Caller, Memcached, Tally, Worker};
 

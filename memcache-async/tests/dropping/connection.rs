@@ -3,7 +3,7 @@
 use crate::*;
 
 use harness::MemoryStream;
-use memcache_async::proto::client::calls;
+use memcache_async::proto::calls;
 use memcache_async::{Builder, Connection, Limits, ProtocolError, StatsArgument, Violation};
 
 /// A connection to the only server.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::*;
 
 use memcache_async::Driver;
-use memcache_async::proto::client::calls;
+use memcache_async::proto::calls;
 
 /// Nothing is left: no driver, no socket, no timer, nobody who connects.
 #[track_caller]

@@ -117,7 +117,6 @@
 //! any reply revives it.
 
 mod action;
-pub mod calls;
 mod closing;
 mod cluster;
 mod connecting;

@@ -1,10 +1,10 @@
 //! The calls of an application, made on clients that are joined to their servers in memory.
 
-use memcache_proto::client::NoticeEvent;
-use memcache_proto::client::calls::{
+use memcache_proto::calls::{
     self, Answer, Call, Calls, CasIds, Config, Error, FailedKey, Many, cas_from, delete_many, get,
     get_many, gets, set, set_many,
 };
+use memcache_proto::client::NoticeEvent;
 use memcache_proto::codec::SetMode;
 use memcache_proto::value::{Cause, Compressor, DecompressError, Value, ValueError};
 use memcache_proto::{Expiry, KeyBuf};

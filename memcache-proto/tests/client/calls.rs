@@ -1,8 +1,6 @@
 //! Calls as an application makes them, through a client in memory: what their errors say.
 
-use memcache_proto::client::calls::{
-    self, Answer, Call, Calls, Config, Error, FailedKey, Recaching, Turn,
-};
+use memcache_proto::calls::{self, Answer, Call, Calls, Config, Error, FailedKey, Recaching, Turn};
 use memcache_proto::value::{Cause, ToValue, Value, ValueError, ValueRef};
 use memcache_proto::{Expiry, Violation};
 

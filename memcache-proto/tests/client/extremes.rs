@@ -2,7 +2,7 @@
 //! waits for ever.
 
 use memcache_proto::Expiry;
-use memcache_proto::client::calls::{
+use memcache_proto::calls::{
     self, CasIds, Config, Error, Many, Recache, Recaching, cas_from, delete_many, get, get_many,
     gets, set, set_many,
 };

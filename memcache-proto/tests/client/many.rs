@@ -1,7 +1,7 @@
 //! Many keys at once, and what is bounded.
 
+use memcache_proto::calls::{self, Answer, Call, Config};
 use memcache_proto::client::Client;
-use memcache_proto::client::calls::{self, Answer, Call, Config};
 use memcache_proto::codec::{MetaGet, MetaKey, MetaRequest};
 
 use crate::*;

@@ -1,5 +1,5 @@
 use memcache_sync::proto::Time;
-use memcache_sync::proto::client::calls::{self, Answer, Calls};
+use memcache_sync::proto::calls::{self, Answer, Calls};
 use memcache_sync::proto::client::{self, Action, ConnectFailure, ConnectionId};
 
 use super::*;

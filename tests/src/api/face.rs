@@ -1,6 +1,6 @@
 use std::fmt;
 
-use memcache_sync::proto::client::calls::{
+use memcache_sync::proto::calls::{
     AskCount, AskDelete, AskItem, Change, DeleteMany, GetMany, MetaCall, MetaStore, SetMany, Store,
 };
 

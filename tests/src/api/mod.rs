@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use memcache_sync::proto::client::calls::Call;
+use memcache_sync::proto::calls::Call;
 use memcache_sync::{
     CasIds, Changed, Error, Expiry, FailedKey, Fetched, FromValue, ItemInfo, Many, MetaItem,
     NoticeEvent, PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,

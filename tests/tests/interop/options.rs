@@ -1,6 +1,6 @@
 //! Options of one call.
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Expiry, Value};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Keys that are pairs of a number and a key: the number chooses the server.
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Expiry, Stored, Value};
 use serde_json::{Value as Json, json};
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::proto::value::{Flags, Raw};
 use memcache_sync::{Builder, Client, Error, Expiry, FailedKey, Stored, Value};
 use memcache_tests::Memcached;

@@ -1,7 +1,7 @@
 //! Prefixes: of one call on many keys, of all calls of a client, and those that have no part in choosing
 //! a key's server.
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Expiry, Value};
 use serde_json::json;
 

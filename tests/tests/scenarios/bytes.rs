@@ -10,7 +10,7 @@ use std::thread::{self, Scope};
 use std::time::Duration;
 
 use memcache_async::{AsyncStd, Smol};
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Error, Expiry, StatsArgument, Value};
 use memcache_tests::api::{Api, AsyncClient, Client, CoreAlone, SyncClient};
 use memcache_tests::{Target, Tokio};

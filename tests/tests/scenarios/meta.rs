@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::proto::client::{Failure, FailureKind};
 use memcache_sync::proto::codec::SetMode;
 use memcache_sync::{Changed, Error, Expiry, Fetched, Flags, KeyError, MetaItem, Recache, Stored};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use memcache_sync::proto::client::calls;
+use memcache_sync::proto::calls;
 use memcache_sync::{Error, FailedKey, Key, KeyError, Stored};
 
 use crate::{Context, NEVER, get, text};

@@ -14,7 +14,7 @@ type Encoder = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Cause> + Send + Sync>;
 /// How the keys of an application become keys that can be sent.
 ///
 /// ```
-/// use memcache_proto::client::calls::KeyRules;
+/// use memcache_proto::calls::KeyRules;
 ///
 /// // Any text at all, as long as it is short:
 /// let rules = KeyRules::default().key_encoder(|key| Ok(key.escape_ascii().collect()));

@@ -1,5 +1,5 @@
 /// The settings of a client as methods of a builder, the same of every adapter: put it into the `impl`
-/// of a type with a field `config`, a [`Config`](crate::client::calls::Config).
+/// of a type with a field `config`, a [`Config`](crate::calls::Config).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __settings {
@@ -18,7 +18,7 @@ macro_rules! __settings {
         }
 
         /// Adds servers: addresses, each of weight 1, or pairs of an address and a weight.
-        pub fn servers<S: $crate::client::calls::ToServer>(
+        pub fn servers<S: $crate::calls::ToServer>(
             mut self,
             servers: impl IntoIterator<Item = S>,
         ) -> Self {
@@ -117,7 +117,7 @@ macro_rules! __settings {
         }
 
         /// The times of [`get_or_set_with`](crate::Client::get_or_set_with).
-        pub fn recache(mut self, recache: $crate::client::calls::Recache) -> Self {
+        pub fn recache(mut self, recache: $crate::calls::Recache) -> Self {
             self.config.recache = recache;
             self
         }
@@ -174,7 +174,7 @@ macro_rules! __settings {
 
         /// Has the client be the equal of another client: the same keys on the same servers, and the
         /// same values. See [`Profile`](crate::Profile).
-        pub fn profile(mut self, profile: $crate::client::calls::Profile) -> Self {
+        pub fn profile(mut self, profile: $crate::calls::Profile) -> Self {
             self.config.set_profile(profile);
             self
         }

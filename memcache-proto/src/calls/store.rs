@@ -67,7 +67,7 @@ pub fn cas<K: ToKey, V: ToValue>(
 ///
 /// ```
 /// use memcache_proto::Expiry;
-/// use memcache_proto::client::calls::{self, CasIds};
+/// use memcache_proto::calls::{self, CasIds};
 ///
 /// # let mut ids = CasIds::new(100);
 /// let call = calls::cas_from(&ids, "page", "<html>", Expiry::Never).min_compress_len(1_000).noreply();

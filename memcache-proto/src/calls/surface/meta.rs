@@ -7,7 +7,7 @@ macro_rules! __meta_calls {
         /// none. What else it can do is said at [`calls::meta_get`]: `client.run(calls::meta_get(key)
         /// .touch(expiry))`.
         ///
-        /// [`calls::meta_get`]: crate::proto::client::calls::meta_get
+        /// [`calls::meta_get`]: crate::proto::calls::meta_get
         ///
         /// # Errors
         ///
@@ -16,8 +16,8 @@ macro_rules! __meta_calls {
         pub $($async)? fn meta_get<V: $crate::value::FromValue>(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<Option<$crate::client::calls::MetaItem<V>>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_get(key);
+        ) -> Result<Option<$crate::calls::MetaItem<V>>, $crate::calls::Error> {
+            let call = $crate::calls::meta_get(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -30,14 +30,14 @@ macro_rules! __meta_calls {
         pub $($async)? fn item_info(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<Option<$crate::client::calls::ItemInfo>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::item_info(key);
+        ) -> Result<Option<$crate::calls::ItemInfo>, $crate::calls::Error> {
+            let call = $crate::calls::item_info(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
         /// Stores a value under a key of any bytes. Conditions are said at [`calls::meta_set`].
         ///
-        /// [`calls::meta_set`]: crate::proto::client::calls::meta_set
+        /// [`calls::meta_set`]: crate::proto::calls::meta_set
         ///
         /// # Errors
         ///
@@ -47,14 +47,14 @@ macro_rules! __meta_calls {
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_set(key, value, expiry);
+        ) -> Result<$crate::client::Stored, $crate::calls::Error> {
+            let call = $crate::calls::meta_set(key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
         /// Deletes a key of any bytes. Conditions are said at [`calls::meta_delete`].
         ///
-        /// [`calls::meta_delete`]: crate::proto::client::calls::meta_delete
+        /// [`calls::meta_delete`]: crate::proto::calls::meta_delete
         ///
         /// # Errors
         ///
@@ -62,8 +62,8 @@ macro_rules! __meta_calls {
         pub $($async)? fn meta_delete(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<$crate::client::calls::Changed, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_delete(key);
+        ) -> Result<$crate::calls::Changed, $crate::calls::Error> {
+            let call = $crate::calls::meta_delete(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -77,8 +77,8 @@ macro_rules! __meta_calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             expiry: Option<$crate::Expiry>,
-        ) -> Result<$crate::client::calls::Changed, $crate::client::calls::Error> {
-            let call = $crate::client::calls::invalidate(key, expiry);
+        ) -> Result<$crate::calls::Changed, $crate::calls::Error> {
+            let call = $crate::calls::invalidate(key, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -94,10 +94,10 @@ macro_rules! __meta_calls {
             delta: u64,
             initial: u64,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<u64, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_incr(key, delta).create(initial, expiry);
+        ) -> Result<u64, $crate::calls::Error> {
+            let call = $crate::calls::meta_incr(key, delta).create(initial, expiry);
             let count = $crate::__calls!(@run [$($async)?] $self.run(call))?;
-            count.ok_or($crate::client::calls::Error::Unsupported)
+            count.ok_or($crate::calls::Error::Unsupported)
         }
 
         /// Takes away from a counter and returns its new value; where there is none, one of `initial` is
@@ -112,10 +112,10 @@ macro_rules! __meta_calls {
             delta: u64,
             initial: u64,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<u64, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_decr(key, delta).create(initial, expiry);
+        ) -> Result<u64, $crate::calls::Error> {
+            let call = $crate::calls::meta_decr(key, delta).create(initial, expiry);
             let count = $crate::__calls!(@run [$($async)?] $self.run(call))?;
-            count.ok_or($crate::client::calls::Error::Unsupported)
+            count.ok_or($crate::calls::Error::Unsupported)
         }
 
         /// Puts `value` behind the one that is there, or stores it where there is none.
@@ -129,8 +129,8 @@ macro_rules! __meta_calls {
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<(), $crate::client::calls::Error> {
-            let call = $crate::client::calls::append_or_create(key, value, expiry);
+        ) -> Result<(), $crate::calls::Error> {
+            let call = $crate::calls::append_or_create(key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -142,8 +142,8 @@ macro_rules! __meta_calls {
         pub $($async)? fn meta_debug(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<Option<String>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::meta_debug(key);
+        ) -> Result<Option<String>, $crate::calls::Error> {
+            let call = $crate::calls::meta_debug(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
     };

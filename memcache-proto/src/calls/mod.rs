@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use memcache_proto::Time;
-//! use memcache_proto::client::calls::{self, Answer, Call, Config};
+//! use memcache_proto::calls::{self, Answer, Call, Config};
 //! use memcache_proto::client::{Client, Item, Outcome, Reply};
 //! use memcache_proto::routing::ServerIndex;
 //! use memcache_proto::value::Flags;
@@ -67,7 +67,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{
+use crate::client::{
     Cluster, DeadServer, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply,
 };
 use crate::routing::{DeathCause, Server, ServerAddress, ServerIndex};

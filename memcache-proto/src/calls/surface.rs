@@ -3,8 +3,8 @@ mod recached;
 mod steps;
 
 /// The calls of a client as methods, the same of every adapter: put it into the `impl` of a type that
-/// has a method `run` for any [`Call`](crate::client::calls::Call) and a method `calls` that gives its
-/// [`Calls`](crate::client::calls::Calls) or what derefs to them, in a crate that names the types of the
+/// has a method `run` for any [`Call`](crate::calls::Call) and a method `calls` that gives its
+/// [`Calls`](crate::calls::Calls) or what derefs to them, in a crate that names the types of the
 /// calls at its root.
 ///
 /// `[async]` or `[]` says whether `run` is awaited, `[mut]` or `[]` whether it takes `&mut self`.
@@ -23,8 +23,8 @@ macro_rules! __calls {
         pub $($async)? fn get<V: $crate::value::FromValue>(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<Option<V>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::get(key);
+        ) -> Result<Option<V>, $crate::calls::Error> {
+            let call = $crate::calls::get(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -36,8 +36,8 @@ macro_rules! __calls {
         pub $($async)? fn gets<V: $crate::value::FromValue>(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<Option<(V, u64)>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::gets(key);
+        ) -> Result<Option<(V, u64)>, $crate::calls::Error> {
+            let call = $crate::calls::gets(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -50,8 +50,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<Option<V>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::gat(key, expiry);
+        ) -> Result<Option<V>, $crate::calls::Error> {
+            let call = $crate::calls::gat(key, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -66,14 +66,14 @@ macro_rules! __calls {
             & $($mut)? $self,
             keys: impl IntoIterator<Item = K>,
         ) -> Result<
-            $crate::client::calls::Many<std::collections::HashMap<K, V>, K>,
-            $crate::client::calls::Error,
+            $crate::calls::Many<std::collections::HashMap<K, V>, K>,
+            $crate::calls::Error,
         >
         where
             V: $crate::value::FromValue,
             K: $crate::ToKey + Eq + std::hash::Hash,
         {
-            let call = $crate::client::calls::get_many(keys);
+            let call = $crate::calls::get_many(keys);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -89,8 +89,8 @@ macro_rules! __calls {
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<(), $crate::client::calls::Error> {
-            let call = $crate::client::calls::set(key, value, expiry);
+        ) -> Result<(), $crate::calls::Error> {
+            let call = $crate::calls::set(key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -104,8 +104,8 @@ macro_rules! __calls {
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::add(key, value, expiry);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::add(key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -119,8 +119,8 @@ macro_rules! __calls {
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::replace(key, value, expiry);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::replace(key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -134,8 +134,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::append(key, value);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::append(key, value);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -149,8 +149,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::prepend(key, value);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::prepend(key, value);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -165,8 +165,8 @@ macro_rules! __calls {
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
             unique: u64,
-        ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
-            let call = $crate::client::calls::cas(key, value, expiry, unique);
+        ) -> Result<$crate::client::Stored, $crate::calls::Error> {
+            let call = $crate::calls::cas(key, value, expiry, unique);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -187,8 +187,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             items: impl IntoIterator<Item = (K, V)>,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<$crate::client::calls::Many<usize, K>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::set_many(items, expiry);
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
+            let call = $crate::calls::set_many(items, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -200,8 +200,8 @@ macro_rules! __calls {
         pub $($async)? fn delete(
             & $($mut)? $self,
             key: impl $crate::ToKey,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::delete(key);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::delete(key);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -215,8 +215,8 @@ macro_rules! __calls {
         pub $($async)? fn delete_many<K: $crate::ToKey>(
             & $($mut)? $self,
             keys: impl IntoIterator<Item = K>,
-        ) -> Result<$crate::client::calls::Many<usize, K>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::delete_many(keys);
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
+            let call = $crate::calls::delete_many(keys);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -229,8 +229,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<bool, $crate::client::calls::Error> {
-            let call = $crate::client::calls::touch(key, expiry);
+        ) -> Result<bool, $crate::calls::Error> {
+            let call = $crate::calls::touch(key, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -244,8 +244,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             delta: u64,
-        ) -> Result<Option<u64>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::incr(key, delta);
+        ) -> Result<Option<u64>, $crate::calls::Error> {
+            let call = $crate::calls::incr(key, delta);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -259,8 +259,8 @@ macro_rules! __calls {
             & $($mut)? $self,
             key: impl $crate::ToKey,
             delta: u64,
-        ) -> Result<Option<u64>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::decr(key, delta);
+        ) -> Result<Option<u64>, $crate::calls::Error> {
+            let call = $crate::calls::decr(key, delta);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -271,8 +271,8 @@ macro_rules! __calls {
         /// The answer of each server says whether it did; see [`Error`](crate::Error).
         pub $($async)? fn flush_all(
             & $($mut)? $self,
-        ) -> Result<$crate::client::calls::PerServer<()>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::flush_all();
+        ) -> Result<$crate::calls::PerServer<()>, $crate::calls::Error> {
+            let call = $crate::calls::flush_all();
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -284,8 +284,8 @@ macro_rules! __calls {
         pub $($async)? fn flush_all_after(
             & $($mut)? $self,
             delay: std::time::Duration,
-        ) -> Result<$crate::client::calls::PerServer<()>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::flush_all_after(delay);
+        ) -> Result<$crate::calls::PerServer<()>, $crate::calls::Error> {
+            let call = $crate::calls::flush_all_after(delay);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -296,8 +296,8 @@ macro_rules! __calls {
         /// See [`Error`](crate::Error).
         pub $($async)? fn version(
             & $($mut)? $self,
-        ) -> Result<$crate::client::calls::PerServer<String>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::version();
+        ) -> Result<$crate::calls::PerServer<String>, $crate::calls::Error> {
+            let call = $crate::calls::version();
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -307,7 +307,7 @@ macro_rules! __calls {
 
         /// Room for the cas uniques that [`gets_into`](Self::gets_into) remembers, as many as the setting
         /// `cache_cas` says. Each thread or task has one of its own.
-        pub fn cas_ids(&self) -> $crate::client::calls::CasIds {
+        pub fn cas_ids(&self) -> $crate::calls::CasIds {
             self.calls().cas_ids()
         }
 
@@ -325,8 +325,8 @@ macro_rules! __calls {
         pub $($async)? fn stats(
             & $($mut)? $self,
             argument: $crate::codec::StatsArgument<'_>,
-        ) -> Result<$crate::client::calls::PerServer<Vec<(String, String)>>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::stats(argument);
+        ) -> Result<$crate::calls::PerServer<Vec<(String, String)>>, $crate::calls::Error> {
+            let call = $crate::calls::stats(argument);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -338,10 +338,10 @@ macro_rules! __calls {
         pub $($async)? fn get_slabs(
             & $($mut)? $self,
         ) -> Result<
-            $crate::client::calls::PerServer<$crate::client::calls::Slabs>,
-            $crate::client::calls::Error,
+            $crate::calls::PerServer<$crate::calls::Slabs>,
+            $crate::calls::Error,
         > {
-            let call = $crate::client::calls::get_slabs();
+            let call = $crate::calls::get_slabs();
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
@@ -353,10 +353,10 @@ macro_rules! __calls {
         pub $($async)? fn get_slab_stats(
             & $($mut)? $self,
         ) -> Result<
-            $crate::client::calls::PerServer<$crate::client::calls::Slabs>,
-            $crate::client::calls::Error,
+            $crate::calls::PerServer<$crate::calls::Slabs>,
+            $crate::calls::Error,
         > {
-            let call = $crate::client::calls::get_slab_stats();
+            let call = $crate::calls::get_slab_stats();
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
     };

@@ -42,13 +42,13 @@ macro_rules! __recached {
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
             compute: impl FnOnce() -> $computed,
-        ) -> Result<$crate::client::calls::Fetched<V>, E>
+        ) -> Result<$crate::calls::Fetched<V>, E>
         where
             V: $crate::value::FromValue + $crate::value::ToValue,
-            E: From<$crate::client::calls::Error>,
+            E: From<$crate::calls::Error>,
             $($bound)*
         {
-            use $crate::client::calls::{self, Fetched, Otherwise, Turn};
+            use $crate::calls::{self, Fetched, Otherwise, Turn};
 
             let mut part = calls::Recaching::new($self.calls().recache());
             let lease = loop {

@@ -12,7 +12,7 @@ use super::Error;
 ///
 /// ```
 /// use std::collections::HashMap;
-/// use memcache_proto::client::calls::Many;
+/// use memcache_proto::calls::Many;
 ///
 /// // What a get_many of a and b returned:
 /// let result = HashMap::from([("a", 1)]);
@@ -21,7 +21,7 @@ use super::Error;
 ///     println!("{key} is not in the cache: to the database"); // a miss is no failure
 /// }
 /// assert_eq!(found.into_result()?["a"], 1);
-/// # Ok::<(), memcache_proto::client::calls::Error>(())
+/// # Ok::<(), memcache_proto::calls::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -40,7 +40,7 @@ pub struct Many<T, K> {
 ///
 /// ```
 /// use memcache_proto::KeyError;
-/// use memcache_proto::client::calls::{Error, FailedKey};
+/// use memcache_proto::calls::{Error, FailedKey};
 ///
 /// let failed = FailedKey { number: 2, key: "", error: Error::Key(KeyError::Empty) };
 /// assert_eq!(failed.to_string(), "key 2: the key is empty");

@@ -30,20 +30,20 @@ macro_rules! __steps {
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
             compute: impl FnOnce() -> $computed,
-        ) -> Result<$crate::client::calls::Fetched<V>, E>
+        ) -> Result<$crate::calls::Fetched<V>, E>
         where
             V: $crate::value::FromValue + $crate::value::ToValue,
-            E: From<$crate::client::calls::Error>,
+            E: From<$crate::calls::Error>,
             $($bound)*
         {
-            let call = $crate::client::calls::get(&key);
+            let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
-                return Ok($crate::client::calls::Fetched::Hit(value));
+                return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            let call = $crate::client::calls::set(&key, &value, expiry);
+            let call = $crate::calls::set(&key, &value, expiry);
             let stored = $crate::__calls!(@run [$($async)?] $self.run(call));
-            Ok($crate::client::calls::Fetched::Computed { value, stored })
+            Ok($crate::calls::Fetched::Computed { value, stored })
         }
 
         /// The value of `key`; where there is none it is computed and added: get, else compute, then
@@ -58,31 +58,31 @@ macro_rules! __steps {
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
             compute: impl FnOnce() -> $computed,
-        ) -> Result<$crate::client::calls::Fetched<V>, E>
+        ) -> Result<$crate::calls::Fetched<V>, E>
         where
             V: $crate::value::FromValue + $crate::value::ToValue,
-            E: From<$crate::client::calls::Error>,
+            E: From<$crate::calls::Error>,
             $($bound)*
         {
-            let call = $crate::client::calls::get(&key);
+            let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
-                return Ok($crate::client::calls::Fetched::Hit(value));
+                return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            let call = $crate::client::calls::add(&key, &value, expiry);
+            let call = $crate::calls::add(&key, &value, expiry);
             let stored = match $crate::__calls!(@run [$($async)?] $self.run(call)) {
                 Ok(true) => Ok(()),
                 Ok(false) => {
-                    let call = $crate::client::calls::get(&key);
+                    let call = $crate::calls::get(&key);
                     if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
-                        return Ok($crate::client::calls::Fetched::Hit(value));
+                        return Ok($crate::calls::Fetched::Hit(value));
                     }
                     let declined = $crate::client::Stored::NotStored;
-                    Err($crate::client::calls::Error::NotStored(declined))
+                    Err($crate::calls::Error::NotStored(declined))
                 }
                 Err(error) => Err(error),
             };
-            Ok($crate::client::calls::Fetched::Computed { value, stored })
+            Ok($crate::calls::Fetched::Computed { value, stored })
         }
     };
     ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
@@ -104,21 +104,21 @@ macro_rules! __steps {
             key: impl $crate::ToKey,
             expiry: impl Into<$crate::Expiry>,
             mut change: impl FnMut(Option<V>) -> Option<W>,
-        ) -> Result<Option<W>, $crate::client::calls::Error> {
+        ) -> Result<Option<W>, $crate::calls::Error> {
             let expiry = expiry.into();
             let attempts = $self.calls().limits().max_cas_attempts.max(1);
             for _ in 0..attempts {
-                let call = $crate::client::calls::gets(&key);
+                let call = $crate::calls::gets(&key);
                 let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
                 let (value, unique) = found.unzip();
                 let Some(value) = change(value) else { return Ok(None) };
                 let stored = match unique {
                     Some(unique) => {
-                        let call = $crate::client::calls::cas(&key, &value, expiry, unique);
+                        let call = $crate::calls::cas(&key, &value, expiry, unique);
                         $crate::__calls!(@run [$($async)?] $self.run(call))?.is_stored()
                     }
                     None => {
-                        let call = $crate::client::calls::add(&key, &value, expiry);
+                        let call = $crate::calls::add(&key, &value, expiry);
                         $crate::__calls!(@run [$($async)?] $self.run(call))?
                     }
                 };
@@ -126,7 +126,7 @@ macro_rules! __steps {
                     return Ok(Some(value));
                 }
             }
-            Err($crate::client::calls::Error::Contended { attempts })
+            Err($crate::calls::Error::Contended { attempts })
         }
 
         /// As [`gets`](Self::gets), and `ids` remembers the cas unique for
@@ -137,10 +137,10 @@ macro_rules! __steps {
         /// As [`get`](Self::get).
         pub $($async)? fn gets_into<V: $crate::value::FromValue>(
             & $($mut)? $self,
-            ids: &mut $crate::client::calls::CasIds,
+            ids: &mut $crate::calls::CasIds,
             key: impl $crate::ToKey,
-        ) -> Result<Option<V>, $crate::client::calls::Error> {
-            let call = $crate::client::calls::gets(&key);
+        ) -> Result<Option<V>, $crate::calls::Error> {
+            let call = $crate::calls::gets(&key);
             let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
             let name = $self.calls().key(&key)?.as_routed().key.into();
             Ok(found.map(|(value, unique)| {
@@ -154,19 +154,19 @@ macro_rules! __steps {
         /// python-memcached does.
         ///
         /// Its options are those of [`set`](Self::set): `client.run(calls::cas_from(&ids, key, value,
-        /// expiry).noreply())`, with the [`calls`](crate::proto::client::calls) of the core.
+        /// expiry).noreply())`, with the [`calls`](crate::proto::calls) of the core.
         ///
         /// # Errors
         ///
         /// As [`set`](Self::set).
         pub $($async)? fn cas_from(
             & $($mut)? $self,
-            ids: &$crate::client::calls::CasIds,
+            ids: &$crate::calls::CasIds,
             key: impl $crate::ToKey,
             value: impl $crate::value::ToValue,
             expiry: impl Into<$crate::Expiry>,
-        ) -> Result<$crate::client::Stored, $crate::client::calls::Error> {
-            let call = $crate::client::calls::cas_from(ids, key, value, expiry);
+        ) -> Result<$crate::client::Stored, $crate::calls::Error> {
+            let call = $crate::calls::cas_from(ids, key, value, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
     };

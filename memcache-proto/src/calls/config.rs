@@ -82,7 +82,7 @@ impl fmt::Debug for Config {
 /// What names a server: its address, of weight 1, or a pair of its address and its weight.
 ///
 /// ```
-/// use memcache_proto::client::calls::ToServer;
+/// use memcache_proto::calls::ToServer;
 ///
 /// assert_eq!(("10.0.0.1", 3).to_server()?.weight, 3);
 /// assert_eq!("unix:/run/memcached.sock".to_server()?.weight, 1);
