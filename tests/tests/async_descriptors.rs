@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use memcache_async::{Builder, Client, Error, Expiry, FailureKind, Smol, Value};
+use memcache_proto::routing::ConnectFailure;
 use memcache_tests::process::descriptors;
 use memcache_tests::{
     Counted, Counts, Full, Memcached, Scripted, Step, block_on, poll_times, settles,
@@ -171,7 +172,11 @@ fn nothing_is_left_of_a_thousand_clients() {
     });
     census.take_at_once("silence", async |_| {
         let client = census.hasty_client_of(&silent.address());
-        assert_eq!(kind(get(&client).await), FailureKind::SocketTimeout);
+        // On a busy machine the connect alone may take too long.
+        assert!(matches!(
+            kind(get(&client).await),
+            FailureKind::SocketTimeout | FailureKind::Connect(ConnectFailure::TimedOut)
+        ));
     });
 }
 
