@@ -1,7 +1,7 @@
 //! Many threads, or many tasks, one client, two servers, one of them killed and started again midway:
 //! every value is its own key's, every failure is typed, and the client is good at the end.
 //!
-//! Each of 64 threads does 100,000 operations, each of 64 tasks 20,000; `MEMCACHE_TESTS_OPERATIONS` says
+//! Each of 64 threads does 20,000 operations, each of 64 tasks 10,000; `MEMCACHE_TESTS_OPERATIONS` says
 //! another number.
 
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ async fn work<C: Caller>(mut worker: Worker<C>, operations: u64, done: Arc<Atomi
 
 #[test]
 fn threads_keep_values_and_keys_together_while_a_server_comes_and_goes() {
-    let operations = operations(100_000);
+    let operations = operations(20_000);
     let client = |addresses: [String; 2]| {
         let builder = memcache_sync::Client::builder().servers(addresses);
         builder.dead_retry(DEAD_RETRY).build().expect("addresses")
@@ -55,7 +55,7 @@ fn threads_keep_values_and_keys_together_while_a_server_comes_and_goes() {
 
 #[test]
 fn tasks_keep_values_and_keys_together_while_a_server_comes_and_goes() {
-    let operations = operations(20_000);
+    let operations = operations(10_000);
     let client = |addresses: [String; 2]| {
         let builder = memcache_async::Client::builder().servers(addresses);
         builder.dead_retry(DEAD_RETRY).build().expect("addresses")
