@@ -215,9 +215,10 @@ impl<'a> KeyRef<'a> {
     }
 
     /// A key that `check` lets pass.
+    #[inline]
     pub(crate) fn checked(
         bytes: Cow<'a, [u8]>,
-        check: fn(&[u8]) -> Result<(), KeyError>,
+        check: impl Fn(&[u8]) -> Result<(), KeyError>,
     ) -> Result<Self, KeyError> {
         check(&bytes)?;
         Ok(match bytes {
@@ -336,8 +337,34 @@ impl fmt::Display for KeyError {
 impl core::error::Error for KeyError {}
 
 /// What [`Key::new`] lets pass.
+#[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), KeyError> {
-    refuse(bytes, |byte| byte <= b' ' || byte == 0x7f)
+    match is_plain(bytes) {
+        true => Ok(()),
+        false => refuse(bytes, |byte| byte <= b' ' || byte == 0x7f),
+    }
+}
+
+/// Whether these are 8 to [`MAX_KEY_LEN`] bytes with neither a space nor a control character among them: eight
+/// bytes are looked at at a time.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let Some(last) = bytes.last_chunk::<8>() else { return false };
+    let forbidden = |chunk: [u8; 8]| {
+        let bytes = u64::from_le_bytes(chunk);
+        // The highest bit of a byte is set by a borrow if the byte is below the number that is taken away. One
+        // that is set without cause, by a borrow of the byte before, has that byte forbidden too.
+        let below_33 = bytes.wrapping_sub(ONES * 0x21) & !bytes;
+        let delete = bytes ^ (ONES * 0x7f);
+        let is_delete = delete.wrapping_sub(ONES) & !delete;
+        (below_33 | is_delete) & HIGH
+    };
+    // The last eight overlap those before them.
+    let chunks = bytes.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok());
+    let found = chunks.fold(forbidden(*last), |found, chunk| found | forbidden(chunk));
+    found == 0 && bytes.len() <= MAX_KEY_LEN
 }
 
 /// What the protocol itself lets pass, and cannot take for the end of a key.
@@ -367,6 +394,7 @@ fn refuse(bytes: &[u8], forbidden: impl Fn(u8) -> bool) -> Result<(), KeyError> 
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use alloc::vec;
 
     #[test]
     fn a_key_is_what_python_memcached_accepts_and_no_more() {
@@ -387,6 +415,26 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             assert_eq!(Key::new(bytes).map(|_| ()), *expected, "{:?}", bytes.escape_ascii());
+        }
+    }
+
+    /// However long the key is and wherever the byte stands, each byte is let pass or refused as it is alone.
+    #[test]
+    fn every_byte_is_found_wherever_it_stands() {
+        for len in 1..40 {
+            for position in 0..len {
+                for byte in 0..=u8::MAX {
+                    for around in [b'!', 0x80, 0xff] {
+                        let mut bytes = vec![around; len];
+                        bytes[position] = byte;
+                        let expected = match byte <= b' ' || byte == 0x7f {
+                            true => Err(KeyError::Forbidden { byte, position }),
+                            false => Ok(()),
+                        };
+                        assert_eq!(check(&bytes), expected, "{bytes:?}");
+                    }
+                }
+            }
         }
     }
 

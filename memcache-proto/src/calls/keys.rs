@@ -53,19 +53,26 @@ impl KeyRules {
     }
 
     /// The key to send, behind `prefix`.
+    #[inline]
     pub(super) fn apply<'k, K: ToKey + ?Sized>(
         &self,
         prefix: &[u8],
         key: &'k K,
     ) -> Result<CallKey<'k>, KeyFault> {
-        let mut bytes = self.encode(key.to_bytes())?;
+        let mut bytes = key.to_bytes();
+        if self.encoder.is_some() {
+            bytes = self.encode(bytes)?;
+        }
         if !prefix.is_empty() {
             if bytes.is_empty() {
                 return Err(KeyError::Empty.into());
             }
             bytes = Cow::Owned([prefix, &bytes].concat());
         }
-        let key_ref = KeyRef::checked(bytes, if self.unchecked { check_wire } else { check })?;
+        let key_ref = match self.unchecked {
+            true => KeyRef::checked(bytes, check_wire)?,
+            false => KeyRef::checked(bytes, check)?,
+        };
         Ok(CallKey { key: key_ref, hash: key.route() })
     }
 

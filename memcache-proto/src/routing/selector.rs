@@ -91,6 +91,8 @@ pub struct Selector {
     distribution: Distribution,
     key_hash: KeyHash,
     table: Table,
+    /// The server that every key belongs to, where there is but one.
+    only: Option<ServerIndex>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +120,12 @@ impl Selector {
             }
             Distribution::Rendezvous { keys } => Table::Nodes(Nodes::new(servers, keys)),
         };
-        Selector { distribution, key_hash, table }
+        let mut selector = Selector { distribution, key_hash, table, only: None };
+        if servers.len() == 1 {
+            // Whatever the hash: it is not even computed from here on.
+            selector.only = selector.candidates(b"").next();
+        }
+        selector
     }
 
     /// How the servers share the keys.
@@ -168,7 +175,20 @@ impl Selector {
         route: impl Into<Route<'a>>,
         attempt: u8,
     ) -> Option<ServerIndex> {
-        self.candidates(route).nth(attempt.into())
+        if attempt == 0 {
+            self.first(route.into())
+        } else {
+            self.candidates(route).nth(attempt.into())
+        }
+    }
+
+    /// The first candidate.
+    #[inline]
+    fn first(&self, route: Route<'_>) -> Option<ServerIndex> {
+        match self.only {
+            Some(only) => Some(only),
+            None => self.candidates(route).next(),
+        }
     }
 }
 
