@@ -232,8 +232,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Waiting<'_, S> {
         poll_fn(|cx| {
             let outcome = self.connection.poll_outcome(self.id, cx);
             if A::IN_PARTS && outcome.is_pending() {
-                let replies = self.connection.client.take_replies(self.id);
-                answer.take(replies, &self.connection.calls);
+                let items = self.connection.client.take_items(self.id);
+                answer.take(items, &self.connection.calls);
             }
             outcome
         })

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use memcache_proto::Time;
 use memcache_proto::calls::{Answer, Call, CallKey, Error};
-use memcache_proto::client::{OperationId, Outcome};
+use memcache_proto::client::{Items, OperationId, Outcome};
 
 use crate::room::Ticket;
 use crate::shared::Shared;
@@ -111,18 +111,18 @@ impl<C: Call> Running<C> {
     fn proceed(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         let Running { shared, stage } = self;
         let Stage::UnderWay(id, answer) = stage else { return None };
-        let (outcome, replies) = shared.with(|state, effects| {
+        let (outcome, items) = shared.with(|state, effects| {
             state.exchange(*id, cx, effects);
             let outcome = state.take(*id, effects);
             if outcome.is_none() {
                 state.wait(*id, cx, effects);
             }
             let in_parts = C::Answer::IN_PARTS && outcome.is_none();
-            let replies = if in_parts { state.client.take_replies(*id) } else { Vec::new() };
-            (outcome, replies)
+            let items = if in_parts { state.client.take_items(*id) } else { Items::default() };
+            (outcome, items)
         });
-        if !replies.is_empty() {
-            answer.take(replies, &shared.calls);
+        if !items.is_empty() {
+            answer.take(items, &shared.calls);
         }
         outcome
     }

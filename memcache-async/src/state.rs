@@ -366,7 +366,7 @@ impl State {
             effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
         }
         for id in &self.in_parts {
-            if self.client.replies(*id) >= PART {
+            if self.client.items(*id) >= PART {
                 effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
             }
         }

@@ -84,7 +84,7 @@ impl Client {
         let session = lease.as_mut().expect("a call that was submitted has its session");
         let outcome = session.drive(&self.0, id, |client, id| {
             if C::Answer::IN_PARTS {
-                answer.take(client.take_replies(id), calls);
+                answer.take(client.take_items(id), calls);
             }
         });
         answer.finish(outcome, calls, |server| session.last_error(server))

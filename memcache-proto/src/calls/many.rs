@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 
 use super::names::CallName;
 use super::{Answer, Call, CallKey, Calls, Error, FailedKey, Many, Source};
-use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, RoutedKey, Stored};
+use crate::client::{Items, NewItem, Operation, OperationId, Outcome, Reply, RoutedKey, Stored};
 use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
 use crate::value::{FromValue, ToValue};
@@ -99,16 +99,18 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
 
     const IN_PARTS: bool = true;
 
-    fn take(&mut self, replies: Vec<(usize, Reply)>, calls: &Calls) {
-        for (number, reply) in replies {
+    fn take(&mut self, items: Items, calls: &Calls) {
+        // Put together first, as what is added at once makes room once.
+        let mut values = Vec::with_capacity(items.len());
+        for (number, item, buffer) in items.parts() {
             let number = self.sent.number(number);
-            let key = self.keys.get_mut(number).and_then(Option::take);
-            let (Some(key), Reply::Item(item)) = (key, reply) else { continue };
-            match calls.decode(item) {
-                Ok(value) => self.many.result.extend([(key, value)]),
+            let Some(key) = self.keys.get_mut(number).and_then(Option::take) else { continue };
+            match calls.decode_part(&item, buffer) {
+                Ok(value) => values.push((key, value)),
                 Err(error) => self.many.failed.push(FailedKey { number, key, error }),
             }
         }
+        self.many.result.extend(values);
     }
 
     fn finish(
@@ -118,7 +120,7 @@ impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
         source: impl Fn(ServerIndex) -> Option<Source>,
     ) -> Result<Self::Output, Error> {
         let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
-        self.take(outcome.replies, calls);
+        self.take(outcome.items, calls);
         for (number, failure) in outcome.failed {
             if calls.is_miss(&failure) {
                 continue;

@@ -68,10 +68,11 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::client::{
-    Cluster, DeadServer, Failure, FailureKind, Item, Notice, Operation, OperationId, Outcome, Reply,
+    Cluster, DeadServer, Failure, FailureKind, Item, ItemRef, Items, Notice, Operation,
+    OperationId, Outcome,
 };
 use crate::routing::{DeathCause, Server, ServerAddress, ServerIndex};
-use crate::value::{Flags, FromValue, Transcoder};
+use crate::value::{Flags, FromValue, Transcoder, ValueError};
 use crate::{Expiry, ExpiryError, Exptime, Limits, Time, ToKey};
 use names::{CallName, Counts};
 
@@ -130,12 +131,12 @@ pub trait Answer: Sealed {
     /// What the call returns.
     type Output;
 
-    /// Whether replies that have come can be taken before the outcome, with [`take`](Self::take).
+    /// Whether items that have come can be taken before the outcome, with [`take`](Self::take).
     const IN_PARTS: bool = false;
 
-    /// Takes what [`Client::take_replies`](super::Client::take_replies) gave.
-    fn take(&mut self, replies: Vec<(usize, Reply)>, calls: &Calls) {
-        let _ = (replies, calls);
+    /// Takes what [`Client::take_items`](crate::client::Client::take_items) gave.
+    fn take(&mut self, items: Items, calls: &Calls) {
+        let _ = (items, calls);
     }
 
     /// What the call returns. `source` knows the error, of the system for instance, behind the last
@@ -255,6 +256,13 @@ impl Calls {
         self.read(Some(item.server), item.flags, item.value)
     }
 
+    /// The value of an item that is a part of `buffer`.
+    #[inline]
+    fn decode_part<V: FromValue>(&self, item: &ItemRef<'_>, buffer: &Bytes) -> Result<V, Error> {
+        V::from_part(&self.transcoder, item.flags, item.value, buffer)
+            .map_err(|error| self.value_error(Some(item.server), error))
+    }
+
     /// A value that came from this server.
     fn read<V: FromValue>(
         &self,
@@ -262,10 +270,14 @@ impl Calls {
         flags: Flags,
         value: Bytes,
     ) -> Result<V, Error> {
-        V::from_stored(&self.transcoder, flags, value).map_err(|error| {
-            let server = server.and_then(|server| self.server_name(server));
-            Error::Value { server, error }
-        })
+        V::from_stored(&self.transcoder, flags, value)
+            .map_err(|error| self.value_error(server, error))
+    }
+
+    #[cold]
+    fn value_error(&self, server: Option<ServerIndex>, error: ValueError) -> Error {
+        let server = server.and_then(|server| self.server_name(server));
+        Error::Value { server, error }
     }
 
     fn error(&self, failure: Failure, source: impl Fn(ServerIndex) -> Option<Source>) -> Error {

@@ -3,13 +3,11 @@
 
 use alloc::vec::Vec;
 
-use super::nature::is_read;
 use super::stream::{Stream, Unanswered};
 use super::{Action, Client, FailureKind, NoticeEvent, State};
-use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Connection, Delivery, RequestId};
 use crate::routing::{ConnectFailure, DeathCause, ServerIndex};
-use crate::{Key, Limits, MAX_KEY_LEN, Time, Violation};
+use crate::{Time, Violation};
 
 /// How often in a row a connection may end without a reply before its server is dead.
 pub(super) const STRIKES: u8 = 2;
@@ -43,26 +41,26 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    fn is_dead(self) -> bool {
+    pub(super) fn is_dead(self) -> bool {
         matches!(self, Verdict::Dead | Verdict::FoundDead)
     }
 }
 
 /// How a connection ended, for what may be done about its requests.
-struct End {
-    server: ServerIndex,
-    cause: Cause,
-    verdict: Verdict,
+pub(super) struct End {
+    pub(super) server: ServerIndex,
+    pub(super) cause: Cause,
+    pub(super) verdict: Verdict,
     /// It had been made: it did not end while it was waited for.
-    open: bool,
+    pub(super) open: bool,
     /// It had been idle, and ended before any byte of a reply.
-    stale: bool,
+    pub(super) stale: bool,
     /// The request that it ended at, if that is not a command which every server and proxy knows.
-    uncommon: Option<RequestId>,
+    pub(super) uncommon: Option<RequestId>,
     /// It never had a reply, and others had some while it waited for one.
-    unproven: bool,
+    pub(super) unproven: bool,
     /// Whether it was the last in a row of those that ended without a reply before what waits was sent.
-    spent: bool,
+    pub(super) spent: bool,
 }
 
 impl Client {
@@ -263,10 +261,12 @@ impl Client {
                 let Client { operations, slots, .. } = self;
                 let slot = &mut slots[at];
                 slot.stream.move_on(limits.max_moves, |waiters, held| {
-                    for waiter in waiters.iter().filter(|waiter| !waiter.done) {
-                        let (server, kind) = (Some(end.server), end.cause.failure());
-                        let failure = waiter.failure(server, Delivery::NotSent, kind);
-                        operations.deliver(waiter.operation, waiter.number, Err(failure));
+                    for waiter in waiters {
+                        for (_, number) in waiter.waiting() {
+                            let (server, kind) = (Some(end.server), end.cause.failure());
+                            let failure = waiter.failure(server, Delivery::NotSent, kind);
+                            operations.deliver(waiter.operation, number, Err(failure));
+                        }
                     }
                     if let Some(operation) = held {
                         operations.release(operation);
@@ -308,107 +308,6 @@ impl Client {
             self.cluster.health().end_probe(slot.id.server);
         }
     }
-
-    /// Sends what a closed connection has not answered once more, where that is allowed; the rest
-    /// fails. Whether anything was sent.
-    fn send_again(&mut self, end: &End, request: &Unanswered, now: Time) -> bool {
-        let settings = self.cluster.settings();
-        let resend_stores = settings.resend_stores;
-        // The limits are for what a server sends.
-        let limits = Limits {
-            max_line_len: usize::MAX,
-            max_value_len: usize::MAX,
-            max_queued_bytes: usize::MAX,
-            ..settings.limits
-        };
-        let is_head = end.uncommon == Some(request.request);
-        let server = Some(end.server);
-        let kind = match request.delivery {
-            Delivery::Unanswered if is_head => FailureKind::ClosedAtCommand,
-            _ => end.cause.failure(),
-        };
-        let kind = request.doubt.clone().map_or(kind, FailureKind::Unknown);
-        let Ok(Some((command, _))) = Command::parse(&request.text, &limits) else {
-            for waiter in request.waiters.iter().filter(|waiter| !waiter.done) {
-                let failure = waiter.failure(server, request.delivery, kind.clone());
-                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
-            }
-            return false;
-        };
-        let is_read = is_read(&command);
-        // One that ended at another's command, or that the server never took up, says nothing of a lookup.
-        let blameless = end.unproven || end.uncommon.is_some() && !is_head;
-        let may_go_twice = end.stale && (is_read || resend_stores) || blameless && is_read;
-        let passed_over = end.verdict.is_dead();
-        let may_move = passed_over || self.has_open_slot(end.server);
-        let mut space = [0; MAX_KEY_LEN];
-        let meta_key = command.as_meta().and_then(|meta| meta.key().decode(&mut space));
-        let mut keys = keys_of(&command);
-        let mut sent_any = false;
-        for waiter in &request.waiters {
-            let key = keys.next();
-            if waiter.done || !self.operations.is_pending(waiter.operation) {
-                continue;
-            }
-            let again = match (&end.cause, request.delivery) {
-                (Cause::Asked, _) => false,
-                _ if request.doubt.is_some() => false,
-                // What got no connection does not go on asking for one.
-                (_, Delivery::NotSent) if !end.open => may_move,
-                (Cause::Stream(CloseReason::Refused), Delivery::NotSent) => may_move,
-                (_, Delivery::NotSent) => !end.spent || passed_over,
-                (_, _) => may_go_twice && !waiter.resent,
-            };
-            sometimes!("sent again once only", may_go_twice && waiter.resent);
-            sometimes!("closed at a command", !again && is_head);
-            let mut next = *waiter;
-            next.resent |= request.delivery == Delivery::Unanswered;
-            next.attempt += u8::from(passed_over);
-            let sent = match key.map(Key::as_bytes).or(meta_key) {
-                _ if !again => Err(kind.clone()),
-                None if passed_over => Err(kind.clone()),
-                None => self.send_to(end.server, &command, next, now),
-                Some(bytes) => {
-                    let keys = key.map(|key| [key]);
-                    let one = match &keys {
-                        Some(keys) => with_keys(&command, keys),
-                        None => command,
-                    };
-                    match self.send(&one, bytes, next, now) {
-                        // What happened says more than that nobody is left to ask.
-                        Err(FailureKind::AllDead(_)) => Err(kind.clone()),
-                        sent => sent,
-                    }
-                }
-            };
-            match sent {
-                Ok(()) => {
-                    sometimes!(
-                        "idle retry",
-                        request.delivery == Delivery::Unanswered && end.stale && is_read
-                    );
-                    sometimes!(
-                        "store sent again",
-                        request.delivery == Delivery::Unanswered && !is_read
-                    );
-                    sometimes!(
-                        "lookup behind another's command",
-                        request.delivery == Delivery::Unanswered && end.uncommon.is_some()
-                    );
-                    sometimes!(
-                        "moved to another server",
-                        passed_over && request.delivery == Delivery::NotSent
-                    );
-                    sent_any = true;
-                }
-                Err(kind) => {
-                    let failure = waiter.failure(server, request.delivery, kind);
-                    self.operations.deliver(waiter.operation, waiter.number, Err(failure));
-                }
-            }
-        }
-        sent_any
-    }
 }
 
 impl Cause {
@@ -431,28 +330,5 @@ impl Cause {
             Cause::Stream(CloseReason::Form) => FailureKind::Form,
             Cause::Stream(CloseReason::Refused) => FailureKind::Refused,
         }
-    }
-}
-
-/// The keys of a command; none for a command to a server.
-fn keys_of<'a>(command: &Command<'a>) -> impl Iterator<Item = Key<'a>> {
-    let (several, single) = match *command {
-        Command::Get { keys, .. } | Command::Gat { keys, .. } => (Some(keys), None),
-        Command::Store { key, .. }
-        | Command::Delete { key, .. }
-        | Command::Incr { key, .. }
-        | Command::Decr { key, .. }
-        | Command::Touch { key, .. } => (None, Some(key)),
-        _ => (None, None),
-    };
-    several.into_iter().flatten().chain(single)
-}
-
-/// The command, of these keys if it is one of several.
-fn with_keys<'a>(command: &Command<'a>, keys: &'a [Key<'a>]) -> Command<'a> {
-    match *command {
-        Command::Get { cas, .. } => Command::Get { keys: Keys::new(keys), cas },
-        Command::Gat { exptime, cas, .. } => Command::Gat { exptime, keys: Keys::new(keys), cas },
-        command => command,
     }
 }

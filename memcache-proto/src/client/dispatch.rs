@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 use super::closing::Cause;
 use super::operation::{NewItem, Scope};
 use super::operations::Shape;
-use super::stream::Waiter;
+use super::waiter::Waiter;
 use super::{
     Client, DeadServer, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected,
     Rejection, RoutedKey, RoutedMeta, State,
 };
-use crate::codec::{Command, MetaKey};
+use crate::codec::{Command, Keys, MetaKey, StoreVerb};
 use crate::connection::{MAX_VALUE_LEN, SubmitError};
 use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::value::Flags;
-use crate::{MAX_KEY_LEN, Time};
+use crate::{Key, MAX_KEY_LEN, Time};
 
 impl Client {
     /// Takes an operation in: encodes it, borrows nothing after. Next see to
@@ -50,9 +50,10 @@ impl Client {
             }
             Scope::Many(count) => {
                 let id = self.operations.begin(Shape::Many, count, now, timeout);
-                for number in 0..count {
-                    let Some(one) = operation.one(number) else { continue };
-                    let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let mut next = 0;
+                while let Some(one) = operation.one(next).filter(|_| next < count) {
+                    let number = u32::try_from(next).unwrap_or(u32::MAX);
+                    next += 1;
                     let submitted = match one.scope() {
                         Scope::Key(key) => self.submit_one(&one, key, id, number, now),
                         Scope::Meta(meta) => self.submit_meta(meta, id, number, now),
@@ -62,6 +63,7 @@ impl Client {
                         let failure = Failure::not_sent(None, FailureKind::Rejected(reason));
                         self.operations.deliver(id, number, Err(failure));
                     }
+                    next = self.extend(&operation, id, next);
                 }
                 id
             }
@@ -117,6 +119,59 @@ impl Client {
         let waiter = Waiter::new(id, number, hash, &command);
         let sent = self.send(&command, key.as_bytes(), waiter, now);
         self.submitted(sent, id, number)
+    }
+
+    /// Has the keys of an operation from this number on travel with those that went to their servers before, as
+    /// long as each finds the request of its server's that was queued last to be the operation's own, with room
+    /// for it. Returns the number of the first that does not. Nothing else has to be seen to: that was done
+    /// for the first key of each request.
+    fn extend(&mut self, operation: &Operation<'_>, id: OperationId, from: usize) -> usize {
+        let mut next = from;
+        match *operation {
+            Operation::GetMany { keys, cas } => {
+                let command = Getting { cas };
+                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
+                    next += 1;
+                }
+            }
+            Operation::DeleteMany { keys, noreply } => {
+                let command = Deleting { noreply };
+                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
+                    next += 1;
+                }
+            }
+            Operation::StoreMany { verb, items, noreply } => {
+                while let Some(item) = items.get(next) {
+                    let command = Storing { verb, item, noreply };
+                    let fits = self.check_value(item.value.len(), item.flags).is_ok();
+                    if !fits || !self.extend_by(item.key, &command, id, next) {
+                        break;
+                    }
+                    next += 1;
+                }
+            }
+            _ => {}
+        }
+        next
+    }
+
+    #[inline(always)]
+    fn extend_by(
+        &mut self,
+        key: RoutedKey<'_>,
+        command: &impl Member,
+        id: OperationId,
+        number: usize,
+    ) -> bool {
+        let RoutedKey { key, hash: None } = key else { return false };
+        let mut space = [0; MAX_KEY_LEN];
+        let Ok(key) = self.cluster.wire_key(key, &mut space) else { return false };
+        let route = self.cluster.route(key.as_bytes(), None);
+        let Some(server) = self.cluster.selector().candidate(route, 0) else { return false };
+        let Some(first) = self.slots.get(self.slots_of(server).start) else { return false };
+        let (slot, number) = (first.queued_at as usize, u32::try_from(number).unwrap_or(u32::MAX));
+        let slot = self.slots.get_mut(slot);
+        slot.is_some_and(|slot| slot.stream.extend(&command.with(&key), id, number))
     }
 
     fn submit_meta(
@@ -271,7 +326,6 @@ impl Client {
             self.close(at, Cause::Asked, now);
         }
         let settings = self.cluster.settings();
-        let max_get_len = settings.limits.max_get_len.min(settings.limits.window / 2);
         let slot = &mut self.slots[at];
         let connection = &slot.stream.connection;
         if slot.state == State::Open && !connection.awaits_reply() && !connection.wants_transmit() {
@@ -298,11 +352,8 @@ impl Client {
                 self.cluster.health().put_flush(server);
             }
         }
-        let settings = self.cluster.settings();
         let slot = &mut self.slots[at];
-        if let Err(error) =
-            slot.stream.add(command, waiter, settings.merge_gets, max_get_len, &mut self.operations)
-        {
+        if let Err(error) = slot.stream.add(command, waiter, &mut self.operations) {
             self.end_idle_probe(at);
             return Err(match error {
                 SubmitError::Full => FailureKind::Rejected(Rejection::Full),
@@ -312,8 +363,10 @@ impl Client {
                 | SubmitError::Closed => FailureKind::Disconnected,
             });
         }
-        if slot.state == State::Closed {
-            let is_first = slot.id.generation == 0;
+        let (is_closed, first) = (slot.state == State::Closed, self.slots_of(server).start);
+        self.slots[first].queued_at = u32::try_from(at).unwrap_or(u32::MAX);
+        if is_closed {
+            let is_first = self.slots[at].id.generation == 0;
             sometimes!("second connection opened", self.has_open_slot(server));
             self.connect(at, now);
             if !is_first {
@@ -345,5 +398,49 @@ impl Client {
             (refusing && !open, 2 * slot.stream.connection.queued_bytes() + closed)
         };
         slots.min_by_key(load).unwrap_or(first)
+    }
+}
+
+/// One of the commands of an operation on many keys.
+trait Member {
+    /// The command for this key, as it is sent.
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k>;
+}
+
+struct Getting {
+    cas: bool,
+}
+
+impl Member for Getting {
+    #[inline(always)]
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
+        Command::Get { keys: Keys::one(key), cas: self.cas }
+    }
+}
+
+struct Deleting {
+    noreply: bool,
+}
+
+impl Member for Deleting {
+    #[inline(always)]
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
+        Command::Delete { key: *key, noreply: self.noreply }
+    }
+}
+
+struct Storing<'a> {
+    verb: StoreVerb,
+    item: &'a NewItem<'a>,
+    noreply: bool,
+}
+
+impl Member for Storing<'_> {
+    #[inline(always)]
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
+        let (Storing { verb, noreply, .. }, NewItem { flags, exptime, value, .. }) =
+            (self, self.item);
+        let (flags, exptime) = (*flags, *exptime);
+        Command::Store { verb: *verb, key: *key, flags, exptime, value, noreply: *noreply }
     }
 }

@@ -117,12 +117,14 @@
 //! any reply revives it.
 
 mod action;
+mod again;
 mod closing;
 mod cluster;
 mod connecting;
 mod dispatch;
 mod ending;
 mod exchange;
+mod items;
 mod lines;
 mod meta;
 mod nature;
@@ -133,6 +135,7 @@ mod outcome;
 mod sparing;
 mod stream;
 mod timeouts;
+mod waiter;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -149,6 +152,7 @@ use crate::routing::{Health, Question, ServerIndex};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
+pub use items::{IntoIter as ItemsIntoIter, ItemRef, Items};
 pub use meta::{MetaReply, MetaStatus, RoutedMeta};
 pub use notice::{Notice, NoticeEvent};
 pub use operation::{NewItem, Operation, Rejected, Rejection, RoutedKey};
@@ -203,6 +207,8 @@ struct Slot {
     spare_at: Option<Time>,
     /// Whether it would, by now.
     awaits: bool,
+    /// In the first slot of a server: at which of its slots a request was queued last.
+    queued_at: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -259,6 +265,7 @@ impl Client {
             why: None,
             spare_at: None,
             awaits: false,
+            queued_at: u32::try_from(at).unwrap_or(u32::MAX),
         });
         let slots = slots.collect();
         Client {
@@ -404,8 +411,20 @@ impl Client {
         self.operations.take(operation)
     }
 
-    /// The replies that have come so far to an operation on many keys. They will not be in its
-    /// outcome: this is how an answer larger than one wants to keep is taken piece by piece.
+    /// The items that an operation on many keys has found so far. They will not be in its outcome: this is how
+    /// an answer larger than you want to keep is taken piece by piece.
+    pub fn take_items(&mut self, operation: OperationId) -> Items {
+        self.operations.take_items(operation)
+    }
+
+    /// How many items [`take_items`](Self::take_items) would give.
+    #[must_use]
+    pub fn items(&self, operation: OperationId) -> usize {
+        self.operations.items(operation)
+    }
+
+    /// As [`take_items`](Self::take_items), the other replies to an operation on many keys: those of
+    /// [`Many::replies`].
     pub fn take_replies(&mut self, operation: OperationId) -> Vec<(usize, Reply)> {
         self.operations.take_replies(operation)
     }

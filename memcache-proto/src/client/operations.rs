@@ -3,6 +3,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::items::Items;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
 use crate::Time;
 use crate::routing::ServerIndex;
@@ -126,6 +127,7 @@ impl Operations {
             Some(Outcome::Many(many)) => match answer {
                 // What is expected of most is not told.
                 Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent) => {}
+                Ok(Reply::Item(item)) => many.items.push_own(number, item),
                 Ok(reply) => many.replies.push((number as usize, reply)),
                 Err(failure) => many.failed.push((number as usize, failure)),
             },
@@ -138,6 +140,21 @@ impl Operations {
         }
     }
 
+    /// As [`deliver`](Self::deliver), of an answer that others have, too.
+    #[inline]
+    pub(super) fn deliver_again(
+        &mut self,
+        id: OperationId,
+        number: u32,
+        answer: &Result<Reply, Failure>,
+    ) {
+        let is_told = !matches!(answer, Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent));
+        if !is_told && self.items_of(id).is_some() {
+            return self.answered(id, 1);
+        }
+        self.deliver(id, number, answer.clone());
+    }
+
     /// Takes an answer back, so that there is another to come; one of many only if `one_of_many` says so.
     /// Whether it did: not where the operation has completed.
     pub(super) fn take_back(&mut self, id: OperationId, number: u32, one_of_many: bool) -> bool {
@@ -147,8 +164,7 @@ impl Operations {
         match &mut entry.outcome {
             Some(Outcome::One(_)) => {}
             Some(Outcome::Many(many)) if one_of_many => {
-                let at = many.replies.iter().rposition(|&(at, _)| at == number as usize);
-                at.map(|at| many.replies.remove(at));
+                many.items.remove(number);
             }
             _ => return false,
         }
@@ -209,7 +225,58 @@ impl Operations {
         if self.completed.front() == Some(&id) {
             self.completed.pop_front();
         }
-        self.free(id)
+        let mut outcome = self.free(id)?;
+        if let Outcome::Many(many) = &mut outcome {
+            many.items = many.items.take();
+        }
+        Some(outcome)
+    }
+
+    /// Where the items go that an operation on many keys finds; `None` if it waits for none. Count them with
+    /// [`answered`](Self::answered).
+    #[inline]
+    pub(super) fn items_of(&mut self, id: OperationId) -> Option<&mut Items> {
+        let entry = self.entries.get_mut(id.index())?;
+        match &mut entry.outcome {
+            Some(Outcome::Many(many))
+                if entry.generation == id.generation && entry.remaining > 0 =>
+            {
+                Some(&mut many.items)
+            }
+            _ => None,
+        }
+    }
+
+    /// So many of the answers have come of which nothing more is to be told.
+    #[inline]
+    pub(super) fn answered(&mut self, id: OperationId, count: usize) {
+        let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0 && count > 0)
+        else {
+            return;
+        };
+        entry.remaining = entry.remaining.saturating_sub(count);
+        if entry.remaining == 0 {
+            self.complete(id);
+        }
+    }
+
+    pub(super) fn take_items(&mut self, id: OperationId) -> Items {
+        match self.entries.get_mut(id.index()) {
+            Some(Entry { generation, outcome: Some(Outcome::Many(many)), .. })
+                if *generation == id.generation =>
+            {
+                many.items.take()
+            }
+            _ => Items::default(),
+        }
+    }
+
+    /// How many items can be taken.
+    pub(super) fn items(&self, id: OperationId) -> usize {
+        match self.entry(id) {
+            Some(Entry { outcome: Some(Outcome::Many(many)), .. }) => many.items.len(),
+            _ => 0,
+        }
     }
 
     pub(super) fn take_replies(&mut self, id: OperationId) -> Vec<(usize, Reply)> {
@@ -241,7 +308,7 @@ impl Operations {
         sometimes!(
             "cancelled in mid-reply",
             match &outcome {
-                Outcome::Many(many) => entry.remaining > 0 && !many.replies.is_empty(),
+                Outcome::Many(many) => entry.remaining > 0 && !many.items.is_empty(),
                 Outcome::One(_) | Outcome::Servers(_) => false,
             }
         );

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::items::Items;
 use super::meta::MetaReply;
 use super::operation::Rejection;
 use crate::codec::Response;
@@ -34,12 +35,14 @@ pub type ServerReply = (ServerIndex, Result<Reply, Failure>);
 /// How an operation on many keys ended. Keys are named by their number in the operation, from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Many {
-    /// What is worth telling: the items found, the items not stored, the keys that were not there to
-    /// be deleted. In the order of arrival.
+    /// The items that were found, in the order of arrival.
+    pub items: Items,
+    /// What else is worth telling: the items not stored, the keys that were not there to be deleted or touched,
+    /// the answers to meta requests. In the order of arrival.
     pub replies: Vec<(usize, Reply)>,
     /// The keys whose server could not be asked, did not answer, or gave more values than were asked for.
-    /// Such a key may have had its first value in what [`Client::take_replies`](super::Client::take_replies)
-    /// gave before.
+    /// Such a key may have had its first value in what [`Client::take_items`](super::Client::take_items) gave
+    /// before.
     pub failed: Vec<(usize, Failure)>,
 }
 
@@ -63,8 +66,8 @@ pub enum Reply {
     Ok,
     /// Written, with noreply: what came of it nobody knows.
     Sent,
-    /// What answers a meta request.
-    Meta(MetaReply),
+    /// What answers a meta request. It is large, and most replies are not.
+    Meta(Box<MetaReply>),
     /// The counter's new value.
     Number(u64),
     /// The server's version, as [`Escaped`](crate::Escaped) shows it.
@@ -183,7 +186,7 @@ impl Outcome {
     /// The [`Failure`]; [`FailureKind::OtherOperation`] where the operation was none of these.
     pub fn meta(self) -> Result<MetaReply, Failure> {
         match self.one()? {
-            Reply::Meta(reply) => Ok(reply),
+            Reply::Meta(reply) => Ok(*reply),
             // What some answer in place of HD.
             Reply::Ok => Ok(MetaReply::default()),
             _ => Err(Failure::OTHER_OPERATION),
@@ -250,7 +253,8 @@ impl Reply {
             | Response::Nf(_)
             | Response::Ns(_)
             | Response::Ex(_)
-            | Response::Me { .. } => MetaReply::of(response, server).map_or(Reply::Ok, Reply::Meta),
+            | Response::Me { .. } => MetaReply::of(response, server)
+                .map_or(Reply::Ok, |reply| Reply::Meta(Box::new(reply))),
             _ => match response.as_error_line() {
                 Some(line) => {
                     return Err(Failure::answered(server, FailureKind::Server(line)));

@@ -1,26 +1,36 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::items::{ItemRef, NewFound};
 use super::lines::Lines;
 use super::meta::{MetaReply, MetaStatus};
-use super::nature;
 use super::operations::{OperationId, Operations};
-use super::outcome::{Failure, FailureKind, Item, Reply};
-use crate::codec::{Chunks, Command, MetaRequest};
+use super::outcome::{FailureKind, Item, Reply};
+use super::waiter::Waiter;
+use crate::codec::{Chunks, Command, MetaRequest, WholeValue};
 use crate::connection::{
     CloseReason, Connection, Delivery, Reply as Event, RequestId, SubmitError, ValueBytes,
 };
 use crate::routing::ServerIndex;
 use crate::{ErrorLine, Limits, ProtocolError};
 
+/// Stores, deletes and touches of one operation travel together up to this many bytes; so much of them is
+/// written, or not, as one.
+const MAX_RUN_LEN: usize = 8 << 10;
 /// How many connections in a row may end before what waits for them has a reply, or has been sent.
 const MAX_FRUITLESS: u8 = 3;
 
 /// One connection, and who waits for which part of what it will answer.
 pub(super) struct Stream {
     pub(super) connection: Connection,
+    /// Whether gets of different operations are merged.
+    merge_gets: bool,
+    /// The longest line of a get, and the longest run of other commands, in bytes.
+    max_get_len: usize,
+    max_run_len: usize,
     parts: VecDeque<Part>,
     waiters: VecDeque<Waiter>,
     /// The number of the first of `waiters`, counted since the stream began.
@@ -43,8 +53,10 @@ pub(super) struct Stream {
 struct Part {
     request: RequestId,
     first_waiter: u64,
-    /// One, or one for each key of a get.
+    /// One for each operation, or more where its keys have not come equally far.
     waiters: usize,
+    /// How many of its commands have been answered, where it is of several.
+    answered: usize,
     /// Whether its reply is of lines that are kept.
     stats: bool,
     /// What it says if there is no reply to it but to one behind it, for a quiet meta request.
@@ -58,62 +70,6 @@ struct Part {
     held: Option<OperationId>,
     /// [`Stream::moves`] when it was queued.
     moves: u32,
-}
-
-/// Whoever waits for the answer about one key or one server.
-#[derive(Clone, Copy)]
-pub(super) struct Waiter {
-    pub(super) operation: OperationId,
-    /// What chooses the server, where that is not the key's hash.
-    hash: i64,
-    is_pinned: bool,
-    /// Which of the operation's keys it is, or which server.
-    pub(super) number: u32,
-    /// How many servers were passed over before this one.
-    pub(super) attempt: u8,
-    /// Whether it was sent before, on a connection that turned out to be closed.
-    pub(super) resent: bool,
-    /// Whether its command changes anything on the server.
-    pub(super) changes: bool,
-    /// Whether it has been answered.
-    pub(super) done: bool,
-}
-
-impl Waiter {
-    pub(super) fn new(
-        operation: OperationId,
-        number: u32,
-        hash: Option<i64>,
-        command: &Command<'_>,
-    ) -> Self {
-        let changes = nature::changes(command);
-        let (is_pinned, hash) = (hash.is_some(), hash.unwrap_or_default());
-        let (attempt, resent, done) = (0, false, false);
-        Waiter { operation, hash, is_pinned, number, attempt, resent, changes, done }
-    }
-
-    /// Its failure, where the last request for it has come as far as `delivery` says.
-    pub(super) fn failure(
-        &self,
-        server: Option<ServerIndex>,
-        delivery: Delivery,
-        kind: FailureKind,
-    ) -> Failure {
-        let told = match delivery {
-            Delivery::NotSent if self.resent => Delivery::Unanswered,
-            delivery => delivery,
-        };
-        sometimes!("told not sent", told == Delivery::NotSent);
-        sometimes!("told unanswered", told == Delivery::Unanswered);
-        sometimes!("not sent, but once before", told != delivery);
-        Failure { server, delivery: told, changes: self.changes, kind }
-    }
-
-    /// What chooses the server, if not the key's hash. There may be a million of these, so it is not kept
-    /// as it is told.
-    pub(super) fn hash(&self) -> Option<i64> {
-        self.is_pinned.then_some(self.hash)
-    }
 }
 
 /// What has come to be known of a server by its replies.
@@ -133,10 +89,28 @@ pub(super) struct Unanswered {
     pub(super) delivery: Delivery,
     /// What the server said of it, or of another.
     pub(super) doubt: Option<ErrorLine>,
+    /// The commands that were not answered, and which of the request's commands is the first of them.
     pub(super) text: Vec<u8>,
+    pub(super) answered: usize,
+    /// How many bytes of `text` were sent.
+    pub(super) sent: usize,
     pub(super) waiters: Vec<Waiter>,
     /// The operation that this request kept from completing.
     pub(super) held: Option<OperationId>,
+}
+
+impl Unanswered {
+    /// How many keys or commands the request has.
+    pub(super) fn end(&self) -> usize {
+        self.waiters.last().map_or(0, |last| last.start() + last.len())
+    }
+
+    /// Who waits for this key or command of the request, and its number there.
+    pub(super) fn waiting_at(&self, index: usize) -> Option<(&Waiter, u32)> {
+        let at = self.waiters.partition_point(|waiter| waiter.start() <= index).checked_sub(1)?;
+        let waiter = self.waiters.get(at)?;
+        Some((waiter, waiter.waiting_at(index)?))
+    }
 }
 
 impl Stream {
@@ -146,6 +120,9 @@ impl Stream {
         connection.set_keeps_unsent(true);
         Stream {
             connection,
+            merge_gets,
+            max_get_len: limits.max_get_len.min(limits.window / 2),
+            max_run_len: MAX_RUN_LEN.min(limits.window / 2),
             parts: VecDeque::new(),
             waiters: VecDeque::new(),
             first_waiter: 0,
@@ -167,6 +144,7 @@ impl Stream {
             request,
             first_waiter,
             waiters: 0,
+            answered: 0,
             stats: false,
             silence: None,
             if_changed: false,
@@ -186,7 +164,8 @@ impl Stream {
 
     /// Whether anybody still waits for something that is queued here.
     pub(super) fn is_awaited(&self, operations: &Operations) -> bool {
-        let is_awaited = |waiter: &Waiter| !waiter.done && operations.is_pending(waiter.operation);
+        let is_awaited =
+            |waiter: &Waiter| waiter.is_waiting() && operations.is_pending(waiter.operation);
         self.parts.iter().any(|part| part.flush) || self.waiters.iter().any(is_awaited)
     }
 
@@ -195,30 +174,16 @@ impl Stream {
         self.parts.is_empty()
     }
 
-    /// Queues a command. A get of one key joins the get before it, where that is not under way yet and
-    /// is of the same operation or `merge` allows it.
+    /// Queues a command. It travels with the one before it, where that is of the same operation and of the same
+    /// kind and not under way yet; so do gets of others where they are merged.
     pub(super) fn add(
         &mut self,
         command: &Command<'_>,
         waiter: Waiter,
-        merge: bool,
-        max_get_len: usize,
         operations: &mut Operations,
     ) -> Result<(), SubmitError> {
-        let same = self.waiters.back().is_some_and(|last| last.operation == waiter.operation);
-        if let (Command::Get { mut keys, cas }, true) = (*command, merge || same) {
-            if let Some(key) = keys.next() {
-                let joined = self.connection.append_key(key, cas, max_get_len);
-                if let (Some((request, _)), Some(part)) = (joined, self.parts.back_mut()) {
-                    debug_assert_eq!(request, part.request);
-                    sometimes!("get merged", !same);
-                    part.waiters += 1;
-                    self.waiters.push_back(waiter);
-                    return Ok(());
-                }
-                sometimes!("call cut into several gets", same);
-            }
-        }
+        let Some(waiter) = self.append(command, waiter) else { return Ok(()) };
+        let merge = self.merge_gets;
         let request = self.connection.submit(command)?;
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
         let stats = matches!(command, Command::Stats(_));
@@ -231,6 +196,7 @@ impl Stream {
             request,
             first_waiter,
             waiters: 1,
+            answered: 0,
             stats,
             silence: silence_of(command),
             if_changed: matches!(command, Command::MetaGet(get) if get.asks_if_changed()),
@@ -241,6 +207,52 @@ impl Stream {
         self.parts.push_back(part);
         self.waiters.push_back(waiter);
         Ok(())
+    }
+
+    /// Has a command travel with the one before it. Gives the waiter back if that cannot be.
+    fn append(&mut self, command: &Command<'_>, mut waiter: Waiter) -> Option<Waiter> {
+        let Some(last) = self.waiters.back_mut() else { return Some(waiter) };
+        let same = last.operation == waiter.operation;
+        let is_get = matches!(command, Command::Get { .. });
+        if !(same || self.merge_gets && is_get) {
+            return Some(waiter);
+        }
+        let is_lookup = is_get || matches!(command, Command::Gat { .. });
+        let max_len = if is_lookup { self.max_get_len } else { self.max_run_len };
+        let appended = self.connection.append(command, max_len);
+        let (Some((request, index)), Some(part)) = (appended, self.parts.back_mut()) else {
+            sometimes!("call cut into several gets", same && is_get);
+            return Some(waiter);
+        };
+        debug_assert_eq!(request, part.request);
+        sometimes!("get merged", !same);
+        if !last.join(&waiter) {
+            waiter.set_start(index);
+            part.waiters += 1;
+            self.waiters.push_back(waiter);
+        }
+        None
+    }
+
+    /// Has one more key of an operation wait for the request that was queued last, if that is its own and takes
+    /// the command. Returns whether it does.
+    #[inline(always)]
+    pub(super) fn extend(
+        &mut self,
+        command: &Command<'_>,
+        operation: OperationId,
+        number: u32,
+    ) -> bool {
+        let Some(last) = self.waiters.back_mut().filter(|last| last.may_grow(operation)) else {
+            return false;
+        };
+        let is_lookup = matches!(command, Command::Get { .. } | Command::Gat { .. });
+        let max_len = if is_lookup { self.max_get_len } else { self.max_run_len };
+        let appended = self.connection.append_in_line(command, max_len).is_some();
+        if appended {
+            last.grow(number);
+        }
+        appended
     }
 
     /// What to write now. Requests that nobody waits for any more are not begun.
@@ -258,7 +270,8 @@ impl Stream {
             let start = usize::try_from(part.first_waiter - *first_waiter).unwrap_or(usize::MAX);
             let mut waiters = waiters.iter().skip(start).take(part.waiters);
             part.flush
-                || waiters.any(|waiter| !waiter.done && operations.is_pending(waiter.operation))
+                || waiters
+                    .any(|waiter| waiter.is_waiting() && operations.is_pending(waiter.operation))
         })
     }
 
@@ -283,6 +296,7 @@ impl Stream {
     ) -> News {
         let mut news = News::default();
         loop {
+            self.deliver_values(server, operations, chunks);
             let Stream {
                 connection, parts, waiters, first_waiter, lines, doubt, unflushed, ..
             } = self;
@@ -304,15 +318,16 @@ impl Stream {
                         doubt.is_none() && status == MetaStatus::Done
                     );
                     let reply = match doubt {
-                        None => Ok(Reply::Meta(MetaReply::silent(status, server))),
+                        None => Ok(Reply::Meta(Box::new(MetaReply::silent(status, server)))),
                         Some(line) => Err(FailureKind::Unknown(line.clone())),
                     };
-                    let waiting = waiters.iter().take(part.waiters);
-                    for waiter in waiting.filter(|waiter| !waiter.done) {
+                    for waiter in waiters.iter().take(part.waiters) {
                         let failure =
                             |kind| waiter.failure(Some(server), Delivery::Unanswered, kind);
-                        let reply = reply.clone().map_err(failure);
-                        operations.deliver(waiter.operation, waiter.number, reply);
+                        for (_, number) in waiter.waiting() {
+                            let reply = reply.clone().map_err(failure);
+                            operations.deliver(waiter.operation, number, reply);
+                        }
                     }
                 }
                 *first_waiter += part.waiters as u64;
@@ -327,7 +342,7 @@ impl Stream {
                 continue;
             }
             // The connection's own requests are nobody's here.
-            let Some(part) = parts.front().filter(|part| part.request == event.request) else {
+            let Some(part) = parts.front_mut().filter(|part| part.request == event.request) else {
                 continue;
             };
             let request = event.request;
@@ -335,32 +350,47 @@ impl Stream {
                 Event::Doubt(_) | Event::Cancelled => {}
                 Event::MetaValue { flags, value } => {
                     let waiting = waiters.front().filter(|_| part.waiters > 0);
-                    if let Some(waiter) = waiting.filter(|waiter| !waiter.done) {
+                    let number = waiting.and_then(|waiter| waiter.waiting().next());
+                    if let (Some(waiter), Some((_, number))) = (waiting, number) {
                         let mut reply = MetaReply::with_flags(MetaStatus::Done, server, &flags);
                         reply.value = Some(match value {
                             ValueBytes::Shared(value) => chunks.copy(value, buffered),
                             ValueBytes::Large(value) => Bytes::from(value.take()),
                         });
-                        let reply = Ok(Reply::Meta(reply));
-                        operations.deliver(waiter.operation, waiter.number, reply);
+                        operations.deliver(
+                            waiter.operation,
+                            number,
+                            Ok(Reply::Meta(Box::new(reply))),
+                        );
                     }
                 }
                 Event::Value { index, flags, cas, value } => {
-                    let Some(waiter) = waiters.get_mut(index).filter(|_| index < part.waiters)
-                    else {
-                        continue;
-                    };
-                    if waiter.done || !operations.is_pending(waiter.operation) {
+                    let Some(waiter) = waiter_at(waiters, part.waiters, index) else { continue };
+                    if !operations.is_pending(waiter.operation) {
                         sometimes!("reply to nobody");
                         continue;
                     }
-                    waiter.done = true;
+                    let Some(number) = waiter.answer(index) else { continue };
                     let value = match value {
                         ValueBytes::Shared(value) => chunks.copy(value, buffered),
                         ValueBytes::Large(value) => Bytes::from(value.take()),
                     };
                     let item = Item { server, flags, cas, value };
-                    operations.deliver(waiter.operation, waiter.number, Ok(Reply::Item(item)));
+                    operations.deliver(waiter.operation, number, Ok(Reply::Item(item)));
+                    continue;
+                }
+                Event::Each { count, response } => {
+                    let reply = Reply::of(&response, server);
+                    let next = part.answered..part.answered + count;
+                    part.answered = next.end;
+                    for index in next {
+                        let Some(waiter) = waiter_at(waiters, part.waiters, index) else {
+                            continue;
+                        };
+                        if let Some(number) = waiter.answer(index) {
+                            operations.deliver_again(waiter.operation, number, &reply);
+                        }
+                    }
                     continue;
                 }
                 Event::Line(response) => {
@@ -384,32 +414,32 @@ impl Stream {
                         news.not_flushed = reply.as_ref().err().map(|failure| failure.kind.clone());
                     }
                     let waiting = waiters.iter().take(part.waiters);
-                    let mut waiting = waiting.filter(|waiter| !waiter.done).peekable();
-                    while let Some(waiter) = waiting.next() {
+                    let mut waiting = waiting.flat_map(Waiter::numbers_waiting).peekable();
+                    while let Some((operation, number)) = waiting.next() {
                         // The last of them gets the lines themselves, which may be many.
-                        let reply = match waiting.peek() {
-                            Some(_) => reply.clone(),
-                            None => core::mem::replace(&mut reply, Ok(Reply::Ok)),
-                        };
-                        operations.deliver(waiter.operation, waiter.number, reply);
+                        if waiting.peek().is_some() {
+                            operations.deliver_again(operation, number, &reply);
+                        } else {
+                            let reply = core::mem::replace(&mut reply, Ok(Reply::Ok));
+                            operations.deliver(operation, number, reply);
+                        }
                     }
                     if let Some(operation) = part.held {
                         operations.release(operation);
                     }
                 }
-                Event::Sent => {
+                Event::Sent | Event::Closed => {
+                    let reply =
+                        if matches!(event.reply, Event::Sent) { Reply::Sent } else { Reply::Ok };
                     for waiter in waiters.iter().take(part.waiters) {
-                        operations.deliver(waiter.operation, waiter.number, Ok(Reply::Sent));
+                        for (_, number) in waiter.waiting() {
+                            operations.deliver(waiter.operation, number, Ok(reply.clone()));
+                        }
                     }
                 }
-                Event::Closed => {
-                    for waiter in waiters.iter().take(part.waiters) {
-                        operations.deliver(waiter.operation, waiter.number, Ok(Reply::Ok));
-                    }
-                }
-                Event::Failed { delivery, text } => {
+                Event::Failed { delivery, text, sent } => {
                     let text = text.to_vec();
-                    let mut waiting: Vec<_> = waiters.iter().take(part.waiters).copied().collect();
+                    let mut waiting: Vec<_> = waiters.iter().take(part.waiters).cloned().collect();
                     if let Some(CloseReason::Protocol(_)) = connection.close_reason() {
                         take_back(&mut waiting, connection.repeated(), operations);
                     }
@@ -421,6 +451,8 @@ impl Stream {
                             .clone()
                             .filter(|_| part.silence.is_some() && delivery == Delivery::Unanswered),
                         text,
+                        answered: part.answered,
+                        sent,
                         waiters: waiting,
                         held: part.held,
                     });
@@ -429,6 +461,53 @@ impl Stream {
             *first_waiter += part.waiters as u64;
             waiters.drain(..part.waiters);
             parts.pop_front();
+        }
+    }
+
+    /// Delivers the values of a get that have come whole and in the order of its keys, without an event for each.
+    #[inline]
+    fn deliver_values(
+        &mut self,
+        server: ServerIndex,
+        operations: &mut Operations,
+        chunks: &mut Chunks,
+    ) {
+        let Stream { connection, parts, waiters, doubt, .. } = self;
+        let Some(part) = parts.front().filter(|part| connection.answering() == Some(part.request))
+        else {
+            return;
+        };
+        // The operation that the last values were for, and how many they were.
+        let mut run: Option<(OperationId, usize)> = None;
+        loop {
+            let hint = connection.buffered();
+            let Some((found, index)) = connection.poll_value() else { break };
+            *doubt = None;
+            let Some(waiter) = waiter_at(waiters, part.waiters, index) else { continue };
+            let id = waiter.operation;
+            let WholeValue { flags, cas, value, .. } = found;
+            if let Some(items) = operations.items_of(id) {
+                let Some(number) = waiter.answer(index) else { continue };
+                let item = ItemRef { server, flags, cas, value };
+                items.push(&NewFound { number, item, hint });
+                match &mut run {
+                    Some((last, count)) if *last == id => *count += 1,
+                    _ => {
+                        if let Some((last, count)) = run.replace((id, 1)) {
+                            operations.answered(last, count);
+                        }
+                    }
+                }
+            } else if operations.is_pending(id) {
+                let Some(number) = waiter.answer(index) else { continue };
+                let item = Item { server, flags, cas, value: chunks.copy(value, hint) };
+                operations.deliver(id, number, Ok(Reply::Item(item)));
+            } else {
+                sometimes!("reply to nobody");
+            }
+        }
+        if let Some((last, count)) = run {
+            operations.answered(last, count);
         }
     }
 
@@ -483,9 +562,9 @@ impl Stream {
             let start =
                 usize::try_from(part.first_waiter - self.first_waiter).unwrap_or(usize::MAX);
             for waiter in self.waiters.iter_mut().skip(start).take(part.waiters) {
-                if !waiter.done && operations.is_expired(waiter.operation) {
-                    waiter.done = true;
-                    given_up.push((*waiter, self.connection.delivery(part.request)));
+                if waiter.is_waiting() && operations.is_expired(waiter.operation) {
+                    given_up.push((waiter.clone(), self.connection.delivery(part.request)));
+                    waiter.answer_all();
                 }
             }
         }
@@ -493,13 +572,32 @@ impl Stream {
     }
 }
 
+/// Of the `count` waiters of the first request, the one that waits for this key or command of it.
+#[inline]
+fn waiter_at(waiters: &mut VecDeque<Waiter>, count: usize, index: usize) -> Option<&mut Waiter> {
+    let (mut at, mut end) = (0, count);
+    while end - at > 1 {
+        let middle = at + (end - at) / 2;
+        match waiters.get(middle)?.start() <= index {
+            true => at = middle,
+            false => end = middle,
+        }
+    }
+    waiters.get_mut(at).filter(|_| count > 0)
+}
+
 /// Has those fail who were answered by a reply that broke the protocol before its end: the get of one key,
 /// which waits for the end, and whoever asked for a key that had a value too many. Other values that came
 /// before are as good as any.
 fn take_back(waiters: &mut [Waiter], repeated: &[usize], operations: &mut Operations) {
-    for (index, waiter) in waiters.iter_mut().enumerate().filter(|(_, waiter)| waiter.done) {
-        let is_repeated = repeated.binary_search(&index).is_ok();
-        waiter.done = !operations.take_back(waiter.operation, waiter.number, is_repeated);
+    for waiter in waiters {
+        let answered: Vec<_> = waiter.answered().collect();
+        for (index, number) in answered {
+            let is_repeated = repeated.binary_search(&index).is_ok();
+            if operations.take_back(waiter.operation, number, is_repeated) {
+                waiter.take_back(index);
+            }
+        }
     }
 }
 

@@ -109,8 +109,10 @@ impl Client {
                 sometimes!("operation timeout in a wait", kind != FailureKind::OperationTimeout);
                 sometimes!("operation timeout in queue", delivery == super::Delivery::NotSent);
                 sometimes!("operation timeout in flight", delivery == super::Delivery::Unanswered);
-                let failure = waiter.failure(Some(server), delivery, kind);
-                self.operations.deliver(waiter.operation, waiter.number, Err(failure));
+                for (_, number) in waiter.waiting() {
+                    let failure = waiter.failure(Some(server), delivery, kind.clone());
+                    self.operations.deliver(waiter.operation, number, Err(failure));
+                }
             }
         }
         for id in expired {

@@ -266,6 +266,21 @@ impl<'a> From<MetaRequest<'a>> for Command<'a> {
 }
 
 impl Command<'_> {
+    /// Whether nothing answers it.
+    pub(crate) fn is_noreply(&self) -> bool {
+        match *self {
+            Command::Store { noreply, .. }
+            | Command::Delete { noreply, .. }
+            | Command::Incr { noreply, .. }
+            | Command::Decr { noreply, .. }
+            | Command::Touch { noreply, .. }
+            | Command::FlushAll { noreply, .. }
+            | Command::Verbosity { noreply, .. }
+            | Command::CacheMemlimit { noreply, .. } => noreply,
+            _ => false,
+        }
+    }
+
     /// Appends the command, as a client writes it, to `out`.
     #[inline(always)]
     pub fn encode(&self, out: &mut Vec<u8>) {

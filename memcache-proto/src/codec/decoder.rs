@@ -246,6 +246,41 @@ impl<'a> Deliver<'a> for Next<'a, '_> {
     }
 }
 
+/// A `VALUE` with its value.
+pub(crate) struct WholeValue<'a> {
+    pub(crate) key: Key<'a>,
+    pub(crate) flags: Flags,
+    pub(crate) cas: Option<u64>,
+    pub(crate) value: &'a [u8],
+}
+
+/// What [`Decoder::next_value`] makes of what stands at `start`: the value and how many bytes it takes with its line.
+struct OnlyValue;
+
+impl<'a> Deliver<'a> for OnlyValue {
+    type Made = Option<(WholeValue<'a>, usize)>;
+
+    #[inline(always)]
+    fn whole(self, response: Response<'a>, len: usize) -> Self::Made {
+        match response {
+            Response::Value { key, flags, cas, value } => {
+                Some((WholeValue { key, flags, cas, value }, len))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn header(self, _: Header<'a>, _: usize, _: usize) -> Self::Made {
+        None
+    }
+
+    #[inline(always)]
+    fn other(self) -> Self::Made {
+        None
+    }
+}
+
 impl Decoder {
     /// A decoder that has seen nothing yet. It allocates at the first call of
     /// [`space`](Decoder::space).
@@ -320,6 +355,37 @@ impl Decoder {
             Some(input) => input,
         };
         frequent::deliver(input, limits, Next { input, limits, start, state })
+    }
+
+    /// Takes lines in that are exactly this, one after the other and `most` of them at most, line ends included.
+    /// Returns how many there were; others are left to [`next`](Self::next).
+    #[inline]
+    pub(crate) fn take_lines(&mut self, line: &[u8], most: usize) -> usize {
+        if !matches!(self.state, State::Ready) {
+            return 0;
+        }
+        let input = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let lines = input.chunks_exact(line.len()).take(most);
+        let count = lines.take_while(|chunk| *chunk == line).count();
+        self.start += count * line.len();
+        count
+    }
+
+    /// The value that comes next, with what `accept` makes of it; `None` if it is not all there, if its line is
+    /// not of the plainest form, or if `accept` says so: then [`next`](Self::next) has what comes next.
+    #[inline(always)]
+    pub(crate) fn next_value<T>(
+        &mut self,
+        accept: impl FnOnce(&WholeValue<'_>) -> Option<T>,
+    ) -> Option<(WholeValue<'_>, T)> {
+        if !matches!(self.state, State::Ready) {
+            return None;
+        }
+        let Decoder { limits, buffer, start, end, .. } = self;
+        let (value, len) = frequent::deliver(buffer.get(*start..*end)?, limits, OnlyValue)?;
+        let accepted = accept(&value)?;
+        *start += len;
+        Some((value, accepted))
     }
 
     /// Whether nothing has been received but whole responses that were handed out.

@@ -32,6 +32,7 @@ mod response;
 
 pub use chunks::Chunks;
 pub use command::{Command, Keys, MetadumpTarget, StatsArgument, StoreVerb};
+pub(crate) use decoder::WholeValue;
 pub use decoder::{Decoder, Item, LargeValue};
 pub use meta::{
     MetaArithmetic, MetaDelete, MetaFlags, MetaGet, MetaKey, MetaRequest, MetaSet, SetMode, Token,

@@ -73,6 +73,18 @@ impl<'a> Command<'a> {
             _ => Ok(None),
         }
     }
+
+    /// The first of the commands that this crate has written to `text`, and its length. The limits are for
+    /// what a peer sends.
+    pub(crate) fn parse_own(text: &'a [u8]) -> Option<(Self, usize)> {
+        let limits = Limits {
+            max_line_len: usize::MAX,
+            max_value_len: usize::MAX,
+            max_queued_bytes: usize::MAX,
+            ..Limits::default()
+        };
+        Self::parse(text, &limits).ok().flatten()
+    }
 }
 
 /// Why bytes are no command.

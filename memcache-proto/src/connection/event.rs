@@ -31,6 +31,15 @@ pub enum Reply<'a> {
     },
     /// A line of a longer reply, a `STAT` for instance. More events follow.
     Line(Response<'a>),
+    /// The replies to the next commands of a request of several, see
+    /// [`Connection::append`](super::Connection::append): as many as `count` says, all of them this one. Other
+    /// commands of the request are still to be answered, so more events follow.
+    Each {
+        /// How many commands were answered so.
+        count: usize,
+        /// What each of them was answered.
+        response: Response<'a>,
+    },
     /// The reply, or the end of it. The request is done. Quiet requests before it that have had no event
     /// are done, too: all went as expected, a [`MetaGet`](crate::codec::MetaGet) was a miss; or, after
     /// [`Reply::Doubt`], nobody knows.
@@ -58,8 +67,11 @@ pub enum Reply<'a> {
     Failed {
         /// How far the request had come.
         delivery: Delivery,
-        /// The request as it was or would have been sent, for sending it elsewhere.
+        /// The request as it was or would have been sent, for sending it elsewhere. Of a request of several
+        /// commands, those that have not been answered.
         text: &'a [u8],
+        /// How many bytes of `text` were sent. The commands that begin behind them were not sent.
+        sent: usize,
     },
 }
 
@@ -74,6 +86,9 @@ impl fmt::Debug for Reply<'_> {
                 .field("value", value)
                 .finish(),
             Reply::Line(response) => f.debug_tuple("Line").field(response).finish(),
+            Reply::Each { count, response } => {
+                f.debug_struct("Each").field("count", count).field("response", response).finish()
+            }
             Reply::Last(response) => f.debug_tuple("Last").field(response).finish(),
             Reply::MetaValue { flags, value } => {
                 f.debug_struct("MetaValue").field("flags", flags).field("value", value).finish()
@@ -83,10 +98,11 @@ impl fmt::Debug for Reply<'_> {
             Reply::Sent => f.write_str("Sent"),
             Reply::Closed => f.write_str("Closed"),
             // The value to be stored is in it.
-            Reply::Failed { delivery, text } => f
+            Reply::Failed { delivery, text, sent } => f
                 .debug_struct("Failed")
                 .field("delivery", delivery)
                 .field("text", &Hidden(text))
+                .field("sent", sent)
                 .finish(),
         }
     }

@@ -75,16 +75,10 @@ pub(super) enum Fit {
 }
 
 impl Expect {
+    #[inline]
     pub(super) fn of(command: &Command<'_>) -> Self {
         match *command {
-            Command::Store { noreply: true, .. }
-            | Command::Delete { noreply: true, .. }
-            | Command::Incr { noreply: true, .. }
-            | Command::Decr { noreply: true, .. }
-            | Command::Touch { noreply: true, .. }
-            | Command::FlushAll { noreply: true, .. }
-            | Command::Verbosity { noreply: true, .. }
-            | Command::CacheMemlimit { noreply: true, .. } => Expect::Nothing,
+            _ if command.is_noreply() => Expect::Nothing,
             Command::Get { cas, .. } => Expect::Values { cas, plain: true },
             Command::Gat { cas, .. } => Expect::Values { cas, plain: false },
             Command::Store { verb: StoreVerb::Cas(_), .. } => Expect::CasStored,
@@ -113,6 +107,30 @@ impl Expect {
             }
             Command::MetaDebug(_) => MetaExpect::of(MetaKind::Debug, &Common::NONE, false),
             Command::MetaNoop => Expect::Noop,
+        }
+    }
+
+    /// Whether a request may be of several such commands, each answered by one line, or by nothing.
+    #[inline]
+    pub(super) fn is_repeatable(self) -> bool {
+        matches!(
+            self,
+            Expect::Stored
+                | Expect::CasStored
+                | Expect::Deleted
+                | Expect::Touched
+                | Expect::Nothing
+        )
+    }
+
+    /// The line that answers such a command of a run if all goes as expected, and what it says.
+    #[inline]
+    pub(super) fn usual_line(self) -> Option<(&'static [u8], Response<'static>)> {
+        match self {
+            Expect::Stored | Expect::CasStored => Some((b"STORED\r\n", Response::Stored)),
+            Expect::Deleted => Some((b"DELETED\r\n", Response::Deleted)),
+            Expect::Touched => Some((b"TOUCHED\r\n", Response::Touched)),
+            _ => None,
         }
     }
 

@@ -72,6 +72,21 @@ impl KeyOrder {
         (self.next, self.number, self.index) = (self.first, 0, None);
     }
 
+    /// As [`find`](Self::find), if the key is the one behind the last that was found; else `None`, and nothing has
+    /// changed.
+    #[inline]
+    pub(super) fn find_next(&mut self, line: &[u8], key: Key<'_>) -> Option<u32> {
+        let rest = line.get(position(self.next)..)?;
+        let Some([] | [b' ', ..]) = rest.strip_prefix(key.as_bytes()) else { return None };
+        if self.index.is_some() {
+            return None;
+        }
+        let number = self.number;
+        self.next += u32::try_from(key.len()).ok()? + 1;
+        self.number += 1;
+        Some(number)
+    }
+
     /// The number of `key` among the keys of `line`, which is without its CR LF; `None` where it is not
     /// there, or was found before. A key that is there more than once has its numbers in turn. `tally` must
     /// be clear before the first search.

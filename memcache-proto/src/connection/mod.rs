@@ -37,12 +37,13 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::codec::{Command, Decoder, Token};
-use crate::{Excerpt, Key, Limits, ProtocolError, Violation};
+use crate::codec::{Command, Decoder, Token, WholeValue};
+use crate::{Excerpt, Limits, ProtocolError, Violation};
 
 pub use error::{CloseReason, SubmitError};
 pub use event::{Delivery, Event, Reply, ValueBytes};
 use expect::Expect;
+pub(crate) use queue::Commands;
 use queue::Queue;
 pub use queue::RequestId;
 
@@ -93,6 +94,9 @@ pub(crate) struct Head {
 /// The longest value that the server's 32 bits can count, with its CR LF.
 pub(crate) const MAX_VALUE_LEN: usize = (i32::MAX - 2).unsigned_abs() as usize;
 
+/// The longest line of a gat or gats that memcached takes, in bytes, with its line end.
+const MAX_GAT_LEN: usize = 2048;
+
 impl Connection {
     /// A connection over a stream that is open, or about to be.
     #[must_use]
@@ -116,7 +120,7 @@ impl Connection {
     }
 
     /// Lets gets wait, while a reply is awaited, for others to be merged with them by
-    /// [`append_key`](Self::append_key).
+    /// [`append`](Self::append).
     pub fn set_merge_gets(&mut self, merge_gets: bool) {
         self.merge_gets = merge_gets;
     }
@@ -161,7 +165,7 @@ impl Connection {
         }
         let command = &command;
         let mut request = self.queue.push(command, expect);
-        if matches!(command, Command::Gat { .. }) && self.queue.last_len() > 2048 {
+        if matches!(command, Command::Gat { .. }) && self.queue.last_len() > MAX_GAT_LEN {
             self.queue.pop_last();
             return Err(SubmitError::LineTooLong);
         }
@@ -195,19 +199,44 @@ impl Connection {
         self.quiet = 0;
     }
 
-    /// Adds a key to the get submitted last, if that is a get (or gets, as `cas` says) of which nothing
-    /// has been handed out and whose line stays within `max_len` bytes. Returns the request and
-    /// which of its keys this is.
-    pub fn append_key(
+    /// Has a command travel with the request that was submitted last, as a part of it: a get, gets or gat of
+    /// one key adds its key to the line, a store, delete or touch (each with its reply, or all with noreply)
+    /// goes right behind the others. Returns the request and the number of the key or command in it, counted
+    /// from 0.
+    ///
+    /// Returns `None`, and changes nothing, unless the last request is of the same kind, no byte of it has
+    /// been handed out, and it stays within `max_len` bytes. [`submit`](Self::submit) the command then.
+    ///
+    /// The commands of a request share their fate until they are answered: they are sent together, and
+    /// [`cancel`](Self::cancel) concerns all of them. Their replies are [`Reply::Each`], and [`Reply::Last`]
+    /// for the last.
+    pub fn append(&mut self, command: &Command<'_>, max_len: usize) -> Option<(RequestId, usize)> {
+        self.append_in_line(command, max_len)
+    }
+
+    /// [`append`](Self::append), for whoever knows at the place of the call which command it is.
+    #[inline(always)]
+    pub(crate) fn append_in_line(
         &mut self,
-        key: Key<'_>,
-        cas: bool,
+        command: &Command<'_>,
         max_len: usize,
     ) -> Option<(RequestId, usize)> {
-        if self.closed.is_some() || self.queue.is_full(&self.limits) {
+        if self.closed.is_some() || self.eof || self.queue.is_full(&self.limits) {
             return None;
         }
-        self.queue.append_key(key, cas, max_len)
+        let expect = Expect::of(command);
+        let is_gat = matches!(command, Command::Gat { .. });
+        let mut max_len = if is_gat { max_len.min(MAX_GAT_LEN) } else { max_len };
+        if expect == Expect::Nothing {
+            // More than that has a barrier in its midst, which submit sees to.
+            let room = (self.limits.window / 2).saturating_sub(self.quiet + 1);
+            max_len = max_len.min(self.queue.last_len() + room);
+        }
+        let (request, index, added) = self.queue.append(command, expect, max_len)?;
+        if expect == Expect::Nothing {
+            self.quiet += added;
+        }
+        Some((request, index))
     }
 
     /// Forgets a request: its reply is swallowed. One that was not handed out is not sent; another keeps
@@ -437,6 +466,10 @@ impl Connection {
         if closed.is_some() {
             return queue.fail_next(begun_only);
         }
+        if let Some(event) = queue.pair_run(decoder) {
+            (*replied, *served) = (true, true);
+            return Some(event);
+        }
         let (at, was_empty) = (decoder.line_at(), decoder.is_empty());
         let reason = match decoder.next() {
             Ok(Some(item)) => match queue.pair(item, limits.max_lines) {
@@ -469,6 +502,23 @@ impl Connection {
         *ended_at = queue.close(&reason, *served);
         (*closed, *line_at) = (Some(reason), Some(at));
         queue.fail_next(begun_only)
+    }
+
+    /// The request that is to be answered next, while the connection is open.
+    pub(crate) fn answering(&self) -> Option<RequestId> {
+        if self.closed.is_some() { None } else { self.queue.answering() }
+    }
+
+    /// The next value of the get that is [answered](Self::answering), with the number of its key; in place of the
+    /// event. `None` says nothing: [`poll_event`](Self::poll_event) has what comes next.
+    #[inline]
+    pub(crate) fn poll_value(&mut self) -> Option<(WholeValue<'_>, usize)> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let found = self.queue.pair_value(&mut self.decoder)?;
+        (self.replied, self.served) = (true, true);
+        Some(found)
     }
 
     /// Takes off the requests before the next one that has an event of its own, and takes in what

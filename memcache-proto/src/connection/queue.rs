@@ -1,4 +1,5 @@
 mod meta;
+mod run;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -6,8 +7,9 @@ use alloc::vec::Vec;
 use super::expect::{Expect, Fit};
 use super::keys::{KeyOrder, Tally};
 use super::{CloseReason, Delivery, Event, Head, Reply, ValueBytes};
-use crate::codec::{Command, Item, Response};
+use crate::codec::{Command, Decoder, Item, Response, WholeValue};
 use crate::{Key, Limits, ProtocolError};
+pub(crate) use run::Commands;
 
 /// Text kept for later use once nothing is queued, in bytes.
 const KEPT: usize = 256 << 10;
@@ -59,8 +61,8 @@ struct Request {
     len: usize,
     expect: Expect,
     cancelled: bool,
-    /// How many keys it has, for a get.
-    keys: u32,
+    /// How many keys it has if it is a get, else how many commands.
+    members: u32,
     /// How many lines of its reply have come.
     parts: usize,
     /// Which of its keys the values of its reply belong to.
@@ -78,6 +80,13 @@ impl Request {
     fn may_be_answered(&self, sent: u64, is_error: bool) -> bool {
         self.end() <= sent || is_error && self.start < sent
     }
+
+    /// How many commands of a run of several are still to be answered; 0 if it is not such a run.
+    #[inline]
+    fn commands_left(&self) -> usize {
+        let commands = if self.expect.is_repeatable() { self.members as usize } else { 0 };
+        commands.saturating_sub(self.parts)
+    }
 }
 
 impl Queue {
@@ -85,11 +94,12 @@ impl Queue {
         let start_at = self.text.len();
         command.encode(&mut self.text);
         let len = self.text.len() - start_at;
-        let (mut keys, mut keys_at) = (0, 0);
+        let (mut members, mut keys_at) = (1, 0);
         if let Command::Get { keys: all, .. } | Command::Gat { keys: all, .. } = *command {
             let mut keys_len = 2;
+            members = 0;
             for key in all {
-                keys += 1;
+                members += 1;
                 keys_len += key.len() + 1;
             }
             keys_at = len - keys_len + 1;
@@ -99,36 +109,49 @@ impl Queue {
             len,
             expect,
             cancelled: false,
-            keys,
+            members,
             parts: 0,
             order: KeyOrder::new(keys_at),
         });
         RequestId(self.first + self.requests.len() as u64 - 1)
     }
 
-    pub(super) fn append_key(
+    /// Adds a key to the get or gat that was pushed last, or a command to the run of its kind; see
+    /// [`Connection::append`](super::Connection::append). Returns how much longer the request is, too.
+    #[inline(always)]
+    pub(super) fn append(
         &mut self,
-        key: Key<'_>,
-        cas: bool,
+        command: &Command<'_>,
+        expect: Expect,
         max_len: usize,
-    ) -> Option<(RequestId, usize)> {
+    ) -> Option<(RequestId, usize, usize)> {
         let last = self.requests.len().checked_sub(1)?;
         let request = self.requests.back_mut()?;
-        let fits = last >= self.in_flight
+        let takes_more = last >= self.in_flight
             && !request.cancelled
-            && request.expect == Expect::Values { cas, plain: true }
-            && request.len + 1 + key.len() <= max_len;
-        if !fits {
+            && request.expect == expect
+            && request.len < max_len;
+        if !takes_more {
             return None;
         }
-        self.text.truncate(self.text.len() - 2);
-        self.text.push(b' ');
-        self.text.extend_from_slice(key.as_bytes());
-        self.text.extend_from_slice(b"\r\n");
-        request.len += 1 + key.len();
-        request.keys += 1;
-        sometimes!("key joined a get");
-        Some((RequestId(self.first + last as u64), request.keys as usize - 1))
+        let room = max_len - request.len;
+        let added = match *command {
+            Command::Get { keys, .. } => run::append_key(&mut self.text, keys, room)?,
+            Command::Gat { exptime, keys, .. } => {
+                let at = usize::try_from(request.start - self.base).ok()?;
+                if !run::is_gat_of(self.text.get(at..)?, exptime) {
+                    return None;
+                }
+                run::append_key(&mut self.text, keys, room)?
+            }
+            _ if expect.is_repeatable() => run::append_command(&mut self.text, command, room)?,
+            _ => return None,
+        };
+        request.len += added;
+        request.members += 1;
+        sometimes!("key joined a get", !expect.is_repeatable());
+        sometimes!("command joined a run", expect.is_repeatable());
+        Some((RequestId(self.first + last as u64), request.members as usize - 1, added))
     }
 
     /// Where a request stands in the queue; `None` where it is done.
@@ -339,6 +362,54 @@ impl Queue {
         answered.then(|| self.pop())
     }
 
+    /// Takes in, at once, what answers commands of a run as usual. The last of the run is left to
+    /// [`pair`](Self::pair).
+    #[inline]
+    pub(super) fn pair_run<'a>(&mut self, decoder: &mut Decoder) -> Option<Event<'a>> {
+        let request = self.requests.front_mut().filter(|_| self.in_flight > 0)?;
+        let left = request.commands_left();
+        if left < 2 || request.end() > self.sent {
+            return None;
+        }
+        let (line, response) = request.expect.usual_line()?;
+        let count = decoder.take_lines(line, left - 1);
+        if count == 0 {
+            return None;
+        }
+        request.parts += count;
+        Some(Event { request: RequestId(self.first), reply: Reply::Each { count, response } })
+    }
+
+    /// The next value of the get whose turn it is, and which of the get's keys it belongs to, if that is the key
+    /// whose turn it is; `None` leaves what comes next to [`pair`](Self::pair).
+    #[inline]
+    pub(super) fn pair_value<'d>(
+        &mut self,
+        decoder: &'d mut Decoder,
+    ) -> Option<(WholeValue<'d>, usize)> {
+        let request = self.requests.front_mut().filter(|_| self.in_flight > 0)?;
+        let Expect::Values { cas, .. } = request.expect else { return None };
+        if request.cancelled || request.end() > self.sent {
+            return None;
+        }
+        if request.parts == 0 {
+            self.tally.clear();
+        }
+        let at = usize::try_from(request.start - self.base).ok()?;
+        let line = self.text.get(at..at + request.len - 2)?;
+        let order = &mut request.order;
+        let (value, index) = decoder.next_value(|value| {
+            if cas && value.cas.is_none() { None } else { order.find_next(line, value.key) }
+        })?;
+        request.parts += 1;
+        Some((value, index as usize))
+    }
+
+    /// The request whose turn it is; `None` if nothing is in flight.
+    pub(super) fn answering(&self) -> Option<RequestId> {
+        (self.in_flight > 0).then_some(RequestId(self.first))
+    }
+
     /// What `item` means to the request whose turn it is, and whether the connection must close.
     #[inline]
     pub(super) fn pair<'a>(
@@ -353,7 +424,9 @@ impl Queue {
         if matches!(request.expect, Expect::Meta(_) | Expect::Noop) {
             return self.pair_meta(item);
         }
-        if !request.may_be_answered(self.sent, is_error(&item)) {
+        if !request.may_be_answered(self.sent, is_error(&item))
+            && !run::may_be_answered(request, &self.text, self.base, self.sent)
+        {
             sometimes!("reply before its request");
             return Err(unsolicited(&item));
         }
@@ -388,6 +461,12 @@ impl Queue {
             Fit::Part => {
                 request.parts += 1;
                 Ok((event(Reply::Line(response)), None))
+            }
+            fit @ (Fit::Last | Fit::LastAndClose) if request.commands_left() > 1 => {
+                request.parts += 1;
+                sometimes!("run refused in its middle", fit == Fit::LastAndClose);
+                let then = (fit == Fit::LastAndClose).then_some(CloseReason::Form);
+                Ok((event(Reply::Each { count: 1, response }), then))
             }
             Fit::Last => {
                 self.pop_answered();
@@ -438,7 +517,7 @@ impl Queue {
     /// Takes the first request off because the connection closed. Those that have not been begun stay, if
     /// the next connection is to have them.
     pub(super) fn fail_next(&mut self, begun_only: bool) -> Option<Event<'_>> {
-        let (start, len, reply) = loop {
+        let (start, len, answered, reply) = loop {
             let Some(front) = self.requests.front() else {
                 // Nothing of what is left will be sent.
                 (self.sent, self.released) = (self.end(), self.end());
@@ -452,13 +531,20 @@ impl Queue {
             let written = front.end() <= self.sent;
             let sent = (!front.expect.has_reply() && written).then_some(Reply::Sent);
             if !cancelled {
-                break (start, len, sent);
+                let answered = if front.commands_left() > 0 { front.parts } else { 0 };
+                break (start, len, answered, sent);
             }
             self.pop_keeping_text();
         };
         let request = self.pop_keeping_text();
-        let delivery = if start < self.sent { Delivery::Unanswered } else { Delivery::NotSent };
-        let reply = reply.unwrap_or(Reply::Failed { delivery, text: self.text_at(start, len) });
+        let reply = reply.unwrap_or_else(|| {
+            let text = self.text_at(start, len);
+            let answered = Commands::of(text).take(answered).map(|(_, len)| len).sum();
+            let sent = usize::try_from(self.sent.saturating_sub(start)).unwrap_or(usize::MAX);
+            let sent = sent.min(len).saturating_sub(answered);
+            let delivery = if sent > 0 { Delivery::Unanswered } else { Delivery::NotSent };
+            Reply::Failed { delivery, text: text.get(answered..).unwrap_or_default(), sent }
+        });
         Some(Event { request, reply })
     }
 

@@ -26,6 +26,8 @@ pub const LIST: &[Mark] = &[
     ),
     mark("get held back", "A get waited for others to be merged with it."),
     mark("key joined a get", "A key was added to a get that had not been sent."),
+    mark("command joined a run", "A store, delete or touch was put behind others of its call."),
+    mark("run refused in its middle", "A server refused the form of one of several commands."),
     mark(
         "withdrawn before the write",
         "A request that nobody wanted any more was passed over, and not sent.",

@@ -81,6 +81,22 @@ pub trait FromValue: Sized {
     ) -> Result<Self, ValueError> {
         Self::from_value(transcoder.decode(flags, bytes)?)
     }
+
+    /// As [`from_stored`](Self::from_stored), of bytes that are a part of a buffer which holds others, too; what
+    /// a call on many keys uses. For types that can be read without a share of the buffer to implement.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_stored`](Self::from_stored).
+    #[inline]
+    fn from_part(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: &[u8],
+        buffer: &Bytes,
+    ) -> Result<Self, ValueError> {
+        Self::from_stored(transcoder, flags, buffer.slice_ref(bytes))
+    }
 }
 
 impl<T: ToValue + ?Sized> ToValue for &T {
@@ -193,6 +209,15 @@ impl<T: FromValue> FromValue for Result<T, ValueError> {
     ) -> Result<Self, ValueError> {
         Ok(T::from_stored(transcoder, flags, bytes))
     }
+
+    fn from_part(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: &[u8],
+        buffer: &Bytes,
+    ) -> Result<Self, ValueError> {
+        Ok(T::from_part(transcoder, flags, bytes, buffer))
+    }
 }
 
 impl FromValue for Bytes {
@@ -203,6 +228,21 @@ impl FromValue for Bytes {
             Value::Integer(integer) => integer.into_digits().into(),
         })
     }
+
+    #[inline]
+    fn from_part(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: &[u8],
+        buffer: &Bytes,
+    ) -> Result<Self, ValueError> {
+        let bytes = buffer.slice_ref(bytes);
+        if transcoder.are_plain(flags) {
+            Ok(bytes)
+        } else {
+            Self::from_stored(transcoder, flags, bytes)
+        }
+    }
 }
 
 impl FromValue for Vec<u8> {
@@ -212,6 +252,19 @@ impl FromValue for Vec<u8> {
             Value::Text(text) => text.into(),
             Value::Integer(integer) => integer.into_digits(),
         })
+    }
+
+    #[inline]
+    fn from_part(
+        transcoder: &Transcoder,
+        flags: Flags,
+        bytes: &[u8],
+        buffer: &Bytes,
+    ) -> Result<Self, ValueError> {
+        if transcoder.are_plain(flags) {
+            return Ok(bytes.to_vec());
+        }
+        Self::from_stored(transcoder, flags, buffer.slice_ref(bytes))
     }
 }
 

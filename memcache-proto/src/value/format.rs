@@ -88,7 +88,15 @@ impl ValueFormat {
     }
 
     /// What the flags say, compression aside; `None` where that is nothing that the format knows.
+    #[inline]
     pub(super) fn reading(self, flags: Flags) -> Option<Reading> {
+        if self == ValueFormat::PythonMemcached && flags == Flags::default() {
+            return Some(Reading::Kind(ValueKind::Bytes));
+        }
+        self.flagged(flags)
+    }
+
+    fn flagged(self, flags: Flags) -> Option<Reading> {
         if self == ValueFormat::Pymemcache {
             return Some(Reading::Kind(ValueKind::Bytes));
         }

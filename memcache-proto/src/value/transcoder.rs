@@ -170,6 +170,13 @@ impl Transcoder {
         }
     }
 
+    /// Whether what is stored with these flags is bytes as they are.
+    #[inline]
+    pub(super) fn are_plain(&self, flags: Flags) -> bool {
+        flags == Flags::default()
+            && self.format.reading(flags) == Some(Reading::Kind(ValueKind::Bytes))
+    }
+
     fn pickle(&self, flags: Flags, bytes: Bytes) -> Result<Value, ValueError> {
         match &self.serializer {
             Some(serializer) => serializer

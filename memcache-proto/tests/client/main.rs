@@ -77,11 +77,11 @@ pub(crate) fn merging() -> Settings {
 /// The items found, by the number of their key, each of which must be one of its own.
 pub(crate) fn found(many: &Many, keys: &[String]) -> HashMap<usize, String> {
     let mut found = HashMap::new();
-    for (number, reply) in &many.replies {
-        let Reply::Item(item) = reply else { panic!("{reply:?}") };
+    assert_eq!(many.replies, []);
+    for (number, item) in many.items.iter() {
         let text = String::from_utf8(item.value.to_vec()).expect("text");
-        assert_eq!(text, format!("value of {}", keys[*number]));
-        assert!(found.insert(*number, text).is_none(), "{number} came twice");
+        assert_eq!(text, format!("value of {}", keys[number]));
+        assert!(found.insert(number, text).is_none(), "{number} came twice");
     }
     found
 }

@@ -111,7 +111,7 @@ fn a_value_that_was_taken_and_comes_again_fails_the_call() {
             client.receive_buffer(connection)[..value.len()].copy_from_slice(value.as_bytes());
             client.received(connection, value.len(), now);
             if taken {
-                answer.take(client.take_replies(id), &calls);
+                answer.take(client.take_items(id), &calls);
             }
         }
         let outcome = client.take(id).expect("it is done");
@@ -126,7 +126,7 @@ fn a_value_that_was_taken_and_comes_again_fails_the_call() {
 }
 
 #[test]
-fn replies_to_many_keys_can_be_taken_on_the_way() {
+fn items_of_many_keys_can_be_taken_on_the_way() {
     let mut net = Net::new(1, Settings::default());
     let names = names(2000);
     fill(&mut net, &names);
@@ -136,12 +136,12 @@ fn replies_to_many_keys_can_be_taken_on_the_way() {
     let (mut taken, mut most) = (0, 0);
     while !net.is_done(id) {
         net.step();
-        let replies = net.clients[0].take_replies(id);
-        most = most.max(replies.len());
-        taken += replies.len();
+        let items = net.clients[0].take_items(id);
+        most = most.max(items.len());
+        taken += items.len();
     }
     let many = net.take(id).many().expect("many keys");
-    assert_eq!(taken + many.replies.len(), 2000);
+    assert_eq!(taken + many.items.len(), 2000);
     assert!(most < 10);
 }
 
@@ -160,7 +160,8 @@ fn a_key_counts_with_its_prefix() {
         assert_eq!(rejected.operation, get(&long));
         let keys = [key(&long), key(&longest)];
         let many = net.perform(get_many(&keys)).many().expect("many keys");
-        assert_eq!((many.replies.len(), many.replies[0].0, many.failed[0].0), (1, 1, 0));
+        let found: Vec<_> = many.items.iter().map(|(number, _)| number).collect();
+        assert_eq!((found, many.failed[0].0), (vec![1], 0));
         assert_eq!(many.failed[0].1.kind, FailureKind::Rejected(rejected.reason));
     }
     assert!(net.clients[0].is_idle());

@@ -195,9 +195,8 @@ fn many_large_values_come_back_through_any_window() {
         assert_eq!(net.perform(stored).many().expect("many keys"), Many::default());
         let many =
             net.perform(Operation::GetMany { keys: &keys, cas: true }).many().expect("many keys");
-        assert_eq!((many.replies.len(), many.failed.len()), (500, 0));
-        for (number, reply) in many.replies {
-            let Reply::Item(item) = reply else { panic!("{reply:?}") };
+        assert_eq!((many.items.len(), many.failed.len()), (500, 0));
+        for (number, item) in many.items {
             assert!(item.value == values[number] && item.cas.is_some());
         }
         let deleted = net

@@ -98,7 +98,7 @@ fn an_operation_timeout_ends_one_operation_and_nothing_else() {
     let other = net.key_on(&[1, 1]);
     let keys = [key(&name), key(&other)];
     let many = net.perform(get_many(&keys)).many().expect("many keys");
-    assert_eq!(many.replies.len(), 1);
+    assert_eq!(many.items.len(), 1);
     let (number, failure) = &many.failed[0];
     assert_eq!((*number, &failure.kind), (1, &FailureKind::OperationTimeout));
     assert_eq!(failure.delivery, Delivery::NotSent);

@@ -63,18 +63,18 @@ fn replies_that_can_be_taken_are_counted() {
     net.cut = 100;
     let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
     let id = net.submit(get_many(&keys));
-    assert_eq!(net.clients[0].replies(id), 0);
-    while !net.is_done(id) && net.clients[0].replies(id) < 10 {
+    assert_eq!(net.clients[0].items(id), 0);
+    while !net.is_done(id) && net.clients[0].items(id) < 10 {
         net.step();
     }
-    assert!((10..100).contains(&net.clients[0].replies(id)));
-    assert_eq!(net.clients[0].replies(id), net.clients[0].take_replies(id).len());
-    assert_eq!(net.clients[0].replies(id), 0);
+    assert!((10..100).contains(&net.clients[0].items(id)));
+    assert_eq!(net.clients[0].items(id), net.clients[0].take_items(id).len());
+    assert_eq!(net.clients[0].items(id), 0);
     net.cancel(id);
-    assert_eq!(net.clients[0].replies(id), 0);
+    assert_eq!(net.clients[0].items(id), 0);
     net.run();
     let one = net.submit(get("key0"));
-    assert_eq!(net.clients[0].replies(one), 0);
+    assert_eq!(net.clients[0].items(one), 0);
 }
 
 #[test]
@@ -123,15 +123,14 @@ fn an_operation_that_was_forgotten_has_nothing_more_to_give() {
     let id = net.submit(get_many(&keys));
     assert_eq!(id.index(), forgotten.index());
     net.cut = 100;
-    while net.clients[0].replies(id) == 0 {
+    while net.clients[0].items(id) == 0 {
         assert!(net.step());
     }
     let client = &mut net.clients[0];
-    assert_eq!(client.replies(forgotten), 0);
-    assert_eq!(client.take_replies(forgotten), []);
+    assert_eq!(client.items(forgotten), 0);
+    assert!(client.take_items(forgotten).is_empty());
     assert!(!client.is_done(forgotten) && client.take(forgotten).is_none());
-    let replies = client.take_replies(id);
-    assert!(!replies.is_empty());
+    assert!(!client.take_items(id).is_empty());
 
     // A reset forgets those under way and those that nobody has taken.
     let (now, server) = (net.now, ServerIndex::new(0));
@@ -142,7 +141,7 @@ fn an_operation_that_was_forgotten_has_nothing_more_to_give() {
     client.reset(now);
     for id in [id, waiting, done] {
         assert!(!client.is_done(id) && client.take(id).is_none());
-        assert_eq!(client.take_replies(id), []);
+        assert!(client.take_items(id).is_empty());
     }
     assert_eq!(client.poll_completion(), None);
 }

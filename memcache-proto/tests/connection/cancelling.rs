@@ -147,11 +147,11 @@ fn a_failed_request_gives_its_text_back() {
     bench.connection.disconnect();
     let mut texts = Vec::new();
     while let Some(event) = bench.connection.poll_event() {
-        let Reply::Failed { delivery, text } = event.reply else { panic!("{event:?}") };
-        texts.push((delivery, text.to_vec()));
+        let Reply::Failed { delivery, text, sent } = event.reply else { panic!("{event:?}") };
+        texts.push((delivery, text.to_vec(), sent));
     }
-    assert_eq!(texts[0], (Delivery::Unanswered, b"get foo bar\r\n".to_vec()));
-    assert_eq!(texts[1], (Delivery::NotSent, b"set foo 0 0 4\r\na\r\nb\r\n".to_vec()));
+    assert_eq!(texts[0], (Delivery::Unanswered, b"get foo bar\r\n".to_vec(), 3));
+    assert_eq!(texts[1], (Delivery::NotSent, b"set foo 0 0 4\r\na\r\nb\r\n".to_vec(), 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One stream without the stream: which reply belongs to which request, when the connection closes, and
 //! what may be written when.
 
+mod appending;
 mod cancelling;
 mod meta;
 mod pairing;
@@ -111,6 +112,7 @@ pub(crate) fn told(requests: &[RequestId], event: &Event<'_>) -> String {
         }
         Reply::Doubt(line) => format!("{number} doubt: {line}"),
         Reply::Line(_) => format!("{number} line"),
+        Reply::Each { count, .. } => format!("{number} each {count}"),
         Reply::Last(_) => format!("{number} last"),
         Reply::Sent => format!("{number} sent"),
         Reply::Closed => format!("{number} closed"),

@@ -200,40 +200,6 @@ fn a_metadump_is_alone() {
 }
 
 #[test]
-fn a_key_joins_the_last_get_that_is_not_under_way() {
-    let keys = [key("a")];
-    let mut bench = Bench::new();
-    let max = 64;
-    assert_eq!(bench.connection.append_key(key("x"), false, max), None, "there is none");
-    let first = bench.submit(get(&keys));
-    let first = bench.requests[first];
-    assert_eq!(bench.connection.append_key(key("b"), false, max), Some((first, 1)));
-    assert_eq!(bench.connection.append_key(key("c"), true, max), None, "it is no gets");
-    assert_eq!(bench.connection.append_key(key("a"), false, max), Some((first, 2)));
-    let len = "get a b a\r\n".len();
-    assert_eq!(bench.connection.append_key(key("dd"), false, len + 2), None, "too long");
-    assert_eq!(bench.connection.append_key(key("dd"), false, len + 3), Some((first, 3)));
-    assert_eq!(bench.write(), "get a b a dd\r\n");
-    assert_eq!(bench.connection.append_key(key("e"), false, max), None, "it is under way");
-
-    bench.submit(Command::Get { keys: Keys::new(&keys), cas: true });
-    let gets = bench.requests[1];
-    assert_eq!(bench.connection.append_key(key("e"), true, max), Some((gets, 1)));
-    bench.submit(set(b"1"));
-    assert_eq!(bench.connection.append_key(key("f"), true, max), None, "the last is a set");
-    bench.submit(get(&keys));
-    bench.cancel(3);
-    assert_eq!(bench.connection.append_key(key("f"), false, max), None, "it is cancelled");
-    bench.submit(Command::Gat { exptime: Exptime::NEVER, keys: Keys::new(&keys), cas: false });
-    assert_eq!(bench.connection.append_key(key("f"), false, max), None, "a gat");
-
-    let reply = b"VALUE b 0 1\r\n1\r\nVALUE a 0 1\r\n2\r\nVALUE dd 0 1\r\n3\r\nEND\r\n";
-    assert_eq!(bench.read(reply), ["0 value 1 1", "0 value 2 2", "0 value 3 3", "0 last"]);
-    bench.connection.disconnect();
-    assert_eq!(bench.connection.append_key(key("f"), true, max), None, "it is closed");
-}
-
-#[test]
 fn gets_are_held_back_for_merging_while_a_reply_is_awaited() {
     let keys = [key("a")];
     let mut bench = Bench::new();
@@ -243,7 +209,7 @@ fn gets_are_held_back_for_merging_while_a_reply_is_awaited() {
     bench.submit(get(&keys));
     assert!(!bench.connection.wants_transmit());
     assert_eq!(bench.write(), "");
-    bench.connection.append_key(key("b"), false, 100).expect("it joins");
+    bench.connection.append(&get(&[key("b")]), 100).expect("it joins");
     assert_eq!(bench.write(), "");
     assert_eq!(bench.read(b"END\r\n"), ["0 last"]);
     assert_eq!(bench.write(), "get a b\r\n");
@@ -270,7 +236,7 @@ fn what_cannot_be_sent_is_not_taken_in() {
 
     bench.submit(get(&keys[..1]));
     assert_eq!(bench.connection.submit(&Command::Version), Err(SubmitError::Full));
-    assert_eq!(bench.connection.append_key(key("b"), false, 1000), None);
+    assert_eq!(bench.connection.append(&get(&[key("b")]), 1000), None);
     bench.write();
     assert_eq!(bench.connection.submit(&Command::Version), Err(SubmitError::Full));
     bench.read(b"END\r\n");

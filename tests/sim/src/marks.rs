@@ -74,6 +74,7 @@ pub const EXPECTED: &[&str] = &[
     "mn beyond the window",
     "get held back",
     "key joined a get",
+    "command joined a run",
     "withdrawn before the write",
     "half written and kept",
     "partial write",

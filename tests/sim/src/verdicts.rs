@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memcache_proto::client::{
-    DeadServer, DeathCause, Delivery, Failure, FailureKind, MetaReply, MetaStatus, Reply,
+    DeadServer, DeathCause, Delivery, Failure, FailureKind, MetaStatus, Reply,
 };
 use memcache_proto::codec::StoreVerb;
 
@@ -85,13 +85,11 @@ impl Judge {
         let event = self.event;
         let resend = usize::from(self.resend_stores);
         let Some(part) = self.part_mut(serial) else { return };
-        part.acknowledged = matches!(
-            reply,
-            Reply::Stored
-                | Reply::Number(_)
-                | Reply::Ok
-                | Reply::Meta(MetaReply { status: MetaStatus::Done, .. })
-        );
+        part.acknowledged = match reply {
+            Reply::Stored | Reply::Number(_) | Reply::Ok => true,
+            Reply::Meta(meta) => meta.status == MetaStatus::Done,
+            _ => false,
+        };
         let (key, from, what) = (part.key.clone(), part.submitted, part.what);
         let times = if what.is_read() { 2 } else { 1 + resend };
         if let Some(act) = part.act.clone() {
@@ -103,7 +101,7 @@ impl Judge {
         let own = key.get(self.prefix_len..).unwrap_or_default();
         let value = match (&told.said, reply) {
             (Said::Item { value, .. }, _) => Some(&value[..]),
-            (_, Reply::Meta(MetaReply { value: Some(value), .. })) => Some(&value[..]),
+            (_, Reply::Meta(meta)) => meta.value.as_deref(),
             _ => None,
         };
         let empty = matches!(told.said, Said::Meta(_)) && value == Some(b"");
@@ -113,8 +111,12 @@ impl Judge {
                 return self.breaks(checks::OWN_VALUE, seen);
             }
         }
-        if let Reply::Meta(MetaReply { won: true, cas: Some(cas), .. }) = reply {
-            if !self.leases.insert((at.0, at.1, key.clone(), *cas)) {
+        let lease = match reply {
+            Reply::Meta(meta) if meta.won => meta.cas,
+            _ => None,
+        };
+        if let Some(cas) = lease {
+            if !self.leases.insert((at.0, at.1, key.clone(), cas)) {
                 let seen = format!("the lease of {} is won twice, at {cas}", shown(&key));
                 self.breaks(checks::LEASE, seen);
             }

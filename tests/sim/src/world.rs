@@ -218,12 +218,13 @@ impl<'a> World<'a> {
     fn take_replies(&mut self, at: usize) {
         let asked = &mut self.asked[at];
         let client = &mut self.network.members[asked.client].client;
-        let count = client.replies(asked.id);
-        let replies = client.take_replies(asked.id);
-        if replies.len() != count {
-            self.judge.breaks(checks::ENDS, format!("{count} replies, and {}", replies.len()));
+        let count = client.items(asked.id);
+        let items = client.take_items(asked.id);
+        if items.len() != count {
+            self.judge.breaks(checks::ENDS, format!("{count} items, and {}", items.len()));
         }
-        for (number, reply) in replies {
+        let items = items.into_iter().map(|(number, item)| (number, Reply::Item(item)));
+        for (number, reply) in items.chain(client.take_replies(asked.id)) {
             let told = asked.told.get_mut(number);
             if told.is_none_or(|told| core::mem::replace(told, true)) {
                 return self.judge.breaks(checks::ENDS, format!("{number} was answered twice"));
@@ -334,6 +335,10 @@ impl<'a> World<'a> {
     }
 
     fn told(&mut self, asked: &Asked, mut outcome: Outcome) {
+        if let Outcome::Many(many) = &mut outcome {
+            let items = core::mem::take(&mut many.items).into_iter();
+            many.replies.extend(items.map(|(number, item)| (number, Reply::Item(item))));
+        }
         self.check_values(&mut outcome);
         let serial = asked.drafts.first().map_or(0, |draft| draft.serial);
         self.judge.trace.note(self.network.now, 9, &[serial], b"", || {

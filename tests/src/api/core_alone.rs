@@ -80,7 +80,7 @@ impl Inner {
                 self.calls.report(&notice);
             }
             if C::Answer::IN_PARTS {
-                answer.take(driven.client.take_replies(id), &self.calls);
+                answer.take(driven.client.take_items(id), &self.calls);
             }
         }
     }

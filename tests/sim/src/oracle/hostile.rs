@@ -300,10 +300,8 @@ impl World {
         match outcome {
             Outcome::One(Ok(Reply::Item(item))) => self.check_value(&keys[0], &item.value),
             Outcome::Many(many) => {
-                for (at, reply) in &many.replies {
-                    if let Reply::Item(item) = reply {
-                        self.check_value(&keys[*at], &item.value);
-                    }
+                for (at, item) in many.items.iter() {
+                    self.check_value(&keys[at], item.value);
                 }
                 let mut failed: Vec<_> = many.failed.iter().map(|(at, _)| *at).collect();
                 failed.sort_unstable();

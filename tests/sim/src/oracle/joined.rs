@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use memcache_proto::codec::{Command, Response};
+use memcache_proto::codec::{Command, Keys, Response};
 use memcache_proto::connection::{Connection, Delivery, Reply, RequestId};
 use memcache_proto::server::{self, Settings, Store};
 use memcache_proto::{Key, Limits, Time};
@@ -145,7 +145,8 @@ impl Joined {
     fn append(&mut self, source: &mut dyn Source) {
         let (name, cas) = (draw::key(source), source.one_in(2));
         let key = Key::new(&name).expect("a key that was drawn is one");
-        if let Some((id, index)) = self.client.append_key(key, cas, 300) {
+        let get = Command::Get { keys: Keys::one(&key), cas };
+        if let Some((id, index)) = self.client.append(&get, 300) {
             let last = self.asked.last_mut().expect("a get was submitted");
             assert_eq!(last.id, id, "a key is added to the last request");
             last.text.truncate(last.text.len() - 2);

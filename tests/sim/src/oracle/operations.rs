@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memcache_proto::codec::{Command, Response};
+use memcache_proto::codec::{Command, Keys, Response};
 use memcache_proto::connection::{
     CloseReason, Connection, Delivery, Reply, RequestId, SubmitError,
 };
@@ -109,7 +109,8 @@ impl Bench {
     fn append(&mut self, source: &mut dyn Source) {
         let (name, cas) = (draw::key(source), source.one_in(2));
         let key = Key::new(&name).expect("a key that was drawn is one");
-        if let Some((id, _)) = self.connection.append_key(key, cas, 1 + source.below(500)) {
+        let get = Command::Get { keys: Keys::one(&key), cas };
+        if let Some((id, _)) = self.connection.append(&get, 1 + source.below(500)) {
             let (last, asked) = self.asked.iter_mut().next_back().expect("a get was submitted");
             assert_eq!(*last, id, "a key is added to the last request");
             assert!(!asked.ended && !asked.cancelled, "a key is added to what is done");
@@ -219,7 +220,7 @@ impl Bench {
                     assert!(index < keys, "key {index} of {shown}");
                 }
                 Reply::Line(_) => {}
-                Reply::Failed { delivery, text } => {
+                Reply::Failed { delivery, text, .. } => {
                     assert_ne!(delivery, Delivery::Answered, "{shown} failed");
                     let parsed = Command::parse(text, &Limits::default());
                     let Ok(Some((command, len))) = parsed else { panic!("{parsed:?} of {shown}") };
