@@ -31,6 +31,17 @@ pub struct Limits {
     /// Values up to this many bytes are received in the shared buffer, larger ones in a buffer of
     /// their own that is handed out without a copy; 16 KiB, about one read.
     pub inline_value_len: usize,
+    /// How much memory may be reserved for one value before its bytes have come, in bytes. A value up to
+    /// this length has all of its memory reserved when the line that announces it has come; for a longer
+    /// one it grows to twice what has come. Default: 1 MiB, the largest item that memcached takes unless
+    /// it is configured otherwise.
+    ///
+    /// It holds for adapters that read into [spare room](crate::client::Client::receive_spare). Nothing
+    /// writes to that memory before bytes come, so where memory is virtual it is address space that a
+    /// peer can have reserved, this much a connection, and no more. With 0, as for adapters that read
+    /// into [`receive_buffer`](crate::client::Client::receive_buffer), memory always follows what has
+    /// come.
+    pub reserved_value_len: usize,
     /// The longest line of a `get` or `gets` sent, in bytes, with its line end. A call on more keys is
     /// cut into several gets; a get of one key is sent however short this is. Half of
     /// [`window`](Self::window) counts where that is less. Default: 16,000, because some services
@@ -76,6 +87,7 @@ impl Default for Limits {
             server_max_value_length: 1 << 20,
             server_max_key_length: MAX_KEY_LEN,
             inline_value_len: 16 << 10,
+            reserved_value_len: 1 << 20,
             max_get_len: 16_000,
             window: 64 << 10,
             max_queued_bytes: 256 << 20,

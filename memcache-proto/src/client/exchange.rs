@@ -83,7 +83,36 @@ impl Client {
         }
     }
 
-    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF.
+    /// Where to append what a read gives, in place of [`receive_buffer`](Self::receive_buffer), if you can
+    /// read into the spare room of a `Vec`, as `rustix::buffer::spare_capacity` does. Large values then
+    /// come with fewer reads, and no byte of their memory is written twice. Append at most as much as the
+    /// capacity holds, change nothing else, and report how much it was with [`received`](Self::received).
+    /// If you have appended nothing you may use `receive_buffer` after all.
+    ///
+    /// `None` if no large value is being received, and sometimes if one is: then use `receive_buffer`. Ask
+    /// before each read. [`Limits::reserved_value_len`](crate::Limits::reserved_value_len) says how much
+    /// room there may be.
+    ///
+    /// ```no_run
+    /// # use memcache_proto::{Time, client::{Client, ConnectionId}};
+    /// # fn read_to_spare(_: &mut Vec<u8>) -> std::io::Result<usize> { Ok(0) }
+    /// # fn read(_: &mut [u8]) -> std::io::Result<usize> { Ok(0) }
+    /// # fn receive(client: &mut Client, connection: ConnectionId, now: Time) -> std::io::Result<()> {
+    /// let len = match client.receive_spare(connection) {
+    ///     Some(spare) => read_to_spare(spare)?,
+    ///     None => read(client.receive_buffer(connection))?,
+    /// };
+    /// client.received(connection, len, now);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn receive_spare(&mut self, connection: ConnectionId) -> Option<&mut Vec<u8>> {
+        let slot = self.slot_mut(connection).filter(|slot| slot.state == State::Open)?;
+        slot.stream.connection.receive_spare()
+    }
+
+    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer), or appended to
+    /// [`receive_spare`](Self::receive_spare); 0 is EOF.
     pub fn received(&mut self, connection: ConnectionId, len: usize, now: Time) {
         let at = connection.index();
         let Some(slot) = self.slots.get_mut(at) else { return };

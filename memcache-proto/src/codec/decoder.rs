@@ -1,9 +1,10 @@
 use alloc::vec::Vec;
-use core::{fmt, mem};
+use core::fmt;
 
 use super::Response;
 use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
+use super::large::{Large, LargeValue};
 use super::meta::MetaFlags;
 use super::parse_response::{Found, HEAD_LEN, Header, block, check_line, find_any, va_header};
 use crate::value::Flags;
@@ -16,17 +17,6 @@ const MIN_SPACE: usize = 4 << 10;
 /// With more than this handed out and less than this left, what is left goes to the front: reads that
 /// come back to the same few KiB find them in the nearest cache, which is worth more than the move.
 const NEAR: usize = 8 << 10;
-/// A large value's own buffer has this much more than twice what has been received, if it needs it.
-const LARGE_ROOM: usize = 16 << 10;
-/// It is made ready for reads in steps, as bytes arrive. The first are of this many bytes, so that a
-/// read of 16 KiB finds them still in the nearest cache.
-const FIRST_STEP: usize = 18 << 10;
-/// Steps double, up to this many bytes, while reads fill them: then fewer reads count for more.
-const MAX_STEP: usize = 64 << 10;
-/// Room behind a large value and its CR LF, so that an END comes with the same read.
-const SLACK: usize = 64;
-/// A large value's buffer that was not taken is kept for the next one up to this size.
-const KEPT_LARGE: usize = 4 << 20;
 /// Where the length stands in a `VA` line.
 const VA_LEN_AT: usize = b"VA ".len();
 
@@ -36,7 +26,8 @@ const VA_LEN_AT: usize = b"VA ".len();
 /// [`filled`](Decoder::filled), then take items with [`next`](Decoder::next) until it says `None`.
 /// Each byte is looked at once, whatever the pieces (of a line's first eight bytes each may be looked at
 /// eight times), and memory grows with what has arrived, never with what a peer announced: at most twice
-/// the bytes of an unfinished value, and 80 KiB.
+/// the bytes of an unfinished value, and 80 KiB. Whoever reads into [`spare`](Decoder::spare) room has up to
+/// [`Limits::reserved_value_len`] bytes reserved, but not touched, before they have arrived.
 ///
 /// ```
 /// use memcache_proto::Limits;
@@ -66,9 +57,8 @@ pub struct Decoder {
     start: usize,
     end: usize,
     state: State,
-    /// The value being received where it has a buffer of its own. All initialised; [`Pending`] says
-    /// how much of it has been received.
-    large: Vec<u8>,
+    /// The value being received where it has a buffer of its own.
+    large: Large,
 }
 
 enum State {
@@ -92,10 +82,8 @@ struct Pending {
     /// Where the value begins, counted from `start`.
     header_len: usize,
     value_len: usize,
-    /// Bytes in `large`; `None` for a value in the shared buffer.
-    large: Option<usize>,
-    /// How much of `large` is made ready for the next read, in bytes.
-    step: usize,
+    /// Whether it has begun to come in a buffer of its own, and not in the shared one.
+    large: bool,
 }
 
 /// What is kept of a line whose bytes stay in the shared buffer.
@@ -173,38 +161,6 @@ pub enum Item<'a> {
     },
 }
 
-/// A large value in a buffer of its own: read it in place, or take the buffer without a copy.
-pub struct LargeValue<'a> {
-    buffer: &'a mut Vec<u8>,
-    len: usize,
-}
-
-impl LargeValue<'_> {
-    /// The value, borrowed. If it is not taken, the next large value comes in the same buffer.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.buffer.get(..self.len).unwrap_or_default()
-    }
-
-    /// The buffer that holds the value and nothing else, and little room behind it.
-    #[must_use]
-    pub fn take(self) -> Vec<u8> {
-        let mut value = mem::take(self.buffer);
-        value.truncate(self.len);
-        // It was made for a larger value that was not taken.
-        if value.capacity() - self.len > self.len / 8 + 2 + SLACK {
-            value.shrink_to_fit();
-        }
-        value
-    }
-}
-
-impl fmt::Debug for LargeValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LargeValue({} bytes)", self.len)
-    }
-}
-
 /// What [`Decoder::next`] makes of what stands at `start`.
 struct Next<'a, 'd> {
     input: &'a [u8],
@@ -225,7 +181,7 @@ impl<'a> Deliver<'a> for Next<'a, '_> {
     #[inline(always)]
     fn header(self, header: Header<'a>, header_len: usize, value_len: usize) -> Self::Made {
         let line = Line::of(&header);
-        let pending = Pending { line, header_len, value_len, large: None, step: FIRST_STEP };
+        let pending = Pending { line, header_len, value_len, large: false };
         *self.state = State::Value(pending);
         Ok(None)
     }
@@ -292,7 +248,7 @@ impl Decoder {
             start: 0,
             end: 0,
             state: State::Ready,
-            large: Vec::new(),
+            large: Large::new(),
         }
     }
 
@@ -307,26 +263,56 @@ impl Decoder {
             self.make_room();
         }
         match &self.state {
-            State::Value(Pending { value_len, large: Some(filled), .. }) => {
-                let lent = *filled..self.large.len().min(room(*value_len, *filled));
-                self.large.get_mut(lent).unwrap_or_default()
-            }
+            State::Value(Pending { large: true, .. }) => self.large.space(),
             _ => self.buffer.get_mut(self.end..).unwrap_or_default(),
         }
     }
 
-    /// The first `len` bytes of what [`space`](Decoder::space) lent have been read to. A `len` beyond
-    /// what was lent counts as all of it. Next call [`next`](Decoder::next).
+    /// As [`space`](Decoder::space), for those who can read into the spare room of a `Vec`, which need not
+    /// be zeroed first and can be lent in one piece. Append to it what a read gives, at most as much as its
+    /// capacity holds, and change nothing else. Next call [`filled`](Decoder::filled) with the number of
+    /// bytes appended; or call [`space`](Decoder::space), if you have appended none.
+    ///
+    /// `None` if no [large value](Item::LargeValue) is being received, and sometimes for one that is: then
+    /// use [`space`](Decoder::space).
+    ///
+    /// ```
+    /// use memcache_proto::Limits;
+    /// use memcache_proto::codec::{Decoder, Item};
+    ///
+    /// let mut decoder = Decoder::new(Limits::default());
+    /// let line = b"VALUE foo 0 100000\r\n";
+    /// decoder.space()[..line.len()].copy_from_slice(line);
+    /// decoder.filled(line.len());
+    /// assert!(decoder.next()?.is_none());
+    ///
+    /// let value = [&[b'v'; 100_000][..], b"\r\n"].concat();
+    /// let spare = decoder.spare().expect("a large value is on its way");
+    /// spare.extend_from_slice(&value); // `rustix::io::read(fd, spare_capacity(spare))`, say
+    /// decoder.filled(value.len());
+    /// assert!(matches!(decoder.next()?, Some(Item::LargeValue { .. })));
+    /// # Ok::<(), memcache_proto::ProtocolError>(())
+    /// ```
+    #[inline]
+    pub fn spare(&mut self) -> Option<&mut Vec<u8>> {
+        let State::Value(pending) = &self.state else { return None };
+        if pending.value_len <= self.limits.inline_value_len {
+            return None;
+        }
+        let reserved = self.limits.reserved_value_len;
+        if !pending.large {
+            self.begin_large(reserved);
+        }
+        self.large.spare(reserved)
+    }
+
+    /// The first `len` bytes of what [`space`](Decoder::space) lent have been read to, or `len` bytes have
+    /// been appended to what [`spare`](Decoder::spare) lent. A `len` beyond that counts as all of it. Next
+    /// call [`next`](Decoder::next).
     #[inline]
     pub fn filled(&mut self, len: usize) {
-        match &mut self.state {
-            State::Value(Pending { value_len, large: Some(filled), step, .. }) => {
-                let lent = self.large.len().min(room(*value_len, *filled)) - *filled;
-                if len >= lent && lent >= *step {
-                    *step = MAX_STEP.min(2 * *step);
-                }
-                *filled += len.min(lent);
-            }
+        match &self.state {
+            State::Value(Pending { large: true, .. }) => self.large.fill(len),
             _ => self.end = self.end.saturating_add(len).min(self.buffer.len()),
         }
     }
@@ -429,15 +415,15 @@ impl Decoder {
                 self.state = State::Ready;
                 return Ok(Resumed::Ready);
             }
-            State::Value(Pending { header_len, value_len, large: None, .. }) => {
-                let value_at = self.start + *header_len;
-                (self.buffer.get(value_at..self.end), *value_len, Resumed::Value)
+            State::Value(Pending { value_len, large: true, .. }) => {
+                (self.large.received(), *value_len, Resumed::Large)
             }
-            State::Value(Pending { value_len, large: Some(filled), .. }) => {
-                (self.large.get(..*filled), *value_len, Resumed::Large)
+            State::Value(Pending { header_len, value_len, .. }) => {
+                let value = self.buffer.get(self.start + *header_len..self.end);
+                (value.unwrap_or_default(), *value_len, Resumed::Value)
             }
         };
-        match block(received.unwrap_or_default(), value_len) {
+        match block(received, value_len) {
             Ok(Some(_)) => Ok(resumed),
             Ok(None) => Ok(Resumed::Waiting),
             Err(error) => Err(fail(&mut self.state, error)),
@@ -462,11 +448,11 @@ impl Decoder {
     /// the shared buffer, behind the line that announced it.
     #[inline(never)]
     fn finish_large(&mut self) -> Option<Item<'_>> {
-        let State::Value(Pending { line, header_len, value_len, large, .. }) = self.state else {
+        let State::Value(Pending { line, header_len, value_len, .. }) = self.state else {
             return None;
         };
         self.state = State::Ready;
-        let behind = self.large.get(value_len + 2..large?)?;
+        let behind = self.large.received().get(value_len + 2..)?;
         sometimes!("value in its own buffer");
         let line_at = self.start;
         self.start += header_len;
@@ -476,24 +462,22 @@ impl Decoder {
         }
         self.buffer.get_mut(self.start..self.end)?.copy_from_slice(behind);
         let header = line.header(self.buffer.get(line_at..self.start)?)?;
-        let value = LargeValue { buffer: &mut self.large, len: value_len };
+        let value = self.large.finished();
         Some(match header {
             Header::Value { key, flags, cas } => Item::LargeValue { key, flags, cas, value },
             Header::Va { flags } => Item::LargeVa { flags, value },
         })
     }
 
-    /// Whether there is too little room to lend, or too much is kept.
+    /// Whether there is too little room to lend in the shared buffer, or too much is kept.
     #[inline]
     fn wants_room(&self) -> bool {
         match &self.state {
-            State::Value(Pending { value_len, large: Some(filled), .. }) => {
-                self.large.len() < room(*value_len, *filled).min(filled + MIN_SPACE)
-            }
+            State::Value(Pending { large: true, .. }) => false,
             State::Value(pending) if pending.value_len > self.limits.inline_value_len => true,
             _ => {
                 self.buffer.len() - self.end < MIN_SPACE
-                    || self.large.capacity() > KEPT_LARGE
+                    || self.large.is_oversized()
                     || (self.start > NEAR && self.end - self.start < NEAR)
             }
         }
@@ -501,58 +485,30 @@ impl Decoder {
 
     #[cold]
     fn make_room(&mut self) {
-        match &mut self.state {
-            State::Value(pending) if pending.value_len > self.limits.inline_value_len => {
-                let value_at = self.start + pending.header_len;
-                let head = self.buffer.get(value_at..self.end).unwrap_or_default();
-                self.end = value_at;
-                grow_large(&mut self.large, pending, head);
-            }
-            _ => {
-                if self.large.capacity() > KEPT_LARGE {
-                    self.large = Vec::new();
-                }
-                self.buffer.copy_within(self.start..self.end, 0);
-                (self.start, self.end) = (0, self.end - self.start);
-                if self.buffer.len() - self.end < MIN_SPACE {
-                    self.buffer.resize(BUFFER_LEN.max(2 * self.buffer.len()), 0);
-                }
+        if let State::Value(pending) = &self.state {
+            if pending.value_len > self.limits.inline_value_len {
+                return self.begin_large(0);
             }
         }
-    }
-}
-
-/// Up to where a large value's own buffer is lent: what belongs to the value and a little more, or any
-/// more that comes before the value is taken.
-#[inline]
-fn room(value_len: usize, filled: usize) -> usize {
-    let all = value_len + 2 + SLACK;
-    if filled < all { all } else { filled + MIN_SPACE }
-}
-
-/// Makes room in a large value's own buffer, which begins with `head` if it is new.
-fn grow_large(large: &mut Vec<u8>, pending: &mut Pending, head: &[u8]) {
-    let filled = pending.large.unwrap_or(head.len());
-    let all = room(pending.value_len, filled);
-    let wanted = all.min(filled + MIN_SPACE);
-    if large.capacity() < wanted {
-        // What was left of another value is not worth the move.
-        large.truncate(pending.large.unwrap_or(0));
-        let capacity = all.min(2 * filled + LARGE_ROOM);
-        large.reserve_exact(capacity - large.len());
-    }
-    if pending.large.is_none() {
-        let kept = large.len().min(head.len());
-        let (over, behind) = head.split_at(kept);
-        if let Some(start) = large.get_mut(..kept) {
-            start.copy_from_slice(over);
+        if self.large.is_oversized() {
+            self.large.free();
         }
-        large.extend_from_slice(behind);
-        pending.large = Some(filled);
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.buffer.len() - self.end < MIN_SPACE {
+            self.buffer.resize(BUFFER_LEN.max(2 * self.buffer.len()), 0);
+        }
     }
-    let ready = all.min(large.capacity()).min(filled + pending.step);
-    if large.len() < ready {
-        large.resize(ready, 0);
+
+    /// Moves what has come of the pending value to a buffer of its own, with room for `reserved` bytes.
+    #[cold]
+    fn begin_large(&mut self, reserved: usize) {
+        let State::Value(pending) = &mut self.state else { return };
+        let value_at = self.start + pending.header_len;
+        let head = self.buffer.get(value_at..self.end).unwrap_or_default();
+        self.end = value_at;
+        self.large.begin(pending.value_len, head, reserved);
+        pending.large = true;
     }
 }
 

@@ -25,6 +25,7 @@ mod decoder;
 mod encode;
 mod frequent;
 pub(crate) mod grammar;
+mod large;
 pub(crate) mod meta;
 pub(crate) mod parse_command;
 mod parse_response;
@@ -33,7 +34,8 @@ mod response;
 pub use chunks::Chunks;
 pub use command::{Command, Keys, MetadumpTarget, StatsArgument, StoreVerb};
 pub(crate) use decoder::WholeValue;
-pub use decoder::{Decoder, Item, LargeValue};
+pub use decoder::{Decoder, Item};
+pub use large::LargeValue;
 pub use meta::{
     MetaArithmetic, MetaDelete, MetaFlags, MetaGet, MetaKey, MetaRequest, MetaSet, SetMode, Token,
     TokenError,

@@ -33,6 +33,7 @@ mod expect;
 mod keys;
 mod queue;
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
@@ -303,8 +304,16 @@ impl Connection {
         self.decoder.space()
     }
 
-    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer); 0 is EOF. Next call
-    /// [`poll_event`](Self::poll_event) until there is none.
+    /// Where to append what a read gives, in place of [`receive_buffer`](Self::receive_buffer), while a
+    /// large value is being received; see [`Decoder::spare`]. Then call [`received`](Self::received).
+    #[inline]
+    pub fn receive_spare(&mut self) -> Option<&mut Vec<u8>> {
+        if self.closed.is_some() { None } else { self.decoder.spare() }
+    }
+
+    /// `len` bytes have been read to [`receive_buffer`](Self::receive_buffer), or appended to
+    /// [`receive_spare`](Self::receive_spare); 0 is EOF. Next call [`poll_event`](Self::poll_event) until
+    /// there is none.
     pub fn received(&mut self, len: usize) {
         if len == 0 {
             self.eof = true;
