@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use memcache_proto::routing::{Endpoint, Family, ServerAddress};
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 
 /// Makes the streams that a [`Client`](crate::Client) speaks over. [`Sockets`] is the one in use unless
 /// [`Builder::connector`](crate::Builder::connector) brings another: one that speaks TLS, goes through
@@ -156,6 +158,18 @@ pub trait Stream: Read + Write + AsFd + Send {
     fn has_buffered(&mut self) -> bool {
         false
     }
+
+    /// Reads as `read` does, but appends the bytes to `buffer`, at most as many as its capacity holds.
+    /// Returns how many, or `None` if the stream cannot do that. Default: `None`; the client then calls
+    /// `read` from now on.
+    ///
+    /// Large values are received so: in few reads, and in memory that is not zeroed first. A stream that
+    /// holds nothing back and is read from a descriptor can call `rustix::io::read` with
+    /// `rustix::buffer::spare_capacity`.
+    fn read_spare(&mut self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        let _ = buffer;
+        None
+    }
 }
 
 /// TCP without delay, and Unix sockets. A name is resolved at each connect, and every address it has
@@ -213,6 +227,11 @@ macro_rules! stream {
             fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
                 self.set_read_timeout(Some(timeout))?;
                 self.set_write_timeout(Some(timeout))
+            }
+
+            fn read_spare(&mut self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+                let read = recv(self, spare_capacity(buffer), RecvFlags::empty());
+                Some(read.map(|(len, _)| len).map_err(io::Error::from))
             }
         }
     )*};

@@ -460,7 +460,10 @@ impl Session {
     fn read(&mut self, at: usize, nonblocking: bool) -> bool {
         let Some(socket) = self.sockets[at].as_mut() else { return false };
         let id = socket.id;
-        match socket.read(self.client.receive_buffer(id), nonblocking) {
+        let spare = if socket.reads_spare { self.client.receive_spare(id) } else { None };
+        let read = spare.and_then(|spare| socket.read_spare(spare, nonblocking));
+        let read = read.unwrap_or_else(|| socket.read(self.client.receive_buffer(id), nonblocking));
+        match read {
             Ok(len) => {
                 socket.receive = false;
                 self.rest(at);

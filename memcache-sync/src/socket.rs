@@ -20,6 +20,8 @@ pub(crate) struct Socket {
     pub(crate) unflushed: bool,
     /// Whether the stream would not read though there was something: it may have to write first.
     pub(crate) refused: bool,
+    /// Whether the stream reads to the spare room of a `Vec`, as far as is known.
+    pub(crate) reads_spare: bool,
 }
 
 impl Socket {
@@ -32,6 +34,7 @@ impl Socket {
             receive: false,
             unflushed: false,
             refused: false,
+            reads_spare: true,
         }
     }
 
@@ -71,6 +74,20 @@ impl Socket {
     pub(crate) fn read(&mut self, space: &mut [u8], nonblocking: bool) -> io::Result<usize> {
         self.set_nonblocking(nonblocking)?;
         self.stream.read(space)
+    }
+
+    /// Reads once, to the spare room of a `Vec`. `None` if the stream cannot.
+    pub(crate) fn read_spare(
+        &mut self,
+        spare: &mut Vec<u8>,
+        nonblocking: bool,
+    ) -> Option<io::Result<usize>> {
+        if let Err(error) = self.set_nonblocking(nonblocking) {
+            return Some(Err(error));
+        }
+        let read = self.stream.read_spare(spare);
+        self.reads_spare = read.is_some();
+        read
     }
 
     /// Whether something can be read that the socket does not tell of.

@@ -16,6 +16,7 @@ fn main() {
     a_kept_value_keeps_its_chunk_at_most();
     a_large_kept_value_keeps_itself();
     an_announced_value_takes_no_memory_before_it_arrives();
+    an_announced_value_reserves_no_more_than_the_limit_before_it_arrives();
 }
 
 fn a_kept_value_keeps_its_chunk_at_most() {
@@ -100,6 +101,32 @@ fn an_announced_value_takes_no_memory_before_it_arrives() {
         assert!(matches!(decoder.next(), Ok(Some(Item::Response(Response::End)))));
     }
     assert!(live_bytes(&live) <= SHARED, "{}", live_bytes(&live));
+}
+
+fn an_announced_value_reserves_no_more_than_the_limit_before_it_arrives() {
+    const SHARED: usize = 64 << 10;
+    const ROOM: usize = 17 << 10;
+    for reserved in [0, 200_000, Limits::default().reserved_value_len] {
+        let live = Region::new(GLOBAL);
+        let mut decoder =
+            Decoder::new(Limits { reserved_value_len: reserved, ..Limits::default() });
+        deliver(&mut decoder, b"VALUE k 0 1073741823\r\n");
+        assert!(decoder.next().expect("no error").is_none());
+        let mut received = 0;
+        while received < 3 << 20 {
+            let spare = decoder.spare().expect("a large value");
+            let piece = (spare.capacity() - spare.len()).min(1_448);
+            spare.resize(spare.len() + piece, b'v');
+            let held = live_bytes(&live);
+            let most = SHARED + reserved.max(2 * received) + ROOM;
+            assert!(held <= most, "{held} bytes for {received} received, {reserved} reserved");
+            decoder.filled(piece);
+            received += piece;
+            assert!(decoder.next().expect("no error").is_none());
+        }
+        drop(decoder);
+        assert_eq!(live_bytes(&live), 0);
+    }
 }
 
 fn deliver(decoder: &mut Decoder, bytes: &[u8]) {

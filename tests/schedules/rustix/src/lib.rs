@@ -1,4 +1,52 @@
-//! `rustix`, as far as the sync adapter uses it: `poll(2)` over the pipes of the models.
+//! `rustix`, as far as the sync adapter uses it: `poll(2)` and `recv(2)` over the pipes of the models.
+
+/// `rustix::buffer`.
+pub mod buffer {
+    /// The room behind what a `Vec` holds.
+    #[derive(Debug)]
+    pub struct SpareCapacity<'a>(pub(crate) &'a mut Vec<u8>);
+
+    /// As the original.
+    pub fn spare_capacity(buffer: &mut Vec<u8>) -> SpareCapacity<'_> {
+        SpareCapacity(buffer)
+    }
+}
+
+/// `rustix::net`.
+pub mod net {
+    use std::io::{self, Read};
+
+    use crate::buffer::SpareCapacity;
+
+    /// As the original.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RecvFlags;
+
+    impl RecvFlags {
+        /// None of them.
+        #[must_use]
+        pub const fn empty() -> Self {
+            RecvFlags
+        }
+    }
+
+    /// As the original, into spare room alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    pub fn recv(
+        mut stream: impl Read,
+        SpareCapacity(buffer): SpareCapacity<'_>,
+        _: RecvFlags,
+    ) -> io::Result<(usize, usize)> {
+        let (len, capacity) = (buffer.len(), buffer.capacity());
+        buffer.resize(capacity, 0);
+        let read = stream.read(&mut buffer[len..]);
+        buffer.truncate(len + read.as_ref().map_or(0, |&read| read));
+        read.map(|read| (read, read))
+    }
+}
 
 /// `rustix::event`.
 pub mod event {
