@@ -26,8 +26,9 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// The one used last is used next, so that those not needed grow cold and can be closed.
-    idle: Vec<Session>,
+    /// The one used last is used next, so that those not needed grow cold and can be closed. Boxed: they
+    /// are large, and each call takes one out and brings it back.
+    idle: Vec<Box<Session>>,
     in_use: usize,
     waiting: usize,
     /// Sessions that were lent before this number was raised are not taken back.
@@ -67,7 +68,7 @@ impl State {
 /// A session on loan.
 pub(crate) struct Lease<'a> {
     pool: &'a Pool,
-    session: Option<Session>,
+    session: Option<Box<Session>>,
     generation: u64,
 }
 
@@ -118,13 +119,14 @@ impl Pool {
         drop(state);
         // After a fork the sockets are still the parent's too; to write to them would mix both up.
         let idle = idle.filter(|session| session.is_fit(calls.cluster()));
-        let session = idle
-            .unwrap_or_else(|| Session::new(calls.clone(), self.connector.clone(), self.origin));
+        let session = idle.unwrap_or_else(|| {
+            Box::new(Session::new(calls.clone(), self.connector.clone(), self.origin))
+        });
         Ok(Lease { pool: self, session: Some(session), generation })
     }
 
     /// Takes all sessions that nobody uses out; the others will not come back.
-    pub(crate) fn take_sessions(&self) -> Vec<Session> {
+    pub(crate) fn take_sessions(&self) -> Vec<Box<Session>> {
         let mut state = self.state();
         state.generation += 1;
         std::mem::take(&mut state.idle)
@@ -162,7 +164,7 @@ impl Pool {
     ) -> Vec<(ConnectionId, Spare)> {
         let mut state = self.state();
         // One may have come back since it was looked for.
-        let can_give = |session: &Session| {
+        let can_give = |session: &Box<Session>| {
             session.is_fit(cluster) && connections.iter().any(|it| session.can_give(it.server()))
         };
         if state.idle.iter().any(can_give) {
@@ -280,7 +282,7 @@ mod tests {
         lease(&pool).unwrap().disown();
         assert_eq!(pool.state().idle.iter().filter(|session| !session.is_own()).count(), 1);
         assert!(lease(&pool).unwrap().is_own());
-        assert!(pool.state().idle.iter().all(Session::is_own));
+        assert!(pool.state().idle.iter().all(|session| session.is_own()));
     }
 
     #[test]
