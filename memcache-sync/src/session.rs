@@ -45,6 +45,8 @@ pub(crate) struct Session {
     sockets: Vec<Option<Socket>>,
     /// The sockets that have something to do, by index.
     active: Vec<usize>,
+    /// Room for those that a wait is for.
+    ready: Vec<(usize, bool)>,
     connecting: Vec<ConnectionId>,
     connects: Option<Connects>,
     /// Connects that have failed, and the core has not been told yet.
@@ -88,6 +90,7 @@ impl Session {
             socket_timeout,
             sockets: Vec::new(),
             active: Vec::new(),
+            ready: Vec::new(),
             connecting: Vec::new(),
             connects: None,
             failed: Vec::new(),
@@ -127,22 +130,27 @@ impl Session {
         operation: Operation<'a>,
     ) -> Result<OperationId, Rejected<'a>> {
         self.read_clock();
-        self.client.submit(operation, self.now)
+        let is_many = is_many(&operation);
+        let id = self.client.submit(operation, self.now)?;
+        if is_many {
+            // To encode very many keys takes its time, which is no server's fault.
+            self.read_clock();
+        }
+        Ok(id)
     }
 
-    /// Brings an operation to its outcome. `progress` is called each time something may have come in.
+    /// Brings an operation to its outcome, which has just been submitted. `progress` is called each time
+    /// something may have come in.
     pub(crate) fn drive(
         &mut self,
         pool: &Pool,
         id: OperationId,
         mut progress: impl FnMut(&mut Client, OperationId),
     ) -> Outcome {
-        // To encode very many keys takes its time, which is no server's fault.
-        self.read_clock();
         let began = self.now;
         loop {
             self.take_actions();
-            if self.ask_others(pool) {
+            if self.needs_others() && self.ask_others(pool) {
                 continue;
             }
             if let Some(outcome) = self.client.take(id) {
@@ -392,11 +400,8 @@ impl Session {
         // What a stream holds back may be more than the socket takes.
         let socket = self.sockets[at].as_ref().filter(|socket| !socket.unflushed);
         let Some(socket) = socket else { return false };
-        let (id, transmit) = (socket.id, socket.transmit);
-        if transmit {
-            let owes = self.client.wants(id).receive;
-            let fits = !owes && self.client.transmit(id).len() <= BLOCKING_WRITE;
-            return fits && self.write(at, false);
+        if socket.transmit {
+            return !socket.receive && self.write(at, false);
         }
         // The socket itself times out, unless something is due before.
         let due = self.client.poll_timeout().map_or(Duration::MAX, |due| due - self.now);
@@ -406,19 +411,29 @@ impl Session {
     /// Writes what can be written without blocking. Whether there was any progress.
     fn write_all(&mut self) -> bool {
         let mut progress = false;
-        for at in self.active.clone() {
+        let mut next = 0;
+        while let Some(&at) = self.active.get(next) {
             progress |= self.write(at, true);
+            // One that has nothing more to do makes room for the next.
+            next += usize::from(self.active.get(next) == Some(&at));
         }
         progress
     }
 
-    /// Writes to one socket, once, and flushes it after the last write. Whether there was any progress.
+    /// Writes to one socket, once, and flushes it after the last write. Whether there was any progress. One
+    /// that blocks writes little or nothing.
     fn write(&mut self, at: usize, nonblocking: bool) -> bool {
         let Some(socket) = self.sockets[at].as_mut() else { return false };
         if !socket.transmit {
-            return self.flush(at, nonblocking);
+            let progress = self.flush(at, nonblocking);
+            self.rest(at);
+            return progress;
         }
-        match socket.write(self.client.transmit(socket.id), nonblocking) {
+        let bytes = self.client.transmit(socket.id);
+        if !nonblocking && bytes.len() > BLOCKING_WRITE {
+            return false;
+        }
+        match socket.write(bytes, nonblocking) {
             Ok(len) => {
                 socket.transmit = false;
                 self.client.transmitted(socket.id, len, self.now);
@@ -444,10 +459,7 @@ impl Session {
             return false;
         }
         match socket.flush(nonblocking) {
-            Ok(()) => {
-                self.rest(at);
-                true
-            }
+            Ok(()) => true,
             Err(error) if is_wait(&error) => false,
             Err(error) => {
                 self.lost(at, error);
@@ -504,41 +516,47 @@ impl Session {
             debug_assert!(false, "an operation waits for nothing");
             return self.client.disconnect_all(self.now);
         }
-        let active = self.active.clone();
-        let has_buffered =
-            |&at: &usize| self.sockets[at].as_mut().is_some_and(Socket::has_buffered);
-        let buffered: Vec<bool> = active.iter().map(has_buffered).collect();
-        let sockets: Vec<&Socket> =
-            active.iter().filter_map(|&at| self.sockets[at].as_ref()).collect();
-        let mut waits: Vec<PollFd<'_>> = sockets.iter().map(|socket| socket.interest()).collect();
-        if let (Some(connects), false) = (&self.connects, self.connecting.is_empty()) {
-            waits.push(PollFd::from_borrowed_fd(AsFd::as_fd(&connects.wake), PollFlags::IN));
-        }
-        let timeout = if buffered.contains(&true) {
-            Some(Duration::ZERO)
-        } else if sockets.iter().any(|socket| socket.refused) {
-            Some(due.map_or(REFUSED, |due| due.min(REFUSED)))
-        } else {
-            due
-        };
-        // An interrupted wait is just a short one.
-        let _ = poll(&mut waits, timeout.and_then(|due| Timespec::try_from(due).ok()).as_ref());
-        let is_ready = |wait: &PollFd<'_>| wait.revents().intersects(!PollFlags::OUT);
-        let mut ready: Vec<bool> = waits.iter().map(is_ready).collect();
-        for (ready, buffered) in ready.iter_mut().zip(&buffered) {
-            *ready |= buffered;
-        }
-        drop(waits);
-        for (&at, &ready) in active.iter().zip(&ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.poll_active(&mut ready, due);
+        for &(at, ready) in &ready {
             let refused = ready && !self.read(at, true);
             if let Some(socket) = self.sockets[at].as_mut() {
                 socket.refused = refused;
                 socket.unflushed |= refused;
             }
         }
+        self.ready = ready;
         self.take_connects();
         self.read_clock();
         self.client.handle_timeout(self.now);
+    }
+
+    /// Waits until a socket is ready or a connect has ended, no longer than this. `ready` then has the active
+    /// sockets, and whether there may be something to read from them.
+    fn poll_active(&mut self, ready: &mut Vec<(usize, bool)>, due: Option<Duration>) {
+        ready.clear();
+        let (mut is_buffered, mut is_refused) = (false, false);
+        for &at in &self.active {
+            let Some(socket) = self.sockets[at].as_mut() else { continue };
+            let buffered = socket.has_buffered();
+            (is_buffered, is_refused) = (is_buffered | buffered, is_refused | socket.refused);
+            ready.push((at, buffered));
+        }
+        let timeout = match due {
+            _ if is_buffered => Some(Duration::ZERO),
+            due if is_refused => Some(due.map_or(REFUSED, |due| due.min(REFUSED))),
+            due => due,
+        };
+        let sockets = ready.iter().filter_map(|&(at, _)| self.sockets[at].as_ref());
+        let mut waits: Vec<PollFd<'_>> = sockets.map(Socket::interest).collect();
+        if let (Some(connects), false) = (&self.connects, self.connecting.is_empty()) {
+            waits.push(PollFd::from_borrowed_fd(AsFd::as_fd(&connects.wake), PollFlags::IN));
+        }
+        // An interrupted wait is just a short one.
+        let _ = poll(&mut waits, timeout.and_then(|due| Timespec::try_from(due).ok()).as_ref());
+        for ((_, ready), wait) in ready.iter_mut().zip(&waits) {
+            *ready |= wait.revents().intersects(!PollFlags::OUT);
+        }
     }
 
     fn take_connects(&mut self) {
@@ -555,6 +573,12 @@ impl Session {
 fn is_wait(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+/// Whether it is on more keys than one.
+fn is_many(operation: &Operation<'_>) -> bool {
+    use Operation::{DeleteMany, GetMany, MetaMany, StoreMany};
+    matches!(operation, GetMany { .. } | StoreMany { .. } | DeleteMany { .. } | MetaMany { .. })
 }
 
 /// Whether connecting involves no resolver, and ends at its deadline. `localhost` is resolved, too.

@@ -16,12 +16,15 @@ const SPARE: Duration = Duration::from_millis(10);
 pub(crate) type Spare = (Socket, Released);
 
 impl Session {
+    /// Whether there is something that the connections of other sessions matter to.
+    #[inline]
+    pub(super) fn needs_others(&self) -> bool {
+        !self.failed.is_empty() || !self.waiting.is_empty()
+    }
+
     /// Tells the core of connects that have failed, when the idle sessions have looked at their connections
     /// to the server; takes one of them over where the core says so. Whether there was anything to do.
     pub(super) fn ask_others(&mut self, pool: &Pool) -> bool {
-        if self.failed.is_empty() && self.waiting.is_empty() {
-            return false;
-        }
         let failed = std::mem::take(&mut self.failed);
         let mut progress = !failed.is_empty();
         for (connection, reason) in failed {
