@@ -1,26 +1,25 @@
 //! One core client and its sockets. It does what the core asks for and decides nothing.
 
+mod connecting;
 mod sharing;
 
-use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use memcache_proto::calls::{Calls, Source};
 use memcache_proto::client::{
     Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, Rejected,
 };
-use memcache_proto::routing::{ConnectFailure, Endpoint, ServerAddress, ServerIndex};
+use memcache_proto::routing::{ConnectFailure, ServerIndex};
 use memcache_proto::{Origin, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::connector::{Connector, Stream, connect_failure};
+use crate::connector::Connector;
 use crate::pool::Pool;
 use crate::socket::Socket;
+use connecting::Connects;
 pub(crate) use sharing::Spare;
 
 /// A write of at most this many bytes to a connection that owes nothing fits every socket's buffer, so
@@ -57,23 +56,6 @@ pub(crate) struct Session {
     errors: Vec<Option<Source>>,
     /// The process that made the sockets.
     process: u32,
-}
-
-/// Connects that are made on other threads, so that several take no longer than the slowest.
-struct Connects {
-    results: Receiver<(ConnectionId, io::Result<Box<dyn Stream>>)>,
-    sender: Sender<(ConnectionId, io::Result<Box<dyn Stream>>)>,
-    /// A byte comes for each result.
-    wake: UnixStream,
-    waker: UnixStream,
-}
-
-impl Connects {
-    fn new() -> io::Result<Self> {
-        let (results, (wake, waker)) = (channel(), UnixStream::pair()?);
-        wake.set_nonblocking(true)?;
-        Ok(Connects { results: results.1, sender: results.0, wake, waker })
-    }
 }
 
 impl Session {
@@ -303,83 +285,6 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, connection: ConnectionId, deadline: Time, alone: bool) {
-        let server = connection.server();
-        let Some(address) =
-            self.client.cluster().server(server).map(|server| server.address.clone())
-        else {
-            return self.failed.push((connection, ConnectFailure::Other));
-        };
-        if let Some(error) = self.errors.get_mut(server.index()) {
-            *error = None;
-        }
-        self.connecting.push(connection);
-        // Nobody would see to what is due before: an operation's own timeout, say.
-        let due = self.client.poll_timeout().map_or(deadline, |due| due.min(deadline));
-        if alone && connects_quickly(&address) {
-            let result = self.connector.connect(&address, self.instant(due));
-            let late = matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut);
-            if due == deadline || !late {
-                return self.connected(connection, result);
-            }
-        }
-        let until = self.instant(deadline);
-        if self.connect_elsewhere(connection, &address, until).is_err() {
-            let result = self.connector.connect(&address, self.instant(due));
-            self.connected(connection, result);
-        }
-    }
-
-    fn instant(&self, time: Time) -> Instant {
-        let far = Instant::now() + FAR;
-        self.origin.instant(time).map_or(far, |instant| instant.min(far))
-    }
-
-    /// Connects on a thread of its own, which nobody waits for past the deadline.
-    fn connect_elsewhere(
-        &mut self,
-        connection: ConnectionId,
-        address: &ServerAddress,
-        deadline: Instant,
-    ) -> io::Result<()> {
-        let connects = match self.connects.take() {
-            Some(connects) => connects,
-            None => Connects::new()?,
-        };
-        let connects = self.connects.insert(connects);
-        let (sender, mut waker) = (connects.sender.clone(), connects.waker.try_clone()?);
-        let (connector, address) = (self.connector.clone(), address.clone());
-        std::thread::Builder::new().name("memcache-connect".into()).spawn(move || {
-            // Nobody may be listening any more; then the stream is just closed.
-            let result = connector.connect(&address, deadline);
-            if sender.send((connection, result)).is_ok() {
-                let _ = waker.write(&[0]);
-            }
-        })?;
-        Ok(())
-    }
-
-    fn connected(&mut self, connection: ConnectionId, result: io::Result<Box<dyn Stream>>) {
-        self.read_clock();
-        if !self.connecting.contains(&connection) {
-            return; // It was given up meanwhile.
-        }
-        self.connecting.retain(|&connecting| connecting != connection);
-        let timeout = self.socket_timeout.clamp(Duration::from_millis(1), FAR);
-        let ready = result.and_then(|stream| stream.set_timeout(timeout).map(|()| stream));
-        match ready {
-            Ok(stream) => {
-                self.put(Socket::new(connection, stream));
-                self.client.connected(connection, self.now);
-            }
-            Err(error) => {
-                let reason = connect_failure(&error);
-                self.note(connection.server(), error);
-                self.failed.push((connection, reason));
-            }
-        }
-    }
-
     fn put(&mut self, socket: Socket) {
         let at = socket.id.index();
         if self.sockets.len() <= at {
@@ -558,15 +463,6 @@ impl Session {
             *ready |= wait.revents().intersects(!PollFlags::OUT);
         }
     }
-
-    fn take_connects(&mut self) {
-        let Some(mut connects) = self.connects.take() else { return };
-        let _ = connects.wake.read(&mut [0; 64]);
-        while let Ok((connection, result)) = connects.results.try_recv() {
-            self.connected(connection, result);
-        }
-        self.connects = Some(connects);
-    }
 }
 
 /// Whether a call that failed so is to be made again later.
@@ -579,12 +475,4 @@ fn is_wait(error: &io::Error) -> bool {
 fn is_many(operation: &Operation<'_>) -> bool {
     use Operation::{DeleteMany, GetMany, MetaMany, StoreMany};
     matches!(operation, GetMany { .. } | StoreMany { .. } | DeleteMany { .. } | MetaMany { .. })
-}
-
-/// Whether connecting involves no resolver, and ends at its deadline. `localhost` is resolved, too.
-fn connects_quickly(address: &ServerAddress) -> bool {
-    match address.endpoint() {
-        Endpoint::Tcp { host, .. } => host.parse::<IpAddr>().is_ok(),
-        _ => false,
-    }
 }
