@@ -126,7 +126,7 @@ impl Driving {
         let mut cx = Context::from_waker(socket);
         shared.with(|state, effects| {
             let timer = timer.as_ref().map(|&(due, _)| due);
-            state.drive(*id, timer, effects.now, &mut cx)
+            state.drive(*id, timer, effects, &mut cx)
         })
     }
 }
@@ -248,14 +248,15 @@ impl State {
         &mut self,
         id: ConnectionId,
         timer: Option<Time>,
-        now: Time,
+        effects: &mut Effects,
         cx: &mut Context<'_>,
     ) -> Next {
         let Some((_, socket)) = self.socket(id) else { return Next::End };
         socket.asleep = false;
-        if self.exchange_all(id, now, cx).is_ready() {
+        if self.exchange_all(id, effects.now, cx).is_ready() {
             return Next::Yield;
         }
+        self.pass_on(id.server(), effects);
         let Some((client, socket)) = self.socket(id) else { return Next::End };
         let wants = client.wants(id);
         let flush_by = socket.flush_by;

@@ -31,7 +31,8 @@ impl<C: Call> Running<C> {
         Running { shared, stage: Stage::New(call, None) }
     }
 
-    /// Waits until there is room for the call.
+    /// Waits until there is room for the call. One that has waited keeps its place until it is
+    /// submitted.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Stage::New(call, waiting) = &mut self.stage else { return Poll::Ready(Ok(())) };
         if waiting.is_none() && !self.shared.is_crowded() {
@@ -42,63 +43,60 @@ impl<C: Call> Running<C> {
         let key = key.as_ref().map(CallKey::as_routed);
         self.shared.with(|state, effects| {
             let now = effects.now;
-            let result = match *waiting {
-                _ if !state.is_open() => Err(Error::Closed),
-                Some((_, Some(deadline))) if deadline <= now => Err(Error::Busy),
-                Some((ticket, _)) if !state.room.is_awake(ticket) => {
-                    state.room.sleep(ticket, cx, effects);
-                    return Poll::Pending;
-                }
-                Some((ticket, deadline)) => match state.obstacle(key, Some(ticket), now) {
-                    None => Ok(()),
-                    Some(server) if server == ticket.server => {
-                        state.room.sleep(ticket, cx, effects);
-                        return Poll::Pending;
-                    }
-                    // Its server is another by now.
-                    Some(server) => {
-                        let left = ticket.server;
-                        let ticket = state.room.change(ticket, server, deadline, effects);
-                        state.let_in(left, effects);
-                        state.room.sleep(ticket, cx, effects);
-                        state.watch(server, deadline, effects);
-                        *waiting = Some((ticket, deadline));
-                        return Poll::Pending;
-                    }
-                },
-                None => match state.obstacle(key, None, now) {
-                    None => Ok(()),
-                    Some(server) => {
-                        let deadline = timeout.map(|timeout| now + timeout);
-                        let ticket = state.room.wait(server, deadline);
-                        // Whose socket is lent may be this task, which polls only this call now.
-                        state.take_back(effects);
-                        state.room.sleep(ticket, cx, effects);
-                        state.watch(server, deadline, effects);
-                        *waiting = Some((ticket, deadline));
-                        return Poll::Pending;
-                    }
-                },
+            let refused = match *waiting {
+                _ if !state.is_open() => Some(Error::Closed),
+                Some((_, Some(deadline))) if deadline <= now => Some(Error::Busy),
+                _ => None,
             };
-            if let Some((ticket, _)) = waiting.take() {
-                state.room.leave(ticket, effects);
-                state.let_in(ticket.server, effects);
+            if let Some(error) = refused {
+                if let Some((ticket, _)) = waiting.take() {
+                    state.room.leave(ticket, effects);
+                }
+                return Poll::Ready(Err(error));
             }
-            Poll::Ready(result)
+            let (ticket, deadline) = match *waiting {
+                Some((ticket, deadline)) if !state.room.is_awake(ticket) => (ticket, deadline),
+                former => {
+                    let ticket = former.map(|(ticket, _)| ticket);
+                    let Some(server) = state.obstacle(key, ticket, now) else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    match former {
+                        Some((ticket, deadline)) if ticket.server == server => (ticket, deadline),
+                        // Its server is another by now.
+                        Some((ticket, deadline)) => {
+                            (state.room.change(ticket, server, effects), deadline)
+                        }
+                        None => {
+                            // Whose socket is lent may be this task, which polls only this call now.
+                            state.take_back(effects);
+                            let deadline = timeout.map(|timeout| now + timeout);
+                            (state.room.wait(server), deadline)
+                        }
+                    }
+                }
+            };
+            *waiting = Some((ticket, deadline));
+            state.sleep(ticket, deadline, cx, effects);
+            Poll::Pending
         })
     }
 
     /// Hands the call to the client. Where nothing but the caller's own mistake, or a cluster of dead
     /// servers, can be the outcome it is there at once.
     fn submit(&mut self, cx: &mut Context<'_>) -> Result<Option<Outcome>, Error> {
-        let Stage::New(call, _) = std::mem::replace(&mut self.stage, Stage::Done) else {
+        let Stage::New(call, waiting) = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(None);
         };
+        let shared = &self.shared;
+        let mut place = Place { shared, ticket: waiting.map(|(ticket, _)| ticket) };
         let mut outcome = None;
-        let (id, answer) = call.submit(&self.shared.calls, |operation| {
-            self.shared.with(|state, effects| {
-                let clock = || self.shared.now();
-                let id = state.submit(operation, C::Answer::IN_PARTS, clock, cx, effects)?;
+        let (id, answer) = call.submit(&shared.calls, |operation| {
+            shared.with(|state, effects| {
+                let clock = || shared.now();
+                let ticket = place.ticket.take();
+                let in_parts = C::Answer::IN_PARTS;
+                let id = state.submit(operation, ticket, in_parts, clock, cx, effects)?;
                 outcome = state.take(id, effects);
                 Ok(id)
             })
@@ -153,15 +151,27 @@ impl<C: Call> Drop for Running<C> {
     fn drop(&mut self) {
         match self.stage {
             Stage::New(_, Some((ticket, _))) => {
-                self.shared.with(|state, effects| {
-                    state.room.leave(ticket, effects);
-                    state.let_in(ticket.server, effects);
-                });
+                drop(Place { shared: &self.shared, ticket: Some(ticket) });
             }
             Stage::UnderWay(id, _) => {
                 self.shared.with(|state, effects| state.cancel(id, effects));
             }
             Stage::New(_, None) | Stage::Done => {}
+        }
+    }
+}
+
+/// The place in the room of a call that is about to leave it, given up when this is dropped. If it was
+/// the call's turn, the next that waits has it.
+struct Place<'a> {
+    shared: &'a Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.with(|state, effects| state.room.leave(ticket, effects));
         }
     }
 }

@@ -15,9 +15,6 @@ use crate::runtime::Stream;
 use crate::shared::Effects;
 use crate::signal::Signal;
 
-/// How many of those who wait for room are woken at a time.
-const WAKE: usize = 16;
-
 /// How many replies to a call on many keys are taken at a time.
 const PART: usize = 1024;
 
@@ -95,7 +92,7 @@ impl State {
             client: Client::new(cluster),
             sockets: Vec::new(),
             wakers: Vec::new(),
-            room: Room::new(servers),
+            room: Room::default(),
             errors: vec![None; servers],
             submitted: false,
             under_way: 0,
@@ -175,20 +172,19 @@ impl State {
         self.phase == Phase::Open
     }
 
-    /// Takes a call in, for a task that will be woken when it has its outcome, or part of it.
+    /// Takes a call in, for a task that will be woken when it has its outcome, or part of it. A call that
+    /// has waited for room gives its place there up, whatever comes of it.
     pub(crate) fn submit(
         &mut self,
         operation: Operation<'_>,
+        ticket: Option<Ticket>,
         in_parts: bool,
         clock: impl FnOnce() -> Time,
         cx: &mut Context<'_>,
         effects: &mut Effects,
     ) -> Result<OperationId, Error> {
-        if !self.is_open() {
-            return Err(Error::Closed);
-        }
         let many = operation.keys() > PART;
-        let id = self.client.submit(operation, effects.now).map_err(|rejected| rejected.reason)?;
+        let id = self.submit_from(ticket, operation, effects)?;
         if many {
             // It takes time to encode many keys, which the servers are not to have less of.
             effects.now = clock();
@@ -217,6 +213,28 @@ impl State {
             }
         }
         Ok(id)
+    }
+
+    /// Hands an operation to the core, and sees how much of the room that it waited for it takes.
+    fn submit_from(
+        &mut self,
+        ticket: Option<Ticket>,
+        operation: Operation<'_>,
+        effects: &mut Effects,
+    ) -> Result<OperationId, Error> {
+        let queued =
+            |state: &Self| ticket.map_or(0, |ticket| state.client.queued_bytes(ticket.server));
+        let before = queued(self);
+        let submitted = if self.is_open() {
+            self.client.submit(operation, effects.now).map_err(|rejected| rejected.reason.into())
+        } else {
+            Err(Error::Closed)
+        };
+        if let Some(ticket) = ticket {
+            let added = queued(self).saturating_sub(before);
+            self.room.enter(ticket, added, effects);
+        }
+        submitted
     }
 
     /// Who is to be woken when the operation has its outcome.
@@ -325,18 +343,25 @@ impl State {
     pub(crate) fn has_room(&self, server: ServerIndex) -> bool {
         // Where there is nothing to do nobody would wake who waits.
         let queued = self.client.queued_bytes(server);
-        queued == 0 || queued < self.client.cluster().settings().limits.backlog
+        queued == 0 || queued < self.backlog()
     }
 
-    /// Wakes the drivers of a server whose timers would go off too late for a call that waits for room.
-    pub(crate) fn watch(
+    fn backlog(&self) -> usize {
+        self.client.cluster().settings().limits.backlog
+    }
+
+    /// Has a call sleep in the room until it is its turn, and a driver wake it where its time is over
+    /// before.
+    pub(crate) fn sleep(
         &mut self,
-        server: ServerIndex,
+        ticket: Ticket,
         deadline: Option<Time>,
+        cx: &Context<'_>,
         effects: &mut Effects,
     ) {
+        self.room.sleep(ticket, deadline, cx, effects);
         let Some(deadline) = deadline else { return };
-        let of_server = |socket: &&mut Socket| socket.id.server() == server;
+        let of_server = |socket: &&mut Socket| socket.id.server() == ticket.server;
         for socket in self.sockets.iter_mut().flatten().filter(of_server) {
             if socket.timer.is_none_or(|timer| timer > deadline) {
                 socket.wake(effects);
@@ -344,13 +369,30 @@ impl State {
         }
     }
 
-    /// Wakes some of those who wait for a server, if there is room.
-    pub(crate) fn let_in(&mut self, server: ServerIndex, effects: &mut Effects) {
-        match self.client.queued_bytes(server) {
-            // Nothing will come in that might wake the rest.
-            0 => self.room.wake(server, usize::MAX, &mut effects.wakers),
-            _ if self.has_room(server) => self.room.wake(server, WAKE, &mut effects.wakers),
-            _ => {}
+    /// Gives turns to those who wait for a server, as far as there is room.
+    fn let_in(&mut self, server: ServerIndex, effects: &mut Effects) {
+        let (queued, backlog) = (self.client.queued_bytes(server), self.backlog());
+        if queued > 0 && queued >= backlog / 2 {
+            self.room.is_busy(server);
+        }
+        if queued > 0 && queued >= backlog {
+            return;
+        }
+        self.room.let_in(server, queued, backlog, &mut effects.wakers);
+        if queued == 0 && !self.room.is_free(server) {
+            // Nothing will come in that might give the rest their turns, unless those do that have one.
+            let of_server = |socket: &&mut Socket| socket.id.server() == server;
+            match self.sockets.iter_mut().flatten().find(of_server) {
+                Some(socket) => socket.wake(effects),
+                None => self.room.wake_all_of(server, &mut effects.wakers),
+            }
+        }
+    }
+
+    /// Where a driver has nothing to do for a server, but calls wait for it.
+    pub(crate) fn pass_on(&mut self, server: ServerIndex, effects: &mut Effects) {
+        if self.client.queued_bytes(server) == 0 {
+            self.room.pass_on(server, &mut effects.wakers);
         }
     }
 
@@ -370,10 +412,10 @@ impl State {
                 effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
             }
         }
-        if !self.room.is_empty() {
-            for server in self.servers() {
-                self.let_in(server, effects);
-            }
+        let mut crowded = self.room.next_server(None);
+        while let Some(server) = crowded {
+            self.let_in(server, effects);
+            crowded = self.room.next_server(Some(server));
         }
         if self.phase == Phase::Closing {
             self.finish_closing(effects.now);

@@ -212,6 +212,105 @@ fn whoever_is_woken_and_does_not_come_holds_up_nobody() {
     }
 }
 
+/// What a call costs does not depend on how many others wait: each is woken when it is its turn, and when
+/// it is answered.
+#[test]
+fn nobody_is_woken_for_the_turns_of_others() {
+    for count in [100, 1_000, 5_000] {
+        let mut crowd = Crowd::new(None);
+        crowd.start(count);
+        let (polls, driver_polls) = (crowd.net.task_polls, crowd.net.driver_polls);
+        crowd.open();
+        crowd.net.run();
+        assert!(crowd.sets.iter().all(Task::is_done));
+        let polls = crowd.net.task_polls - polls;
+        assert!(polls <= 2 * count + 20, "{polls} polls of {count} calls");
+        let driver_polls = crowd.net.driver_polls - driver_polls;
+        assert!(driver_polls <= 2 * count, "{driver_polls} polls of the driver for {count} calls");
+    }
+}
+
+/// Each of those that do not come has the turn of one that would. That must not leave the connection to
+/// few calls at a time, either.
+#[test]
+fn turns_that_nobody_takes_are_given_to_others() {
+    for held in [0, 5, 9, 10, 100, 2_000] {
+        let mut crowd = Crowd::new(None);
+        crowd.start(20);
+        for _ in 0..held {
+            crowd.hold();
+        }
+        let writes = |crowd: &Crowd| crowd.net.world.state().pipes[0].writes;
+        crowd.start(600);
+        let (before, polls) = (writes(&crowd), crowd.net.driver_polls);
+        crowd.open();
+        crowd.net.run();
+        let done = crowd.sets.iter().filter(|set| set.is_done()).count();
+        assert_eq!(done, 620, "{held} are held");
+        let writes = writes(&crowd) - before;
+        assert!(writes <= 700, "{writes} writes while {held} are held");
+        let polls = crowd.net.driver_polls - polls;
+        assert!(polls <= 2 * 620, "{polls} polls of the driver while {held} are held");
+    }
+}
+
+/// A call that is refused when it is its turn takes no room.
+#[test]
+fn a_call_that_fails_on_its_turn_passes_it_on() {
+    let mut crowd = Crowd::new(None);
+    crowd.start(20);
+    let too_long: Vec<_> = (0..30)
+        .map(|_| {
+            let client = crowd.client.clone();
+            crowd.net.start(async move { client.set("long", "x".repeat(2 << 20), SECOND).await })
+        })
+        .collect();
+    crowd.start(20);
+    assert!(!too_long.iter().any(Task::is_done));
+    crowd.open();
+    crowd.net.run();
+    for refused in too_long {
+        assert!(matches!(refused.take(), Some(Err(Error::Rejected(_)))));
+    }
+    assert!(crowd.sets.iter().all(Task::is_done));
+    // Nobody waits any more, so the next lone call does its own reading and writing.
+    grow_lone(&mut crowd.net, &crowd.client);
+    let polls = crowd.net.driver_polls;
+    grow_lone(&mut crowd.net, &crowd.client);
+    assert_eq!(crowd.net.driver_polls, polls);
+}
+
+/// Those that are woken and do not come hold up nobody when the connection ends, either.
+#[test]
+fn whoever_does_not_come_holds_up_nobody_where_the_connection_ends() {
+    for end in ["lost", "closed", "left"] {
+        for served in [0, 40, 80] {
+            let mut crowd = Crowd::new(None);
+            crowd.start(20);
+            let first = crowd.sets.len();
+            for _ in 0..40 {
+                crowd.hold();
+            }
+            crowd.start(20);
+            crowd.open();
+            for _ in 0..served {
+                crowd.net.step();
+            }
+            match end {
+                "lost" => crowd.net.cut(0),
+                "closed" => crowd.net.hang_up(0),
+                _ => crowd.client.disconnect_all(),
+            }
+            crowd.net.run();
+            for (at, set) in crowd.sets.iter().enumerate() {
+                let held = (first..first + 40).contains(&at);
+                assert_eq!(set.is_done(), !held, "{at}, {end} after {served} steps");
+            }
+            assert_eq!(crowd.net.now(), Duration::ZERO);
+        }
+    }
+}
+
 #[test]
 fn a_call_that_waits_for_too_long_is_told_that_its_server_is_busy() {
     let mut crowd = Crowd::new(Some(SECOND));

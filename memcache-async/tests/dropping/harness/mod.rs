@@ -54,6 +54,8 @@ pub(crate) struct Net {
     drivers: usize,
     /// How often a driver has been polled.
     pub(crate) driver_polls: usize,
+    /// How often a task has been polled.
+    pub(crate) task_polls: usize,
     steps: usize,
     /// Whether who comes next is left to chance.
     pub(crate) random: Option<Random>,
@@ -125,6 +127,7 @@ impl Net {
             alive: 0,
             drivers: 0,
             driver_polls: 0,
+            task_polls: 0,
             steps: 0,
             random: None,
         }
@@ -283,7 +286,10 @@ impl Net {
         let slot = &mut self.slots[number];
         let Some(mut future) = slot.future.take() else { return };
         slot.waker.woken.store(false, Ordering::Relaxed);
-        self.driver_polls += usize::from(slot.kind == Kind::Driver);
+        match slot.kind {
+            Kind::Driver => self.driver_polls += 1,
+            Kind::Task | Kind::Held => self.task_polls += 1,
+        }
         let waker = Waker::from(slot.waker.clone());
         let mut cx = Context::from_waker(&waker);
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
