@@ -82,7 +82,7 @@ impl Client {
         now: Time,
     ) {
         let health = self.cluster.health();
-        let probed = self.slots[self.slots_of(server)].iter().any(|slot| slot.probe.is_some());
+        let probed = self.slots.of(self.slots_of(server)).any(|slot| slot.probe.is_some());
         sometimes!("probe lost", probed);
         let is_news = probed || health.is_available(server, now);
         health.mark_dead(server, now, self.cluster.settings().dead_retry, cause);
@@ -90,8 +90,9 @@ impl Client {
             self.note(server, NoticeEvent::MarkedDead { reason });
         }
         for at in self.slots_of(server) {
-            self.slots[at].probe = None;
-            self.slots[at].strikes = 0;
+            if self.slots[at].probe.is_some() || self.slots[at].strikes > 0 {
+                (self.slots[at].probe, self.slots[at].strikes) = (None, 0);
+            }
         }
         self.close_idle(server, now);
     }
@@ -115,11 +116,14 @@ impl Client {
         verdict: Option<Verdict>,
         now: Time,
     ) {
+        if self.slots[at].state == State::Closed {
+            return;
+        }
         let slot = &mut self.slots[at];
         let server = slot.id.server;
         let open = slot.state == State::Open;
         match slot.state {
-            State::Closed => return,
+            State::Closed => {}
             State::Open => self.cluster.health().closed(server),
             State::Connecting { .. } => self.cluster.health().not_opened(server),
             State::Waiting { .. } => {}

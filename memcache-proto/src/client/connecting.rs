@@ -79,7 +79,7 @@ impl Client {
 
     /// Whether this client has a connection to the server by itself.
     pub(super) fn has_open_slot(&self, server: ServerIndex) -> bool {
-        self.slots[self.slots_of(server)].iter().any(|slot| slot.state == State::Open)
+        self.slots.of(self.slots_of(server)).any(|slot| slot.state == State::Open)
     }
 
     /// Begins to connect for what has been queued at a slot; or to wait, where the server has lately

@@ -97,7 +97,7 @@ impl Client {
     /// those who ask; ask again after each [`received`](Self::received).
     #[must_use]
     pub fn queued_bytes(&self, server: ServerIndex) -> usize {
-        let slots = self.slots.get(self.slots_of(server)).into_iter().flatten();
+        let slots = self.slots.of(self.slots_of(server));
         slots.map(|slot| slot.stream.connection.queued_bytes()).min().unwrap_or(0)
     }
 
@@ -302,7 +302,7 @@ impl Client {
             }
             Admission::Dead { .. } => {
                 let slots = self.slots_of(server);
-                let probing = self.slots[slots].iter().any(|slot| slot.probe == Some(operation));
+                let probing = self.slots.of(slots).any(|slot| slot.probe == Some(operation));
                 sometimes!("probe of many requests", probing);
                 if !probing {
                     self.close_idle(server, now);

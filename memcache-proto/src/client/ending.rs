@@ -11,22 +11,15 @@ impl Client {
     /// rest, or serve somebody else.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.slots.iter().all(|slot| match slot.state {
-            State::Closed => true,
-            State::Connecting { .. } | State::Waiting { .. } => false,
-            State::Open => slot.stream.connection.is_idle(),
-        })
+        self.slots.are_at_rest()
     }
 
     /// Cancels every operation and closes every connection that is not idle, so that
     /// [`is_idle`](Self::is_idle) holds. No server is dead for it.
     pub fn reset(&mut self, now: Time) {
         self.operations.clear();
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            if slot.state != State::Open || !slot.stream.connection.is_idle() {
-                self.close(at, Cause::Asked, now);
-            }
+        for at in self.slots.at_work() {
+            self.close(at, Cause::Asked, now);
         }
     }
 

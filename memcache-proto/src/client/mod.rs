@@ -132,6 +132,7 @@ mod notice;
 mod operation;
 mod operations;
 mod outcome;
+mod slots;
 mod sparing;
 mod stream;
 mod timeouts;
@@ -147,8 +148,8 @@ use crate::Time;
 use crate::codec::Chunks;
 use crate::connection::CloseReason;
 pub use crate::connection::Delivery;
+use crate::routing::ServerIndex;
 pub use crate::routing::{ConnectFailure, DeathCause};
-use crate::routing::{Health, Question, ServerIndex};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
@@ -165,13 +166,12 @@ pub use sparing::Released;
 
 use closing::Cause;
 use operations::Operations;
-use stream::Stream;
+use slots::{Slot, Slots, State};
 
 /// A client of a [`Cluster`] and its connections. See the [module](self) for the loop that drives it.
 pub struct Client {
     cluster: Arc<Cluster>,
-    /// Those of one server stand together.
-    slots: Vec<Slot>,
+    slots: Slots,
     operations: Operations,
     actions: VecDeque<Action>,
     chunks: Chunks,
@@ -181,96 +181,13 @@ pub struct Client {
 /// How many notices wait to be taken.
 const NOTICES: usize = 256;
 
-/// A place for one connection to one server.
-struct Slot {
-    id: ConnectionId,
-    state: State,
-    stream: Stream,
-    /// How often in a row a connection here ended without a reply and without having been idle.
-    strikes: u8,
-    /// When there last was progress.
-    active_at: Time,
-    /// The operation that tries whether the dead server is back, for as long as that is not known.
-    probe: Option<OperationId>,
-    /// Whether these actions have been given and not been answered.
-    transmitting: bool,
-    receiving: bool,
-    /// Whether it is to be looked at before anything is written.
-    look: bool,
-    /// When the first of the connects began that what waits here has needed, and the question whether the
-    /// server has answered anybody since the last of them.
-    began: Option<Time>,
-    question: Option<Question>,
-    /// Why it has to wait, if it does.
-    why: Option<Cause>,
-    /// When the connect has taken so long that somebody else's connection would do as well.
-    spare_at: Option<Time>,
-    /// Whether it would, by now.
-    awaits: bool,
-    /// In the first slot of a server: at which of its slots a request was queued last.
-    queued_at: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Closed,
-    /// The deadline is set when the adapter takes the connect up.
-    Connecting {
-        deadline: Option<Time>,
-    },
-    /// For a connection of somebody else's, or for the time to try again.
-    Waiting {
-        until: Time,
-        deadline: Time,
-    },
-    Open,
-}
-
-impl Slot {
-    /// Whether the server has answered anybody since the last of the connects that what waits here has
-    /// needed.
-    fn is_answered(&self, health: &Health) -> bool {
-        self.question.is_some_and(|asked| health.is_answered(self.id.server, asked))
-    }
-}
-
-impl State {
-    fn is_connecting(self) -> bool {
-        matches!(self, State::Connecting { .. })
-    }
-}
-
 impl Client {
     /// A client that is connected to nothing yet. Connections are made when they are needed.
     #[must_use]
     pub fn new(cluster: Arc<Cluster>) -> Self {
-        let settings = cluster.settings();
-        let per_server = settings.connections_per_server;
-        let slots = (0..cluster.servers().len() * per_server).map(|at| Slot {
-            id: ConnectionId {
-                server: ServerIndex::new(u32::try_from(at / per_server).unwrap_or(u32::MAX)),
-                slot: u32::try_from(at).unwrap_or(u32::MAX),
-                generation: 0,
-            },
-            state: State::Closed,
-            stream: Stream::new(settings.limits, settings.merge_gets),
-            strikes: 0,
-            active_at: Time::ZERO,
-            probe: None,
-            transmitting: false,
-            receiving: false,
-            look: false,
-            began: None,
-            question: None,
-            why: None,
-            spare_at: None,
-            awaits: false,
-            queued_at: u32::try_from(at).unwrap_or(u32::MAX),
-        });
-        let slots = slots.collect();
         Client {
+            slots: Slots::new(cluster.clone()),
             cluster,
-            slots,
             operations: Operations::default(),
             actions: VecDeque::new(),
             chunks: Chunks::new(),
@@ -288,18 +205,10 @@ impl Client {
     /// [`poll_timeout`](Self::poll_timeout). A connect, or a server that owes nothing yet, has its time
     /// from `now` on.
     pub fn poll_action(&mut self, now: Time) -> Option<Action> {
-        let mut action = self.actions.pop_front()?;
-        // What was to be done on a connection that has closed since is not to be done any more.
-        while let Action::Transmit(connection)
-        | Action::Receive(connection)
-        | Action::Look(connection)
-        | Action::Await(connection) = action
-        {
-            if self.slot(connection).is_some() {
-                break;
-            }
-            action = self.actions.pop_front()?;
-        }
+        let Some(mut action) = self.next_action() else {
+            self.slots.settle();
+            return None;
+        };
         match &mut action {
             Action::Connect { connection, deadline } => {
                 *deadline = now + self.cluster.settings().socket_timeout;
@@ -329,6 +238,20 @@ impl Client {
             Action::Receive(_) | Action::Look(_) | Action::Await(_) | Action::Close(_) => {}
         }
         Some(action)
+    }
+
+    /// What was to be done on a connection that has closed since is not to be done any more.
+    fn next_action(&mut self) -> Option<Action> {
+        loop {
+            match self.actions.pop_front()? {
+                Action::Transmit(connection)
+                | Action::Receive(connection)
+                | Action::Look(connection)
+                | Action::Await(connection)
+                    if self.slot(connection).is_none() => {}
+                action => return Some(action),
+            }
+        }
     }
 
     /// What a connection has to do at the moment, for adapters that ask again each time: they handle
@@ -462,8 +385,8 @@ impl Client {
     }
 
     fn slot_mut(&mut self, connection: ConnectionId) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(connection.index())?;
-        (slot.id == connection && slot.state != State::Closed).then_some(slot)
+        self.slot(connection)?;
+        self.slots.get_mut(connection.index())
     }
 
     /// Gives the actions that a slot has come to need.
@@ -488,7 +411,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         let health = self.cluster.health();
-        for slot in &self.slots {
+        for slot in self.slots.of(0..self.slots.len()) {
             match slot.state {
                 State::Open => health.closed(slot.id.server),
                 State::Connecting { .. } => health.not_opened(slot.id.server),

@@ -64,9 +64,8 @@ impl Client {
     /// The open connection to a server that has nothing to do; `None` if there is none.
     #[must_use]
     pub fn idle_connection(&self, server: ServerIndex) -> Option<ConnectionId> {
-        let slots = self.slots.get(self.slots_of(server))?;
-        let idle =
-            slots.iter().find(|slot| slot.state == State::Open && slot.stream.connection.is_idle());
+        let mut slots = self.slots.of(self.slots_of(server));
+        let idle = slots.find(|slot| slot.state == State::Open && slot.stream.connection.is_idle());
         idle.map(|slot| slot.id)
     }
 

@@ -3,24 +3,25 @@
 use alloc::vec::Vec;
 
 use super::closing::{Cause, STRIKES, Verdict};
-use super::{Client, FailureKind, Slot, State};
+use super::{Client, FailureKind, State};
 use crate::Time;
 use crate::routing::{ConnectFailure, DeathCause};
 
 impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is next due; `None` where nothing is awaited. Call
     /// it when [`poll_action`](Self::poll_action) has no more: a connect has no deadline before.
+    ///
+    /// Where many connections are at work it may be earlier than anything is late. Call
+    /// [`handle_timeout`](Self::handle_timeout) then as always: it does nothing, and this gives a later time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let slots = self.slots.iter().filter_map(|slot| self.slot_deadline(slot));
-        slots.chain(self.operations.next_deadline()).min()
+        self.slots.next_due().into_iter().chain(self.operations.next_deadline()).min()
     }
 
     /// Gives up on what has taken too long by `now`. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire_operations(now);
-        let late = |slot: &Slot| self.slot_deadline(slot).is_some_and(|deadline| deadline <= now);
-        let mut due: Vec<_> = (0..self.slots.len()).filter(|&at| late(&self.slots[at])).collect();
+        let mut due = self.slots.due_by(now);
         due.retain(|&at| !self.go_on(at, now));
         let judged = |at: usize| (self.slots[at].id, self.judge_late(at, now));
         let late: Vec<_> = due.into_iter().map(judged).collect();
@@ -81,7 +82,9 @@ impl Client {
         }
         let health = self.cluster.health();
         let mut struck = Vec::new();
-        for (at, slot) in self.slots.iter_mut().enumerate() {
+        // Nothing waits at the others.
+        for at in self.slots.at_work() {
+            let slot = &mut self.slots[at];
             let server = slot.id.server;
             let given_up = slot.stream.give_up(&self.operations);
             let connection = &slot.stream.connection;
@@ -127,19 +130,6 @@ impl Client {
                 let server = slot.id.server;
                 let cause = DeathCause::OperationTimeout;
                 self.mark_dead(server, FailureKind::OperationTimeout, cause, now);
-            }
-        }
-    }
-
-    fn slot_deadline(&self, slot: &Slot) -> Option<Time> {
-        match slot.state {
-            State::Closed => None,
-            State::Connecting { deadline } => deadline.into_iter().chain(slot.spare_at).min(),
-            State::Waiting { until, deadline } => Some(until.min(deadline)),
-            State::Open => {
-                let connection = &slot.stream.connection;
-                let waits = connection.awaits_reply() || connection.wants_transmit();
-                waits.then(|| slot.active_at + self.cluster.settings().socket_timeout)
             }
         }
     }
