@@ -30,7 +30,8 @@ pub(super) struct Operations {
     entries: Vec<Entry>,
     free: Vec<u32>,
     completed: VecDeque<OperationId>,
-    /// In the order of submission, which is that of the deadlines, as all take the same time.
+    /// In the order of submission, which is that of the deadlines, as all take the same time. The first is
+    /// of one that is pending.
     deadlines: VecDeque<(Time, OperationId)>,
     /// How often an operation ended before its answers had come.
     withdrawn: u64,
@@ -78,9 +79,6 @@ impl Operations {
         if answers == 0 {
             self.complete(id);
         } else if let Some(timeout) = timeout {
-            while self.deadlines.front().is_some_and(|&(_, id)| !self.is_pending(id)) {
-                self.deadlines.pop_front();
-            }
             if self.deadlines.len() > 2 * self.entries.len() {
                 let mut deadlines = core::mem::take(&mut self.deadlines);
                 deadlines.retain(|&(_, id)| self.is_pending(id));
@@ -99,6 +97,16 @@ impl Operations {
             self.completed = completed;
         }
         self.completed.push_back(id);
+        self.drop_deadlines();
+    }
+
+    /// Drops the deadlines of those that have ended, up to the first that has not: each is dropped once, and
+    /// nobody who asks for the next one has to pass over them.
+    #[inline]
+    fn drop_deadlines(&mut self) {
+        while self.deadlines.front().is_some_and(|&(_, id)| !self.is_pending(id)) {
+            self.deadlines.pop_front();
+        }
     }
 
     /// Whether the operation still waits for answers.
@@ -316,6 +324,7 @@ impl Operations {
         entry.remaining = 0;
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(id.index);
+        self.drop_deadlines();
         Some(outcome)
     }
 
@@ -330,7 +339,7 @@ impl Operations {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.iter().find(|&&(_, id)| self.is_pending(id)).map(|&(deadline, _)| deadline)
+        self.deadlines.front().map(|&(deadline, _)| deadline)
     }
 
     /// Whether its deadline has passed and it has not been finished since.
@@ -340,21 +349,14 @@ impl Operations {
 
     /// The next operation whose deadline has passed.
     pub(super) fn pop_expired(&mut self, now: Time) -> Option<OperationId> {
-        while let Some(&(deadline, id)) = self.deadlines.front() {
-            let pending = self.is_pending(id);
-            if pending && deadline > now {
-                return None;
-            }
-            self.deadlines.pop_front();
-            if pending {
-                if let Some(entry) = self.entry_mut(id) {
-                    entry.expired = true;
-                }
-                self.withdrawn += 1;
-                return Some(id);
-            }
+        let &(_, id) = self.deadlines.front().filter(|&&(deadline, _)| deadline <= now)?;
+        self.deadlines.pop_front();
+        self.drop_deadlines();
+        if let Some(entry) = self.entry_mut(id) {
+            entry.expired = true;
         }
-        None
+        self.withdrawn += 1;
+        Some(id)
     }
 }
 
@@ -384,5 +386,30 @@ mod tests {
         assert_eq!(operations.poll_completion(), Some(forgotten));
         assert_eq!(operations.poll_completion(), None);
         assert_eq!(operations.pop_expired(Time::ZERO + timeout), Some(endless));
+    }
+
+    /// Whoever asks for the next deadline passes over none of those that have ended.
+    #[test]
+    fn the_first_deadline_is_of_one_that_is_pending() {
+        let timeout = Duration::from_secs(1);
+        let mut operations = Operations::default();
+        let due = |millis| Time::from_millis(millis) + timeout;
+        let begun = (0..5).map(|millis| {
+            operations.begin(Shape::One, 1, Time::from_millis(millis), Some(timeout))
+        });
+        let begun: Vec<_> = begun.collect();
+        operations.deliver(begun[1], 0, Ok(Reply::Ok));
+        assert_eq!(operations.next_deadline(), Some(due(0)));
+        operations.free(begun[0]);
+        assert_eq!(operations.next_deadline(), Some(due(2)));
+        operations.finish(begun[3]);
+        assert_eq!(operations.pop_expired(due(1)), None);
+        assert_eq!(operations.pop_expired(due(2)), Some(begun[2]));
+        assert_eq!(operations.next_deadline(), Some(due(4)));
+        assert_eq!(operations.deadlines.len(), 1);
+        operations.take(begun[3]);
+        operations.deliver(begun[4], 0, Ok(Reply::Ok));
+        assert_eq!(operations.next_deadline(), None);
+        assert_eq!(operations.pop_expired(due(9)), None);
     }
 }
