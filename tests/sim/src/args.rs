@@ -19,6 +19,10 @@ pub(crate) enum Asked {
     },
     Replay(Origin),
     Shrink(Origin, Bounds),
+    /// What the file of a kept run holds, with this line first.
+    Keep(Origin, String),
+    /// A run that lights these marks.
+    Light(Vec<String>, Bounds),
     Checks,
     Help,
 }
@@ -54,19 +58,23 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Asked
             all_marks: std::mem::take(&mut words.all_marks),
         },
         ["replay", origin] => Asked::Replay(parse_origin(origin)?),
-        ["shrink", origin] => {
-            let default = Bounds::default();
-            let time = words.seconds.take().map_or(default.time, Duration::from_secs);
-            let steps = words.steps.take().unwrap_or(default.steps);
-            Asked::Shrink(parse_origin(origin)?, Bounds { steps, time })
+        ["shrink", origin] => Asked::Shrink(parse_origin(origin)?, words.take_bounds()),
+        ["keep", origin, ref comment @ ..] if !comment.is_empty() => {
+            Asked::Keep(parse_origin(origin)?, comment.join(" "))
+        }
+        ["light", ref marks @ ..] if !marks.is_empty() => {
+            let marks = marks.iter().map(|mark| mark.to_string()).collect();
+            Asked::Light(marks, words.take_bounds())
         }
         ["checks"] => Asked::Checks,
         ["help"] => Asked::Help,
         [] => return Err("there is no command".to_string()),
         ["seeds", ..] => return Err("seeds wants two numbers, FIRST and COUNT".to_string()),
         [command @ ("replay" | "shrink"), ..] => {
-            return Err(format!("{command} wants one tape, or seed:N"));
+            return Err(format!("{command} wants one tape, seed:N or file:PATH"));
         }
+        ["keep", ..] => return Err("keep wants a tape, and what it once broke".to_string()),
+        ["light", ..] => return Err("light wants the names of marks".to_string()),
         [command, ..] => return Err(format!("{command} is no command, or has too much behind it")),
     };
     match words.left() {
@@ -85,6 +93,12 @@ struct Words {
 }
 
 impl Words {
+    fn take_bounds(&mut self) -> Bounds {
+        let default = Bounds::default();
+        let time = self.seconds.take().map_or(default.time, Duration::from_secs);
+        Bounds { steps: self.steps.take().unwrap_or(default.steps), time }
+    }
+
     /// An option that the command did not take.
     fn left(&self) -> Option<&'static str> {
         let options = [
@@ -102,6 +116,10 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 fn parse_origin(text: &str) -> Result<Origin, String> {
+    if let Some(path) = text.strip_prefix("file:") {
+        let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+        return Origin::of_file(&bytes).map_err(|error| format!("{path}: {error}"));
+    }
     text.parse().map_err(|error| format!("{text:?} is no tape: {error}"))
 }
 
@@ -128,6 +146,8 @@ mod tests {
             ("shrink 00", Asked::Shrink(tape(&[0]), Bounds::default())),
             ("shrink 00 --steps 9", Asked::Shrink(tape(&[0]), bounds(9, 60))),
             ("shrink --seconds 1 00", Asked::Shrink(tape(&[0]), bounds(20_000, 1))),
+            ("keep 00 a key too many", Asked::Keep(tape(&[0]), "a key too many".into())),
+            ("light --steps 1 lit", Asked::Light(vec!["lit".into()], bounds(1, 60))),
             ("checks", Asked::Checks),
             ("--help", Asked::Help),
             ("help", Asked::Help),
@@ -152,8 +172,11 @@ mod tests {
             ("seeds 1 2 --seconds", "--seconds has no number behind it"),
             ("seeds 1 2 --seconds 1.5", "\"1.5\" is no number"),
             ("seeds 1 2 --steps 1", "--steps is no option of seeds"),
-            ("replay", "replay wants one tape, or seed:N"),
-            ("shrink 00 00", "shrink wants one tape, or seed:N"),
+            ("replay", "replay wants one tape, seed:N or file:PATH"),
+            ("shrink 00 00", "shrink wants one tape, seed:N or file:PATH"),
+            ("keep 00", "keep wants a tape, and what it once broke"),
+            ("light", "light wants the names of marks"),
+            ("light lit --marks", "--marks is no option of light"),
             ("replay 0", "\"0\" is no tape: the last byte has one hexadecimal digit of two"),
             ("replay 00 --marks", "--marks is no option of replay"),
             ("checks --seconds 1", "--seconds is no option of checks"),

@@ -1,8 +1,11 @@
 //! What callers ask for: drawn.
 
-use memcache_proto::Exptime;
-use memcache_proto::codec::StoreVerb;
+use std::time::Duration;
 
+use memcache_proto::codec::StoreVerb;
+use memcache_proto::{Expiry, Exptime};
+
+use crate::computing::{Manner, Work};
 use crate::requests::{Draft, Shape, What};
 use crate::settings::{AskKind, Plan};
 use crate::source::{Choose, Source};
@@ -16,6 +19,11 @@ pub(crate) fn key(plan: &Plan, number: usize) -> Vec<u8> {
     key
 }
 
+/// The key of an item whose value is a byte or none.
+fn tiny(number: usize) -> Vec<u8> {
+    format!("e{number}").into_bytes()
+}
+
 /// The key of a counter.
 pub(crate) fn counter(number: usize) -> Vec<u8> {
     format!("n{number}").into_bytes()
@@ -27,11 +35,28 @@ pub(crate) const COUNTERS: usize = 4;
 /// What callers know of the items: the cas uniques that they were last told.
 pub(crate) type Known = std::collections::BTreeMap<Vec<u8>, u64>;
 
+/// Draws how a caller goes about a call of several steps, which has this number.
+pub(crate) fn manner(kind: AskKind, number: u64, source: &mut dyn Source) -> Manner {
+    let work = match kind {
+        AskKind::Update => Work::Update,
+        _ if source.one_in(4) => Work::Add,
+        _ => Work::Share,
+    };
+    let takes = Duration::from_millis(*source.pick(&[0, 5, 200, 2500]));
+    let expiry = Duration::from_secs(*source.pick(&[0, 100, 2]));
+    let expiry = if expiry.is_zero() { Expiry::Never } else { expiry.into() };
+    Manner { work, takes, fails: source.one_in(5), expiry, number }
+}
+
 /// Draws what one caller asks for.
-pub(crate) fn draw(plan: &Plan, known: &Known, source: &mut dyn Source) -> (Shape, Vec<Draft>) {
-    let kind = *source.pick(&plan.asks);
+pub(crate) fn draw(
+    kind: AskKind,
+    plan: &Plan,
+    known: &Known,
+    source: &mut dyn Source,
+) -> (Shape, Vec<Draft>) {
     let many = |source: &mut dyn Source| {
-        let most = *source.pick(&[4, 20, 60]);
+        let most = *source.pick(&[4, 20, 60, 300]);
         1 + source.below(most)
     };
     match kind {
@@ -55,20 +80,26 @@ pub(crate) fn draw(plan: &Plan, known: &Known, source: &mut dyn Source) -> (Shap
         }
         AskKind::GetMany => {
             let (count, cas) = (many(source), source.one_in(3));
-            let drafts = (0..count).map(|_| draft(plan, source, What::Get { cas }));
+            let drafts = (0..count).map(|_| draft(plan, count, source, What::Get { cas }));
             (Shape::Many, drafts.collect())
         }
         AskKind::StoreMany => {
-            let verb = if source.one_in(3) { StoreVerb::Add } else { StoreVerb::Set };
+            let verb = *source.pick(&[
+                StoreVerb::Set,
+                StoreVerb::Set,
+                StoreVerb::Add,
+                StoreVerb::Replace,
+                StoreVerb::Append,
+            ]);
             let noreply = plan.noreply && source.one_in(3);
             let count = many(source);
-            let drafts = (0..count).map(|_| draft(plan, source, What::Store(verb)));
+            let drafts = (0..count).map(|_| draft(plan, count, source, What::Store(verb)));
             (Shape::Many, drafts.map(|draft| Draft { noreply, ..draft }).collect())
         }
         AskKind::DeleteMany => {
             let noreply = plan.noreply && source.one_in(3);
             let count = many(source);
-            let drafts = (0..count).map(|_| draft(plan, source, What::Delete));
+            let drafts = (0..count).map(|_| draft(plan, count, source, What::Delete));
             (Shape::Many, drafts.map(|draft| Draft { noreply, ..draft }).collect())
         }
         AskKind::MetaMany | AskKind::QuietRun => {
@@ -79,7 +110,7 @@ pub(crate) fn draw(plan: &Plan, known: &Known, source: &mut dyn Source) -> (Shap
             let mut drafts: Vec<_> = (0..count)
                 .map(|_| {
                     let what = meta(*source.pick(&kinds), source);
-                    let mut draft = draft(plan, source, what);
+                    let mut draft = draft(plan, count, source, what);
                     draft.noreply = quiet && !source.one_in(4);
                     draft
                 })
@@ -87,6 +118,7 @@ pub(crate) fn draw(plan: &Plan, known: &Known, source: &mut dyn Source) -> (Shap
             know(&mut drafts, known);
             (Shape::Many, drafts)
         }
+        AskKind::Share | AskKind::Update => one(plan, source, |_| What::Get { cas: true }),
         AskKind::Version => servers(What::Version),
         AskKind::Stats => servers(What::Stats(source.below(6))),
         AskKind::Flush => servers(if source.one_in(4) { What::Flush } else { What::FlushLater }),
@@ -137,7 +169,8 @@ fn know(drafts: &mut [Draft], known: &Known) {
 fn servers(what: What) -> (Shape, Vec<Draft>) {
     let (key, value) = (Vec::new(), Vec::new());
     let (noreply, exptime, hash) = (false, Exptime::NEVER, None);
-    let draft = Draft { key, what, noreply, value, exptime, hash, serial: 0 };
+    let draft =
+        Draft { key, what, noreply, value, exptime, hash, serial: 0, wide: false, made: None };
     (Shape::Servers, vec![draft])
 }
 
@@ -147,10 +180,14 @@ fn one(
     what: impl FnOnce(&mut dyn Source) -> What,
 ) -> (Shape, Vec<Draft>) {
     let what = what(source);
-    (Shape::One, vec![draft(plan, source, what)])
+    (Shape::One, vec![draft(plan, 1, source, what)])
 }
 
-fn draft(plan: &Plan, source: &mut dyn Source, what: What) -> Draft {
+/// What the values of one call take at most, about, in bytes.
+const MOST_IN_ALL: usize = 64 << 10;
+
+/// One of so many requests of a call.
+fn draft(plan: &Plan, count: usize, source: &mut dyn Source, what: What) -> Draft {
     let number = source.below(plan.keys);
     let counts = matches!(what, What::Incr | What::Decr | What::MetaCount(_));
     // Now and then what is no number is counted up, and a number is read.
@@ -166,18 +203,29 @@ fn draft(plan: &Plan, source: &mut dyn Source, what: What) -> Draft {
     if meta && source.one_in(6) {
         key = format!("b u{number}").into_bytes();
     }
+    if plan.tiny_values && !counts && !counted && source.one_in(4) {
+        key = tiny(number);
+    }
     // Only what is a counter by its name is made by counting.
     let what = match what {
         What::MetaCount(bits) if !key.starts_with(b"n") => What::MetaCount(bits & !32),
         what => what,
     };
     let stores = matches!(what, What::Store(_) | What::MetaSet(..));
-    let value = if stores { vec![b'.'; source.below(plan.value_len)] } else { Vec::new() };
+    let value = if stores { vec![b'.'; value_len(plan, count, source)] } else { Vec::new() };
     let exptime = *source.pick(&[0, 0, 0, 2, 100, -1]);
     let exptime = Exptime::from_wire(if stores { exptime } else { 0 });
     let can_be_silent =
         matches!(what, What::Store(_) | What::Delete | What::Touch | What::Incr | What::Decr);
     let noreply = plan.noreply && can_be_silent && source.one_in(4);
     let hash = source.one_in(12).then(|| i64::try_from(number % 5).unwrap_or(0) - 2);
-    Draft { key, what, noreply, value, exptime, hash, serial: 0 }
+    let wide = stores && plan.wide_flags && source.one_in(16);
+    Draft { key, what, noreply, value, exptime, hash, serial: 0, wide, made: None }
+}
+
+/// How long a value is. Of many most are short, and a few are among them that are not.
+fn value_len(plan: &Plan, count: usize, source: &mut dyn Source) -> usize {
+    let short = plan.value_len.min(MOST_IN_ALL / count);
+    let most = if short < plan.value_len && source.one_in(32) { plan.value_len } else { short };
+    source.below(most)
 }

@@ -9,6 +9,7 @@ pub(crate) const NOT_SENT: &str = "not_sent";
 pub(crate) const WITHDRAWN: &str = "withdrawn";
 pub(crate) const ONCE: &str = "once";
 pub(crate) const SUBMITTED: &str = "submitted";
+pub(crate) const REFUSED: &str = "refused";
 pub(crate) const DOUBT: &str = "doubt";
 pub(crate) const SPINS: &str = "spins";
 pub(crate) const ENDS: &str = "ends";
@@ -57,6 +58,11 @@ pub const CHECKS: &[Check] = &[
         name: SUBMITTED,
         sentence: "What a client writes on a connection parses as what was submitted to it, whole \
                    commands and nothing else but its own flushes and barriers.",
+    },
+    Check {
+        name: REFUSED,
+        sentence: "A request is refused if its key, its value or its flags are more than the settings or \
+                   the protocol allow, and else only as too much waits.",
     },
     Check {
         name: DOUBT,

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::args::{self, Asked};
-use crate::marks::Tally;
-use crate::replay::Origin;
+use crate::marks::{self, Tally};
+use crate::replay::{LIGHTS, Origin, Regression};
 use crate::seeds::{Totals, run_seeds};
 use crate::shrink::{Bounds, Shrunk, shrink};
 use crate::{Broken, Check, Options, Report, Source};
@@ -66,10 +66,16 @@ Commands:
   shrink TAPE         Looks for a shorter tape that breaks the same check.
       --steps N       Makes at most N runs. Default: 20000.
       --seconds N     Takes at most N seconds. Default: 60.
+  keep TAPE WORDS...  Shows what a file of tests/sim/regressions holds that keeps the run, with the words as
+                      its first line: write that to NAME.hex there, and cargo test makes the run each time.
+  light MARK...       Looks for a run that lights all of these marks, shortens it so that it still does, and
+                      shows it as keep does. The names of the marks are those that seeds --marks shows.
+      --steps N       As for shrink.
+      --seconds N     Takes at most N seconds to find a run, and as many to shorten it. Default: 60.
   checks              Shows what a run must not break.
 
 A TAPE is the choices of a run as hexadecimal digits, as this program prints them, or seed:N for the run of
-the number N. After a tape has ended the calm choice is made each time, so that - is a run in which nothing
+the number N, or file:PATH for a file that keep or a fuzzer has written. After a tape has ended the calm choice is made each time, so that - is a run in which nothing
 goes wrong.
 
 The exit status is 0 if all is well, 1 if a check was broken, and 2 if the command cannot be understood.
@@ -125,6 +131,12 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Tool<'_, R> {
                     }
                 }
             }
+            Ok(Asked::Keep(origin, comment)) => {
+                let (_, tape) = origin.replay(&self.run, &Options::default());
+                write!(out, "{}", Regression { comment, tape })?;
+                Ok(0)
+            }
+            Ok(Asked::Light(names, bounds)) => self.light(&names, bounds, out, progress),
             Ok(Asked::Checks) => {
                 for check in self.checks {
                     writeln!(out, "{}\n    {}", check.name, check.sentence)?;
@@ -167,6 +179,49 @@ impl<R: Fn(&mut dyn Source, &Options) -> Report> Tool<'_, R> {
             // What cannot be told does not end the shrinking.
             let _ = writeln!(progress, "shrinking: {steps} runs, {len} bytes");
         })
+    }
+
+    /// Looks for a run that lights marks, and shows it as a file that keeps it.
+    fn light(
+        &self,
+        names: &[String],
+        bounds: Bounds,
+        out: &mut dyn Write,
+        progress: &mut dyn Write,
+    ) -> io::Result<u8> {
+        let wanted = match marks::named(names) {
+            Ok(wanted) => wanted,
+            Err(name) => {
+                writeln!(progress, "{name:?} is no mark. Try: {} seeds 0 1 --marks", self.command)?;
+                return Ok(USAGE);
+            }
+        };
+        let run = |source: &mut dyn Source, options: &Options| {
+            let mut tally = Tally::begin();
+            let report = (self.run)(source, options);
+            tally.count();
+            let is_lit = wanted.iter().all(|mark| tally.dark().all(|dark| dark != *mark));
+            let lit = Broken { check: "lit".into(), message: "all of the marks are lit".into() };
+            Report { broken: report.broken.or(is_lit.then_some(lit)), ..report }
+        };
+        let totals = run_seeds(0..u64::MAX, Some(bounds.time), run, |_| {});
+        writeln!(progress, "{}", told_of(&totals))?;
+        let found = match totals.failed {
+            Some((seed, broken)) if broken.check == "lit" => seed,
+            Some((seed, broken)) => return self.show_failure(seed, &broken, out, progress),
+            None => {
+                writeln!(progress, "No run of these lights all of: {}.", names.join("; "))?;
+                return Ok(1);
+            }
+        };
+        let (_, tape) = Origin::Seed(found).replay(run, &Options::default());
+        let shrunk = shrink(&tape, run, bounds, |steps, len| {
+            let _ = writeln!(progress, "shrinking: {steps} runs, {len} bytes");
+        });
+        let tape = shrunk.map_or(tape, |shrunk| shrunk.tape);
+        let comment = format!("{LIGHTS}{}", names.join("; "));
+        write!(out, "{}", Regression { comment, tape })?;
+        Ok(0)
     }
 
     fn show_shrunk(&self, shrunk: &Shrunk, out: &mut dyn Write) -> io::Result<()> {

@@ -40,6 +40,8 @@ impl World<'_> {
     /// All is mended: what is under way ends, everything comes to rest, and every server is used again.
     pub(crate) fn calm_down(&mut self) -> Goes {
         faults::mend(self);
+        self.callers.clear();
+        self.network.alarm = None;
         self.collect()?;
         self.finish()?;
         self.wait(self.plan.settings.socket_timeout * 2)?;
@@ -70,9 +72,14 @@ impl World<'_> {
             exptime: memcache_proto::Exptime::NEVER,
             hash: None,
             serial: 0,
+            wide: false,
+            made: None,
         };
         let cluster = self.network.members[client].client.cluster().clone();
         let prefixed = [&cluster.settings().key_prefix[..], &key].concat();
+        if prefixed.len() > cluster.settings().limits.server_max_key_length {
+            return Ok(());
+        }
         let bare = if cluster.settings().hash_with_prefix_key { &prefixed } else { &key };
         let home =
             Key::new(bare).ok().and_then(|key| cluster.selector().candidate(key.as_bytes(), 0));

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use memcache_proto::Key;
+use memcache_proto::client::ConnectionId;
 use memcache_proto::codec::Command;
 
 use crate::callers;
+use crate::conduct::Conduct;
 use crate::history::What;
-use crate::hostile::{Hostility, Liar, Lie};
-use crate::link::End;
+use crate::hostile::{Hostility, Liar};
+use crate::link::{End, Link};
 use crate::marks;
-use crate::network::Conduct;
 use crate::server::{Mode, SimServer};
 use crate::settings::Fault;
 use crate::source::Choose;
@@ -18,20 +19,34 @@ use crate::world::World;
 
 /// Has something go wrong, or, as often, better.
 pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
-    let count = world.network.servers.len();
-    let server = world.source.below(count);
-    let better = world.source.one_in(2);
-    let now = world.network.now;
-    world.judge.trace.note(now, 10, &[fault as u64, server as u64], b"", || {
-        let what = if better { "gets better of" } else { "has this:" };
-        (format!("server {server}"), format!("{what} {fault:?}"))
-    });
-    world.judge.blamed[server] = true;
-    if better {
+    let server = world.source.below(world.network.servers.len());
+    if world.source.one_in(2) {
+        note(world, server, fault, "gets better of");
+        world.judge.blamed[server] = true;
         world.network.servers[server].mend();
-        world.network.short_until = now;
+        world.network.short_until = world.network.now;
         return;
     }
+    go_wrong(world, server, fault);
+}
+
+/// Has something go wrong at one server or another.
+pub(crate) fn befall(world: &mut World<'_>, fault: Fault) {
+    let server = world.source.below(world.network.servers.len());
+    go_wrong(world, server, fault);
+}
+
+fn note(world: &mut World<'_>, server: usize, fault: Fault, what: &str) {
+    let now = world.network.now;
+    world.judge.trace.note(now, 10, &[fault as u64, server as u64], b"", || {
+        (format!("server {server}"), format!("{what} {fault:?}"))
+    });
+}
+
+fn go_wrong(world: &mut World<'_>, server: usize, fault: Fault) {
+    note(world, server, fault, "has this:");
+    world.judge.blamed[server] = true;
+    let now = world.network.now;
     marks::struck(fault);
     match fault {
         Fault::Killed => {
@@ -86,14 +101,35 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
         }
         Fault::Lies => {
             world.judge.lied[server] = true;
-            let hostility = hostility(world);
+            let hostility = Hostility::draw(world.source);
             if world.source.one_in(2) {
-                let mut links = world.network.links.iter_mut();
-                if let Some(link) = links.find(|link| link.server == server && !link.left) {
+                if let Some(link) = any_link(world, server) {
                     link.liar = Some(Liar::new(hostility));
                 }
             } else {
-                world.network.servers[server].hostility = Some(hostility);
+                lie(world, server, &hostility);
+            }
+        }
+        Fault::Midway => {
+            let how = *world.source.pick(&[End::Eof, End::Reset, End::Vanished]);
+            if world.source.one_in(2) {
+                world.network.servers[server].dies_after = Some((1 + world.source.below(40), how));
+            } else {
+                let after = 1 + world.source.below(400);
+                if let Some(link) = any_link(world, server) {
+                    link.ends_after = Some((after, how));
+                }
+            }
+        }
+        Fault::Muttered => {
+            let said: &[&[u8]] = &[b"ER", b"STORED\r\n", b"VALUE k0 0 5\r\n1", b"\r\n", b"HD"];
+            let said = *world.source.pick(said);
+            let Some(link) = any_link(world, server) else { return };
+            if link.opens_at.is_none() {
+                // It says what its store says from now on, and has said this.
+                link.liar.get_or_insert_with(|| Liar::new(Hostility { lies: vec![], one_in: 0 }));
+                link.say(now, said);
+                world.judge.lied[server] = true;
             }
         }
         Fault::Jump => {
@@ -105,23 +141,28 @@ pub(crate) fn strike(world: &mut World<'_>, fault: Fault) {
     }
 }
 
-fn hostility(world: &mut World<'_>) -> Hostility {
-    let lies = Lie::ALL.into_iter().filter(|_| world.source.one_in(2)).collect();
-    Hostility { lies, one_in: *world.source.pick(&[20, 5, 2]) }
+/// Has a server lie from now on, on all of its connections.
+pub(crate) fn lie(world: &mut World<'_>, server: usize, hostility: &Hostility) {
+    (world.judge.lied[server], world.judge.blamed[server]) = (true, true);
+    world.network.servers[server].hostility = Some(hostility.clone());
+    for link in world.network.links.iter_mut().filter(|link| link.server == server) {
+        link.liar = Some(Liar::new(hostility.clone()));
+    }
+}
+
+/// One of the connections of a server.
+fn any_link<'w>(world: &'w mut World<'_>, server: usize) -> Option<&'w mut Link<ConnectionId>> {
+    let links = world.network.links.iter().filter(|link| link.server == server).count();
+    let chosen = world.source.below(links);
+    world.network.links.iter_mut().filter(|link| link.server == server).nth(chosen)
 }
 
 /// Does something to one connection of a server.
 fn hamper(world: &mut World<'_>, server: usize, fault: Fault) {
-    let links = world.network.links.iter().filter(|link| link.server == server).count();
-    if links == 0 {
-        return;
-    }
-    let chosen = world.source.below(links);
     let until = world.network.now + Duration::from_millis(50 + 100 * world.source.below(50) as u64);
     let after = 1 + world.source.below(200);
     let up = world.source.one_in(2);
-    let mut of_server = world.network.links.iter_mut().filter(|link| link.server == server);
-    let Some(link) = of_server.nth(chosen) else { return };
+    let Some(link) = any_link(world, server) else { return };
     match fault {
         Fault::Stalled if up => link.up_stalled = until,
         Fault::Stalled => link.down_stalled = until,

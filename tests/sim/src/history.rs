@@ -181,7 +181,7 @@ impl History {
             }
             Command::Incr { key, delta, .. } => push(key.as_bytes(), Act::Incr(delta), answer()),
             Command::Decr { key, delta, .. } => push(key.as_bytes(), Act::Decr(delta), answer()),
-            Command::FlushAll { delay: None, .. } => {
+            Command::FlushAll { delay: None, .. } if !step.refused => {
                 self.happenings.push(Happening { at, server, what: What::Emptied });
             }
             _ => {

@@ -1,5 +1,8 @@
 //! Servers that lie.
 
+use memcache_proto::Limits;
+use memcache_proto::codec::Response;
+
 use crate::marks;
 use crate::source::{Choose, Source};
 
@@ -10,6 +13,14 @@ pub struct Hostility {
     pub lies: Vec<Lie>,
     /// One reply in so many is a lie; 0 or 1 for none.
     pub one_in: usize,
+}
+
+impl Hostility {
+    /// Draws one: about half of the lies.
+    pub(crate) fn draw(source: &mut dyn Source) -> Self {
+        let lies = Lie::ALL.into_iter().filter(|_| source.one_in(2)).collect();
+        Hostility { lies, one_in: *source.pick(&[20, 5, 2]) }
+    }
 }
 
 /// What a hostile server does to a reply.
@@ -41,11 +52,17 @@ pub enum Lie {
     Half,
     /// Says that it failed, though it did what it was told.
     Error,
+    /// Says a value once more, within its reply.
+    Repeated,
+    /// Says another line where the reply to a `get` should end.
+    Unended,
+    /// Says many more lines of statistics than it has.
+    Flood,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Lie; 13] = [
+    pub const ALL: [Lie; 16] = [
         Lie::Twice,
         Lie::Dropped,
         Lie::Swapped,
@@ -59,7 +76,26 @@ impl Lie {
         Lie::Garbage,
         Lie::Half,
         Lie::Error,
+        Lie::Repeated,
+        Lie::Unended,
+        Lie::Flood,
     ];
+
+    /// Whether it makes another reply of this one. What changes nothing is no lie.
+    fn fits(self, reply: &[u8]) -> bool {
+        let is_value = reply.starts_with(b"VALUE ");
+        let is_meta_value = reply.starts_with(b"VA ");
+        match self {
+            Lie::Twice | Lie::Dropped | Lie::Swapped | Lie::Half => !reply.is_empty(),
+            Lie::AnotherKey => is_value || has_word(reply, b'k'),
+            Lie::AnotherOpaque => has_word(reply, b'O'),
+            Lie::Length => is_value || is_meta_value,
+            Lie::Headless => is_meta_value,
+            Lie::Repeated | Lie::Unended => is_value,
+            Lie::Flood => reply.starts_with(b"STAT "),
+            Lie::AnotherKind | Lie::Unasked | Lie::Endless | Lie::Garbage | Lie::Error => true,
+        }
+    }
 }
 
 /// A hostile server's end of one connection.
@@ -78,7 +114,9 @@ impl Liar {
     /// What is said in place of the reply to a command.
     pub(crate) fn lie(&mut self, source: &mut dyn Source, reply: &[u8]) -> Vec<u8> {
         let Hostility { lies, one_in } = &self.hostility;
-        let lie = (!lies.is_empty() && source.one_in(*one_in)).then(|| *source.pick(lies));
+        let fitting: Vec<Lie> = lies.iter().copied().filter(|lie| lie.fits(reply)).collect();
+        let lies = !fitting.is_empty() && source.one_in(*one_in);
+        let lie = lies.then(|| *source.pick(&fitting));
         lie.into_iter().for_each(marks::lied);
         let mut said = match lie {
             None => reply.to_vec(),
@@ -105,7 +143,11 @@ impl Liar {
                 source.pick(&kinds).to_vec()
             }
             Some(Lie::Unasked) => [&b"VALUE k0 0 1\r\n1\r\nEND\r\n"[..], reply].concat(),
-            Some(Lie::Endless) => vec![b'x'; 1 + source.below(6000)],
+            Some(Lie::Endless) => {
+                let beginnings: [&[u8]; 4] = [b"", b"SERVER_ERROR ", b"VERSION ", b"STAT a "];
+                let begun = *source.pick(&beginnings);
+                [begun, &vec![b'x'; 1 + source.below(6000)]].concat()
+            }
             Some(Lie::Garbage) => [&b"\x16\x03\x01\x02\r\n"[..], reply].concat(),
             Some(Lie::Half) => reply[..reply.len() / 2].to_vec(),
             Some(Lie::Error) => {
@@ -116,6 +158,17 @@ impl Liar {
                     b"CLIENT_ERROR bad data chunk\r\nERROR\r\n",
                 ];
                 source.pick(&errors).to_vec()
+            }
+            Some(Lie::Repeated) => repeated(reply, source),
+            Some(Lie::Unended) => {
+                let lines: [&[u8]; 3] = [b"STORED\r\n", b"VALUE\r\n", b"HD\r\n"];
+                let values = reply.strip_suffix(b"END\r\n").unwrap_or(reply);
+                [values, *source.pick(&lines)].concat()
+            }
+            Some(Lie::Flood) => {
+                let lines = 100 + source.below(500);
+                let line = b"STAT a_name_that_is_longer_than_most 12345678901234567890\r\n";
+                [&line.repeat(lines)[..], reply].concat()
             }
         };
         said.append(&mut self.kept);
@@ -137,6 +190,33 @@ fn first_line(reply: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
     let end = reply.iter().position(|&byte| byte == b'\r').unwrap_or(reply.len());
     let (line, rest) = reply.split_at(end);
     (line.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect(), rest)
+}
+
+/// Whether the first line has a word behind its first that begins with this letter.
+fn has_word(reply: &[u8], letter: u8) -> bool {
+    let (words, _) = first_line(reply);
+    words.iter().skip(1).any(|word| word.first() == Some(&letter))
+}
+
+/// With one of its values once more: behind itself, or before the end.
+fn repeated(reply: &[u8], source: &mut dyn Source) -> Vec<u8> {
+    let (mut values, end) = split_values(reply);
+    let (from, to) = (source.below(values.len()), source.below(2));
+    if let Some(&value) = values.get(from) {
+        values.insert(if to == 0 { from } else { values.len() }, value);
+    }
+    [values.concat(), end.to_vec()].concat()
+}
+
+/// The values of the reply to a `get`, and what is behind them.
+pub(crate) fn split_values(reply: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let (mut values, mut rest) = (Vec::new(), reply);
+    while let Ok(Some((Response::Value { .. }, len))) = Response::parse(rest, &Limits::default()) {
+        let (value, behind) = rest.split_at(len);
+        values.push(value);
+        rest = behind;
+    }
+    (values, rest)
 }
 
 fn another_key(reply: &[u8], source: &mut dyn Source) -> Vec<u8> {

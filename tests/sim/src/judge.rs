@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use memcache_proto::client::{Rejection, Settings};
 use memcache_proto::{Limits, Time};
 
 use crate::checks;
@@ -70,6 +71,8 @@ pub(crate) struct Part {
     pub(crate) what: What,
     pub(crate) tag: Tag,
     pub(crate) noreply: bool,
+    /// Whether the client has to refuse it.
+    pub(crate) unfit: bool,
     /// How often it may be sent.
     pub(crate) limit: u32,
     pub(crate) submitted: u64,
@@ -100,7 +103,11 @@ pub(crate) struct Part {
 pub(crate) struct Plain {
     pub(crate) limit: u32,
     pub(crate) denied: u32,
+    /// How often it was handed over whole, to servers that read nothing too, and how often it was said to
+    /// be sent, where nothing more is to be known.
     pub(crate) begun: u32,
+    pub(crate) refused: u32,
+    pub(crate) sent: u32,
     pub(crate) told: VecDeque<Telling>,
 }
 
@@ -114,11 +121,7 @@ pub(crate) struct Telling {
 }
 
 impl Judge {
-    pub(crate) fn new(
-        trace: Trace,
-        settings: &memcache_proto::client::Settings,
-        servers: usize,
-    ) -> Self {
+    pub(crate) fn new(trace: Trace, settings: &Settings, servers: usize) -> Self {
         Judge {
             trace,
             broken: None,
@@ -163,9 +166,15 @@ impl Judge {
     }
 
     /// A request is about to be submitted.
-    pub(crate) fn submit(&mut self, client: usize, shape: Shape, draft: &Draft, prefix: &[u8]) {
+    pub(crate) fn submit(
+        &mut self,
+        client: usize,
+        shape: Shape,
+        draft: &Draft,
+        settings: &Settings,
+    ) {
         self.event += 1;
-        let wire_key = [prefix, &draft.key].concat();
+        let wire_key = [&settings.key_prefix[..], &draft.key].concat();
         let tag = draft.tag(wire_key.clone());
         let times = if draft.is_read() || self.resend_stores { 2 } else { 1 };
         let servers = if shape == Shape::Servers { self.servers } else { 1 };
@@ -185,6 +194,7 @@ impl Judge {
             what: draft.what,
             tag,
             noreply: draft.noreply,
+            unfit: draft.is_unfit(settings),
             limit,
             submitted: self.event,
             ended: None,
@@ -213,8 +223,14 @@ impl Judge {
         }
     }
 
+    /// A request was taken in.
+    pub(crate) fn taken_in(&mut self, serial: u64) {
+        self.check_fit(serial, None);
+    }
+
     /// A request was not taken in.
-    pub(crate) fn reject(&mut self, serial: u64) {
+    pub(crate) fn reject(&mut self, serial: u64, reason: &Rejection) {
+        self.check_fit(serial, Some(reason));
         self.deny(serial);
         self.withdraw(serial);
     }
@@ -339,6 +355,7 @@ impl Judge {
         let Tag::Serial(serial) = tag else {
             let plain = self.plains.entry((place.client, tag)).or_default();
             plain.begun += u32::from(!place.refused);
+            plain.refused += u32::from(place.refused);
             return;
         };
         let Some(part) = self.part_mut(serial) else {

@@ -46,6 +46,10 @@ pub(crate) struct Link<S> {
     pub(crate) down_stalled: Time,
     /// After so many more bytes to the client it is reset.
     pub(crate) reset_after: Option<usize>,
+    /// After so many more bytes to the server it ends like this, once what came before is answered.
+    pub(crate) ends_after: Option<(usize, End)>,
+    /// It ends like this as soon as the server has answered what it has.
+    pub(crate) ends_when_served: Option<End>,
     /// Whether the server's bytes come one each millisecond.
     pub(crate) slow: bool,
     pub(crate) serving: Serving,
@@ -81,6 +85,8 @@ impl<S> Link<S> {
             up_stalled: Time::ZERO,
             down_stalled: Time::ZERO,
             reset_after: None,
+            ends_after: None,
+            ends_when_served: None,
             slow: false,
             serving: Serving::new(),
             handed: Vec::new(),
@@ -166,10 +172,18 @@ impl<S> Link<S> {
         while self.up.front().is_some_and(|(at, _)| (*at).max(self.up_stalled) <= now) {
             let Some((_, bytes)) = self.up.pop_front() else { break };
             self.up_len -= bytes.len();
+            let len = self.ends_after.map_or(bytes.len(), |(left, _)| left.min(bytes.len()));
             if !self.deaf {
-                self.serving.receive(&bytes);
+                self.serving.receive(&bytes[..len]);
             }
             arrived = true;
+            if let Some((left, how)) = &mut self.ends_after {
+                *left -= len;
+                if *left == 0 {
+                    self.ends_when_served = Some(*how);
+                    break;
+                }
+            }
         }
         arrived
     }
@@ -224,6 +238,7 @@ impl<S> Link<S> {
     /// Nothing is wrong with it any more, and what is under way arrives now.
     pub(crate) fn mend(&mut self, now: Time) {
         (self.slow, self.reset_after) = (false, None);
+        (self.ends_after, self.ends_when_served) = (None, None);
         (self.up_stalled, self.down_stalled) = (now, now);
         self.up.iter_mut().for_each(|(at, _)| *at = now.min(*at));
         self.down.iter_mut().for_each(|(at, _)| *at = now.min(*at));

@@ -42,6 +42,8 @@ pub const LIST: &[Mark] = &[
     mark("server lies", "A server began to break the protocol."),
     mark("reset storm", "A server reset each connection soon after it was made."),
     mark("clients out of descriptors", "The clients' machine had no descriptor left."),
+    mark("server died midway", "A server was gone after some more commands, or bytes of one."),
+    mark("muttered at rest", "Something came unasked on a connection, of its own accord."),
     mark("clock jumped", "The clock went ahead by seconds."),
     // What hostile servers say.
     mark("lie: twice", "A reply was said twice."),
@@ -57,6 +59,25 @@ pub const LIST: &[Mark] = &[
     mark("lie: garbage", "What was said was of no protocol."),
     mark("lie: half", "Half a reply was said."),
     mark("lie: error", "An error was said of what had been done."),
+    mark("lie: repeated", "A value was said once more within its reply."),
+    mark("lie: unended", "Another line was said where the reply to a get should end."),
+    mark("lie: flood", "Many more lines of statistics were said than there are."),
+    // Calls of several steps.
+    mark("value computed and shared", "Of those who looked a value up one made it, and stored it."),
+    mark("value computed in vain", "A value was made, and could not be stored."),
+    mark("value not to be made", "Who was to make a value could not, and gave the lease back."),
+    mark("old value taken", "An old value was taken while another caller made a newer one."),
+    mark("waited for a value", "A caller waited for the value that another was making."),
+    mark(
+        "update began again",
+        "A caller changed an item again, as others had changed it meanwhile.",
+    ),
+    // How servers are, and what is no fault of anybody's.
+    mark(
+        "values reordered",
+        "A proxy gave the values of a get in another order than that asked for.",
+    ),
+    mark("flush not allowed", "A server refused to be flushed, as memcached does with -F."),
 ];
 
 const fn mark(name: &'static str, sentence: &'static str) -> Mark {
@@ -151,7 +172,31 @@ pub const EXPECTED: &[&str] = &[
     "server flushed",
     "server lies",
     "clock jumped",
+    "server died midway",
+    "muttered at rest",
+    "rejected, key",
+    "rejected, value",
+    "rejected, flags",
+    "flush refused",
+    "taken over too late",
+    "values out of order",
+    "values reordered",
+    "value computed and shared",
+    "value not to be made",
+    "waited for a value",
+    "update began again",
 ];
+
+/// The marks of these names.
+///
+/// # Errors
+///
+/// The first name that no mark has.
+pub fn named(names: &[String]) -> Result<Vec<&'static Mark>, String> {
+    let all = || marks::MARKS.all().iter().chain(MARKS.all());
+    let find = |name: &String| all().find(|mark| mark.name == *name).ok_or_else(|| name.clone());
+    names.iter().map(find).collect()
+}
 
 /// In how many runs each mark was lit, those of the core and those of the simulator. Marks belong to the
 /// process, so only one thread at a time may make runs that are counted.
@@ -217,6 +262,8 @@ pub(crate) fn struck(fault: Fault) {
         Fault::Lies => sometimes!("server lies"),
         Fault::Storm => sometimes!("reset storm"),
         Fault::Shortage => sometimes!("clients out of descriptors"),
+        Fault::Midway => sometimes!("server died midway"),
+        Fault::Muttered => sometimes!("muttered at rest"),
         Fault::Jump => sometimes!("clock jumped"),
     }
 }
@@ -237,6 +284,9 @@ pub(crate) fn lied(lie: Lie) {
         Lie::Garbage => sometimes!("lie: garbage"),
         Lie::Half => sometimes!("lie: half"),
         Lie::Error => sometimes!("lie: error"),
+        Lie::Repeated => sometimes!("lie: repeated"),
+        Lie::Unended => sometimes!("lie: unended"),
+        Lie::Flood => sometimes!("lie: flood"),
     }
 }
 

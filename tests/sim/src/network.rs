@@ -6,9 +6,11 @@ use std::time::Duration;
 use memcache_proto::Time;
 use memcache_proto::routing::ConnectFailure;
 
+use crate::conduct::Conduct;
 use crate::hostile::Liar;
 use crate::link::{End, Link};
-use crate::server::{Mode, SimServer, Step};
+use crate::server::{Mode, SimServer, Step, reordered};
+use crate::sharing::LateShare;
 use crate::simulated::{Simulated, Want};
 use crate::source::{Choose, Source};
 
@@ -27,6 +29,10 @@ pub struct Network<C: Simulated> {
     pub short_until: Time,
     pub(crate) links: Vec<Link<C::Socket>>,
     next_link: u64,
+    /// When somebody goes on who only waits for a time.
+    pub(crate) alarm: Option<Time>,
+    /// Who is to be offered another's connection, and when.
+    pub(crate) late_shares: Vec<LateShare<C::Socket>>,
 }
 
 /// A client, and how it is driven.
@@ -41,42 +47,6 @@ pub struct Member<C> {
     pub eager: bool,
     /// Whether it hands bytes over before they are written, as drivers that hear of completions do.
     pub completes: bool,
-}
-
-/// How bytes travel.
-#[derive(Clone, Copy, Debug)]
-pub struct Conduct {
-    /// The longest time that bytes are under way, in milliseconds.
-    pub latency_ms: usize,
-    /// The largest piece in which bytes are read and written; pieces are of any size up to it.
-    pub piece: usize,
-    /// Whether writes take nothing now and then.
-    pub jams: bool,
-    /// How many bytes a connection takes in before the server reads.
-    pub buffer: usize,
-}
-
-impl Conduct {
-    /// The size of the next piece.
-    fn piece(&self, source: &mut dyn Source) -> usize {
-        match self.piece {
-            usize::MAX => usize::MAX,
-            // 0 is the calm choice: as much as goes.
-            piece => piece - source.below(piece),
-        }
-    }
-
-    /// When what leaves now arrives.
-    fn arrival(&self, source: &mut dyn Source, now: Time) -> Time {
-        let late = source.below(self.latency_ms + 1);
-        now + Duration::from_millis(late.try_into().unwrap_or_default())
-    }
-}
-
-impl Default for Conduct {
-    fn default() -> Self {
-        Conduct { latency_ms: 0, piece: usize::MAX, jams: false, buffer: 256 << 10 }
-    }
 }
 
 /// Where something happened.
@@ -136,6 +106,8 @@ impl<C: Simulated> Network<C> {
             short_until: start,
             links: Vec::new(),
             next_link: 0,
+            alarm: None,
+            late_shares: Vec::new(),
         }
     }
 
@@ -154,6 +126,7 @@ impl<C: Simulated> Network<C> {
                 }
             }
         }
+        happened |= self.share_late(source, watch);
         for at in 0..self.links.len() {
             happened |= self.open(at, watch);
             happened |= self.write(at, source, watch);
@@ -180,7 +153,8 @@ impl<C: Simulated> Network<C> {
     pub fn next(&self) -> Option<Time> {
         let links = self.links.iter().filter_map(|link| link.next(self.members[link.client].eager));
         let timeouts = self.members.iter().filter_map(|member| member.client.poll_timeout());
-        links.chain(timeouts).min()
+        let shares = self.late_shares.iter().map(|share| share.due);
+        links.chain(timeouts).chain(shares).chain(self.alarm).min()
     }
 
     /// To the next moment at which something happens; false if there is none.
@@ -252,7 +226,7 @@ impl<C: Simulated> Network<C> {
                     watch.failed(at);
                 }
             }
-            Want::Share(socket, server) => self.share(at, socket, server, source, watch),
+            Want::Share(socket, listed) => self.share_soon(at, socket, listed, source, watch),
             Want::Look(socket) => {
                 let link = self.link_of(at, socket);
                 if !link.is_some_and(|link| self.look(link, source, watch)) {
@@ -416,21 +390,39 @@ impl<C: Simulated> Network<C> {
         if link.deaf || server.mode == Mode::Silent {
             return happened;
         }
-        while let Some((step, closes)) = server.handle(&mut link.serving, self.now) {
+        let mut died = None;
+        while let Some((mut step, closes)) = server.handle(&mut link.serving, self.now) {
             happened = true;
+            if let Some(reply) = server.reorders.then(|| reordered(&step.reply, source)).flatten() {
+                step.reply = reply;
+            }
             watch.handled(&place, &step);
             let lie = link.liar.as_mut().map(|liar| liar.lie(source, &step.reply));
             let said = lie.as_deref().unwrap_or(&step.reply);
             let arrival = self.conduct.arrival(source, self.now) + server.delay;
             link.held.extend_from_slice(said);
-            if closes || !link.serving.awaits_value() {
+            if let Some((left, how)) = &mut server.dies_after {
+                *left = left.saturating_sub(1);
+                died = (*left == 0).then_some(*how);
+            }
+            if closes || died.is_some() || !link.serving.awaits_value() {
                 let said = core::mem::take(&mut link.held);
                 link.say(arrival, &said);
             }
             if closes {
                 link.end(End::Eof);
+            }
+            if closes || died.is_some() {
                 break;
             }
+        }
+        if let Some(how) = link.ends_when_served.take() {
+            link.end(how);
+        }
+        if let Some(how) = died {
+            (server.mode, server.dies_after) = (Mode::Refusing, None);
+            let server = link.server;
+            self.end(server, how);
         }
         happened
     }

@@ -25,6 +25,18 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The tape that a file holds: that of a [`Regression`] if it begins with `#`, and else all of its
+    /// bytes, as a fuzzer leaves them.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong with the file.
+    pub fn of_file(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with('#'));
+        let tape = text.map_or(Ok(bytes.to_vec()), |text| Ok(Regression::parse(text)?.tape));
+        tape.map(Origin::Tape)
+    }
+
     /// Makes the run again. Returns what came of it, and its choices as a tape.
     pub fn replay(
         &self,
@@ -129,7 +141,18 @@ pub struct Regression {
     pub tape: Vec<u8>,
 }
 
+/// How the comment of a run begins that is kept for the marks that it lights; their names follow, with a
+/// semicolon and a space between them.
+pub const LIGHTS: &str = "lights: ";
+
 impl Regression {
+    /// The marks that the run is kept for; empty if it is kept as it once failed.
+    #[must_use]
+    pub fn lights(&self) -> Vec<String> {
+        let names = self.comment.strip_prefix(LIGHTS).into_iter();
+        names.flat_map(|names| names.split("; ").map(str::to_string)).collect()
+    }
+
     /// Reads what a file has.
     ///
     /// # Errors
@@ -142,6 +165,17 @@ impl Regression {
         let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
         let tape = from_hex(&digits).map_err(|error| error.to_string())?;
         Ok(Regression { comment, tape })
+    }
+}
+
+impl fmt::Display for Regression {
+    /// What its file holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", self.comment)?;
+        if self.tape.is_empty() {
+            return writeln!(f, "-");
+        }
+        self.tape.chunks(50).try_for_each(|line| writeln!(f, "{}", Origin::Tape(line.to_vec())))
     }
 }
 
@@ -200,6 +234,19 @@ mod tests {
                 .map_err(str::to_string);
             assert_eq!(read(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_regression_is_written_as_it_is_read_and_other_files_are_tapes() {
+        for len in [0, 1, 50, 101] {
+            let comment = "a key too many".to_string();
+            let kept = Regression { comment, tape: (1..).take(len).collect() };
+            let text = kept.to_string();
+            assert_eq!(Regression::parse(&text), Ok(kept.clone()));
+            assert_eq!(Origin::of_file(text.as_bytes()), Ok(Origin::Tape(kept.tape)));
+        }
+        assert_eq!(Origin::of_file(b"\x01\xff"), Ok(Origin::Tape(vec![1, 0xff])));
+        assert!(Origin::of_file(b"# of nothing\n").is_err());
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What callers ask for: numbered, and put into the words of the client.
 
 use memcache_proto::client::{
-    Client, NewItem, Operation, OperationId, Rejected, RoutedKey, RoutedMeta,
+    Client, NewItem, Operation, OperationId, Rejected, Rejection, RoutedKey, RoutedMeta, Settings,
 };
 use memcache_proto::codec::{
     Command, Keys, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet,
     StatsArgument, StoreVerb, Token,
 };
 use memcache_proto::value::Flags;
-use memcache_proto::{Exptime, Key, Time};
+use memcache_proto::{Exptime, Key, Limits, MAX_KEY_LEN, Time};
 
 use crate::history::Act;
 use crate::wire::{FAR, Tag};
@@ -26,6 +26,10 @@ pub(crate) struct Draft {
     pub(crate) hash: Option<i64>,
     /// Its number, which it carries over the wire in one way or another.
     pub(crate) serial: u64,
+    /// Whether its flags are more than a server takes.
+    pub(crate) wide: bool,
+    /// The command as a call of several steps has made it, if one has; its value is signed already.
+    pub(crate) made: Option<Vec<u8>>,
 }
 
 /// What is asked.
@@ -78,6 +82,48 @@ pub(crate) enum Shape {
 }
 
 impl Draft {
+    /// What a call of several steps orders.
+    pub(crate) fn ordered(operation: &Operation<'_>) -> Option<Draft> {
+        let mut made = Vec::new();
+        let draft = |what, key: &RoutedKey<'_>| Draft {
+            key: key.key.as_bytes().to_vec(),
+            what,
+            noreply: false,
+            value: Vec::new(),
+            exptime: Exptime::NEVER,
+            hash: key.hash,
+            serial: 0,
+            wide: false,
+            made: Some(Vec::new()),
+        };
+        Some(match operation {
+            Operation::Get { key, cas } => draft(What::Get { cas: *cas }, key),
+            Operation::Store { verb, item, .. } => Draft {
+                value: item.value.to_vec(),
+                exptime: item.exptime,
+                ..draft(What::Store(*verb), &item.key)
+            },
+            Operation::Meta(meta) => {
+                Command::from(meta.request).encode(&mut made);
+                let what = match meta.request {
+                    MetaRequest::Get(_) => What::MetaGet(0),
+                    MetaRequest::Set(_) => {
+                        // As it is drawn where it compares the cas unique, and where not.
+                        let cas = meta.request.compare_cas();
+                        What::MetaSet(if cas.is_some() { 6 << 3 } else { 0 }, cas)
+                    }
+                    MetaRequest::Delete(_) => What::MetaDelete(0, None),
+                    _ => return None,
+                };
+                let mut space = [0; MAX_KEY_LEN];
+                let key = Key::new(meta.request.key().decode(&mut space)?).ok()?;
+                let draft = draft(what, &RoutedKey { key, hash: meta.hash });
+                Draft { made: Some(made), ..draft }
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether it carries a number of its own over the wire.
     pub(crate) fn tag(&self, wire_key: Vec<u8>) -> Tag {
         match self.what {
@@ -165,8 +211,22 @@ impl Draft {
         RoutedMeta { request: self.request(), hash: self.hash }
     }
 
+    /// Whether the client has to refuse it, for its key, its value or its flags.
+    pub(crate) fn is_unfit(&self, settings: &Settings) -> bool {
+        let limits = &settings.limits;
+        let key_len = settings.key_prefix.len() + self.key.len();
+        let stores = matches!(self.what, What::Store(_) | What::MetaSet(..));
+        !self.key.is_empty() && key_len > limits.server_max_key_length
+            || stores && (self.wide || self.value.len() > limits.server_max_value_length)
+    }
+
+    fn flags(&self) -> Flags {
+        let wide = if self.wide { 1 << 40 } else { 0 };
+        Flags::from_wire(self.serial | wide)
+    }
+
     fn item(&self) -> NewItem<'_> {
-        let flags = Flags::new(u32::try_from(self.serial).unwrap_or(0));
+        let flags = self.flags();
         NewItem { key: self.routed(), flags, exptime: self.exptime, value: &self.value }
     }
 
@@ -175,6 +235,15 @@ impl Draft {
         let token = Token::number(self.serial);
         // The token that a proxy may read says whose it is; its number is in decimal digits.
         let token = Token::new(&self.serial.to_string()).unwrap_or(token);
+        let made = self.made.as_deref().unwrap_or_default();
+        if let Ok(Some((command, _))) = Command::parse(made, &Limits::default()) {
+            return match command {
+                Command::MetaGet(get) => MetaRequest::Get(get.proxy_token(token)),
+                Command::MetaSet(set) => MetaRequest::Set(set.proxy_token(token)),
+                Command::MetaDelete(delete) => MetaRequest::Delete(delete.proxy_token(token)),
+                _ => unreachable!("no call of several steps makes another"),
+            };
+        }
         match self.what {
             What::MetaGet(bits) => {
                 let mut get = MetaGet::new(key).proxy_token(token);
@@ -216,7 +285,7 @@ impl Draft {
                     (6, Some(cas)) => MetaSet::set(key, value).compare_cas(cas),
                     _ => MetaSet::set(key, value),
                 };
-                let flags = Flags::new(u32::try_from(self.serial).unwrap_or(0));
+                let flags = self.flags();
                 set = set.client_flags(flags).exptime(self.exptime).proxy_token(token);
                 let flags: [fn(MetaSet<'a>) -> MetaSet<'a>; 3] =
                     [MetaSet::cas, MetaSet::key, MetaSet::size];
@@ -293,11 +362,16 @@ fn stats_argument(bits: usize) -> StatsArgument<'static> {
 
 /// Gives a value its beginning: whose it is, and which store made it.
 pub(crate) fn sign(draft: &mut Draft) {
-    if !matches!(draft.what, What::Store(_) | What::MetaSet(..)) {
+    if draft.made.is_some() || !matches!(draft.what, What::Store(_) | What::MetaSet(..)) {
         return;
     }
     if draft.key.starts_with(b"n") {
         draft.value = b"100".to_vec();
+        return;
+    }
+    if draft.key.starts_with(b"e") {
+        let len = draft.value.len().min(1);
+        draft.value = vec![letter(&draft.key); len];
         return;
     }
     let mut value = draft.key.clone();
@@ -307,8 +381,16 @@ pub(crate) fn sign(draft: &mut Draft) {
     draft.value = value;
 }
 
-/// Whether a value is one of this key's: a row of signed ones.
+/// What the values of a key are made of that has only tiny ones.
+fn letter(key: &[u8]) -> u8 {
+    key.last().map_or(b'a', |digit| b'a' + digit % 16)
+}
+
+/// Whether a value is one of this key's: a row of signed ones, or of its letter.
 pub(crate) fn is_of(key: &[u8], value: &[u8]) -> bool {
+    if key.starts_with(b"e") {
+        return value.iter().all(|&byte| byte == letter(key));
+    }
     let mut lines = value.split(|&byte| byte == b'\n').peekable();
     let is_signed = |line: &[u8]| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(b"#"));
     while let Some(line) = lines.next() {
@@ -327,9 +409,11 @@ pub(crate) fn submit(
     shape: Shape,
     drafts: &[Draft],
     now: Time,
-) -> Option<OperationId> {
-    let first = drafts.first()?;
-    let taken = |submitted: Result<OperationId, Rejected<'_>>| submitted.ok();
+) -> Result<OperationId, Rejection> {
+    let first = drafts.first().expect("something is asked for");
+    let taken = |submitted: Result<OperationId, Rejected<'_>>| {
+        submitted.map_err(|rejected| rejected.reason)
+    };
     let noreply = first.noreply;
     if shape == Shape::Many {
         if drafts.iter().any(Draft::is_meta) {
@@ -346,7 +430,7 @@ pub(crate) fn submit(
                 taken(client.submit(Operation::DeleteMany { keys: &keys, noreply }, now))
             }
             What::Get { cas } => taken(client.submit(Operation::GetMany { keys: &keys, cas }, now)),
-            _ => None,
+            _ => unreachable!("callers ask for no other calls on many keys"),
         };
     }
     if first.is_meta() {
@@ -364,7 +448,7 @@ pub(crate) fn submit(
         What::Touch => Operation::Touch { key: first.routed(), exptime: first.far(), noreply },
         What::Incr => Operation::Incr { key: first.routed(), delta: first.serial, noreply },
         What::Decr => Operation::Decr { key: first.routed(), delta: first.serial, noreply },
-        _ => return None,
+        _ => unreachable!("meta requests have been submitted"),
     };
     taken(client.submit(operation, now))
 }

@@ -6,7 +6,9 @@ use memcache_proto::codec::{Command, CommandError, Response};
 use memcache_proto::server::{Connection, Settings, Store};
 use memcache_proto::{Key, Limits, Time};
 
-use crate::hostile::Hostility;
+use crate::hostile::{Hostility, split_values};
+use crate::link::End;
+use crate::source::{Choose, Source};
 
 /// The unix time of a simulated server at [`Time::ZERO`].
 pub(crate) const UNIX_START: u64 = 1_700_000_000;
@@ -23,6 +25,12 @@ pub struct SimServer {
     pub out_of_memory: bool,
     /// Whether it answers a quiet `ma` that makes its counter as memcached 1.6.45 does: not at all.
     pub quiet_vivify: bool,
+    /// Whether it gives the values of a `get` in any order, as proxies may.
+    pub reorders: bool,
+    /// Whether it does not let itself be flushed, as memcached with `-F`.
+    pub refuses_flush: bool,
+    /// After so many more commands it is gone, and refuses connections; those that it has end like this.
+    pub dies_after: Option<(usize, End)>,
     /// It resets each connection that is made from now on after so many bytes.
     pub resets_after: Option<usize>,
     /// How it lies on the connections that are made from now on; `None` if it does not.
@@ -116,6 +124,9 @@ impl Default for SimServer {
             delay: Duration::ZERO,
             out_of_memory: false,
             quiet_vivify: false,
+            reorders: false,
+            refuses_flush: false,
+            dies_after: None,
             resets_after: None,
             hostility: None,
             life: 0,
@@ -131,7 +142,7 @@ impl SimServer {
         self.room = None;
         self.delay = Duration::ZERO;
         self.out_of_memory = false;
-        self.resets_after = None;
+        (self.resets_after, self.dies_after) = (None, None);
         self.hostility = None;
     }
 
@@ -161,6 +172,12 @@ impl SimServer {
         let command: Vec<u8> = serving.input.drain(..len).collect();
         if self.out_of_memory {
             if let Some(reply) = out_of_memory(&command) {
+                return Some((Step { command, reply, refused: true }, false));
+            }
+        }
+        if self.refuses_flush {
+            if let Some(reply) = flush_not_allowed(&command) {
+                sometimes!("flush not allowed");
                 return Some((Step { command, reply, refused: true }, false));
             }
         }
@@ -209,6 +226,32 @@ fn out_of_memory(command: &[u8]) -> Option<Vec<u8>> {
         Response::ServerError(b"out of memory storing object").encode(&mut reply);
     }
     Some(reply)
+}
+
+/// What a server that is not to be flushed answers to that; `None` to other commands.
+fn flush_not_allowed(command: &[u8]) -> Option<Vec<u8>> {
+    let (parsed, _) = Command::parse(command, &Limits::default()).ok()??;
+    let Command::FlushAll { noreply, .. } = parsed else { return None };
+    let mut reply = Vec::new();
+    if !noreply {
+        Response::ClientError(b"flush_all not allowed").encode(&mut reply);
+    }
+    Some(reply)
+}
+
+/// The reply to a `get` with its values in another order.
+pub(crate) fn reordered(reply: &[u8], source: &mut dyn Source) -> Option<Vec<u8>> {
+    let (mut values, end) = split_values(reply);
+    if values.len() < 2 {
+        return None;
+    }
+    sometimes!("values reordered");
+    let (turns, mirrored) = (source.below(values.len()), source.one_in(2));
+    values.rotate_left(turns);
+    if mirrored {
+        values.reverse();
+    }
+    Some([values.concat(), end.to_vec()].concat())
 }
 
 /// Whether it is an `ma` that asks for silence and may make its counter.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use memcache_proto::Limits;
+use memcache_proto::calls::Recache;
 use memcache_proto::client::Settings;
 use memcache_proto::routing::{Distribution, KeyHash, RendezvousKeys};
 
-use crate::network::Conduct;
+use crate::conduct::Conduct;
+use crate::hostile::Hostility;
 use crate::source::{Choose, Source};
 
 /// What a run is made of.
@@ -29,8 +31,18 @@ pub(crate) struct Plan {
     /// How many keys there are, and how long they are.
     pub(crate) keys: usize,
     pub(crate) long_keys: bool,
+    /// Whether there are keys with values of a byte or none.
+    pub(crate) tiny_values: bool,
+    /// Whether flags that no server takes are stored now and then.
+    pub(crate) wide_flags: bool,
+    /// Whether it is about calls on many keys, and what goes wrong in the midst of them.
+    pub(crate) batches: bool,
+    /// The times of those who make values.
+    pub(crate) recache: Recache,
     /// The longest values.
     pub(crate) value_len: usize,
+    /// How the first of the servers lies from the beginning, if it does.
+    pub(crate) liar: Option<Hostility>,
     /// How many things are done.
     pub(crate) moments: usize,
 }
@@ -65,9 +77,13 @@ pub(crate) enum AskKind {
     Version,
     Stats,
     Flush,
+    /// A value that is made by one where it is not there.
+    Share,
+    /// A change of what others change too.
+    Update,
 }
 
-const ASKS: [AskKind; 20] = [
+const ASKS: [AskKind; 22] = [
     AskKind::Get,
     AskKind::Set,
     AskKind::GetMany,
@@ -88,6 +104,8 @@ const ASKS: [AskKind; 20] = [
     AskKind::Version,
     AskKind::Stats,
     AskKind::Flush,
+    AskKind::Share,
+    AskKind::Update,
 ];
 
 /// A kind of fault.
@@ -129,9 +147,13 @@ pub(crate) enum Fault {
     Storm,
     /// The machine of the clients has no descriptors for more connections.
     Shortage,
+    /// A server is gone after some more commands, or some more bytes of one.
+    Midway,
+    /// Something comes on a connection that nobody has asked for.
+    Muttered,
 }
 
-const FAULTS: [Fault; 18] = [
+const FAULTS: [Fault; 20] = [
     Fault::Killed,
     Fault::Emptied,
     Fault::Hung,
@@ -150,6 +172,8 @@ const FAULTS: [Fault; 18] = [
     Fault::Lies,
     Fault::Storm,
     Fault::Shortage,
+    Fault::Midway,
+    Fault::Muttered,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -158,15 +182,15 @@ impl Plan {
     /// Draws one. Of the kinds of operation, the settings and the faults about half are there each time,
     /// so that no two of them are always met together.
     pub(crate) fn draw(source: &mut dyn Source) -> Self {
-        let moments = 1 + source.below(600);
-        let servers = 1 + source.below(4);
+        let batches = source.one_in(4);
+        let moments = 1 + source.below(if batches { 100 } else { 600 });
+        let servers = 1 + source.below(5);
         let members = 1 + source.below(4);
         let members = (0..members)
             .map(|_| Habits { eager: source.one_in(2), completes: source.one_in(4) })
             .collect();
         let settings = settings(source);
-        let asks: Vec<_> = ASKS.into_iter().filter(|_| !source.one_in(2)).collect();
-        let asks = if asks.is_empty() { vec![AskKind::Get] } else { asks };
+        let asks = asks(batches, source);
         let faulty = source.one_in(2) || source.one_in(2);
         let faults = FAULTS.into_iter().filter(|_| faulty && source.one_in(2)).collect();
         let latency_ms = *source.pick(&[0, 0, 1, 20, 300]);
@@ -176,6 +200,7 @@ impl Plan {
             jams: source.one_in(2),
             // Little room and a long way let large values pass their time for no fault of a server's.
             buffer: if latency_ms > 1 { 256 << 10 } else { *source.pick(&[256 << 10, 1000, 50]) },
+            sharing_ms: *source.pick(&[0, 0, 30, 3000]),
         };
         Plan {
             settings,
@@ -188,21 +213,54 @@ impl Plan {
             cancels: source.one_in(2),
             upheavals: source.one_in(2),
             waits: source.one_in(2),
-            keys: *source.pick(&[12, 3, 40]),
+            keys: *source.pick(&[12, 3, 40, 400]),
             long_keys: source.one_in(4),
+            tiny_values: source.one_in(3),
+            wide_flags: source.one_in(4),
+            batches,
+            recache: Recache {
+                lease: SECOND * *source.pick(&[1, 3]),
+                early: SECOND * *source.pick(&[0, 0, 60]),
+                wait: *source.pick(&[SECOND * 2, SECOND / 10]),
+                pause: Duration::from_millis(10),
+            },
             // Byte by byte much takes long.
             value_len: (*source.pick(&[20, 300, 3000, 20_000]))
                 .min(conduct.piece.saturating_mul(40)),
+            liar: source.one_in(6).then(|| Hostility::draw(source)),
             moments,
         }
     }
+}
+
+/// The kinds of calls on many keys.
+const MANY: [AskKind; 5] = [
+    AskKind::GetMany,
+    AskKind::StoreMany,
+    AskKind::DeleteMany,
+    AskKind::MetaMany,
+    AskKind::QuietRun,
+];
+
+/// Which kinds of operation are asked for: where it is about calls on many keys those, and what is met by them.
+fn asks(batches: bool, source: &mut dyn Source) -> Vec<AskKind> {
+    let asks: Vec<_> = ASKS
+        .into_iter()
+        .filter(|kind| !source.one_in(2) && (!batches || MANY.contains(kind) || source.one_in(4)))
+        .collect();
+    if asks.is_empty() { vec![AskKind::Get] } else { asks }
 }
 
 fn settings(source: &mut dyn Source) -> Settings {
     Settings {
         dead_retry: *source.pick(&[SECOND * 5, SECOND, Duration::ZERO]),
         socket_timeout: *source.pick(&[SECOND, SECOND * 3]),
-        operation_timeout: *source.pick(&[None, Some(SECOND * 4), Some(SECOND / 2)]),
+        operation_timeout: *source.pick(&[
+            None,
+            Some(SECOND * 4),
+            Some(SECOND / 2),
+            Some(SECOND / 50),
+        ]),
         key_prefix: if source.one_in(3) { b"p:".to_vec() } else { Vec::new() },
         distribution: *source.pick(&[
             Distribution::PythonMemcached,
@@ -233,6 +291,11 @@ fn limits(source: &mut dyn Source) -> Limits {
         max_moves: *source.pick(&[100, 1, 0]),
         max_line_len: *source.pick(&[2048, 400]),
         max_value_len: *source.pick(&[1 << 30, 100 << 10]),
+        // Neither so short that what the end of a run stores is refused, nor that an honest server's own
+        // statistics are too long.
+        server_max_value_length: *source.pick(&[1 << 20, 1 << 20, 400]),
+        server_max_key_length: *source.pick(&[250, 250, 100]),
+        max_stats_bytes: *source.pick(&[64 << 20, 20_000]),
         max_lines: *source.pick(&[10_000_000, 100]),
         ..Limits::default()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memcache_proto::client::{
-    DeadServer, DeathCause, Delivery, Failure, FailureKind, MetaStatus, Reply,
+    DeadServer, DeathCause, Delivery, Failure, FailureKind, MetaStatus, Rejection, Reply,
 };
 use memcache_proto::codec::StoreVerb;
 
@@ -30,12 +30,29 @@ impl Judge {
         }
     }
 
+    /// Whether a request was refused for its own fault if it has one, and else for no other reason than that
+    /// too much waits.
+    pub(crate) fn check_fit(&mut self, serial: u64, refused: Option<&Rejection>) {
+        let Some(part) = self.part(serial) else { return };
+        let for_fault = refused.is_some_and(|reason| *reason != Rejection::Full);
+        if part.unfit != for_fault {
+            let (what, key, unfit) = (part.what, shown(&part.key), part.unfit);
+            let seen = format!("{what:?} of {key}, unfit: {unfit}, is refused: {refused:?}");
+            self.breaks(checks::REFUSED, seen);
+        }
+    }
+
     /// What the caller of a request was told.
     pub(crate) fn end(&mut self, serial: u64, result: Result<&Reply, &Failure>) {
         self.event += 1;
         let event = self.event;
         let Some(part) = self.part_mut(serial) else { return };
         part.ended = Some(event);
+        let reason = match result {
+            Err(Failure { kind: FailureKind::Rejected(reason), .. }) => Some(reason),
+            _ => None,
+        };
+        self.check_fit(serial, reason);
         match result {
             Ok(reply) => {
                 let told = self.answered(serial, reply);
@@ -56,6 +73,15 @@ impl Judge {
             if !part.noreply || matches!(tag, Tag::Serial(_)) && begun == 0 {
                 let seen = format!("{what:?} of {} is sent, {begun} times", shown(&key));
                 self.breaks(checks::ANSWERED, seen);
+            }
+            if let Some(plain) = self.plains.get_mut(&(client, tag)) {
+                plain.sent += 1;
+                let (sent, begun) = (plain.sent, plain.begun + plain.refused);
+                if sent > begun {
+                    let seen =
+                        format!("{what:?} of {} is sent {sent} times of {begun}", shown(&key));
+                    self.breaks(checks::ANSWERED, seen);
+                }
             }
             return None;
         }

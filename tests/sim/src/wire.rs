@@ -177,7 +177,7 @@ impl Wire {
                 Ok(None) => break,
                 Ok(Some((response, len))) => {
                     taken += len;
-                    if let Err(doubt) = self.pair(&response, &mut told) {
+                    if let Err(doubt) = self.pair(&response, limits, &mut told) {
                         self.doubt = Some(doubt);
                         return told;
                     }
@@ -194,7 +194,12 @@ impl Wire {
     }
 
     /// Finds out what a response answers.
-    fn pair(&mut self, response: &Response<'_>, told: &mut Vec<Told>) -> Result<(), String> {
+    fn pair(
+        &mut self,
+        response: &Response<'_>,
+        limits: &Limits,
+        told: &mut Vec<Told>,
+    ) -> Result<(), String> {
         while self.waiting.front().is_some_and(|front| matches!(front.kind, Kind::Nothing)) {
             self.waiting.pop_front();
         }
@@ -236,6 +241,9 @@ impl Wire {
                 Response::Stat { .. } | Response::Prefix { .. } | Response::Item { .. },
             ) => {
                 self.lines += 1;
+                if self.lines > limits.max_lines {
+                    return Err(format!("{} lines of statistics are too many", self.lines));
+                }
                 false
             }
             (Kind::Stats, Response::End) => {

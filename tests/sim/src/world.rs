@@ -1,20 +1,21 @@
 //! A run, from its plan to its end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use memcache_proto::Time;
-use memcache_proto::client::{Client, Cluster, OperationId, Outcome, Reply, Settings};
+use memcache_proto::calls::{Calls, Config};
+use memcache_proto::client::{Client, OperationId, Outcome, Reply, Settings};
 use memcache_proto::routing::{Server, ServerAddress};
 
 use crate::callers::{self, Known};
 use crate::checks;
+use crate::computing::Caller;
 use crate::faults;
 use crate::judge::Judge;
 use crate::network::{Member, Network};
 use crate::requests::{self, Draft, Shape, What};
-use crate::server::SimServer;
-use crate::settings::{Fault, Plan};
+use crate::server::{SimServer, UNIX_START};
+use crate::settings::{AskKind, Fault, Plan};
 use crate::source::{Choose, Source};
 
 /// When a run begins.
@@ -33,6 +34,10 @@ pub(crate) struct World<'a> {
     /// The number and the outcome of what ended last.
     pub(crate) last: Option<(u64, Outcome)>,
     known: Known,
+    /// Those whose calls take several steps, the calls that they make, and how many there were.
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) calls: Option<Calls>,
+    pub(crate) numbers: u64,
     pub(crate) operations: u64,
     /// The first of the clients that are asked now; those before are of servers that have been exchanged.
     pub(crate) first: usize,
@@ -40,13 +45,13 @@ pub(crate) struct World<'a> {
 
 /// An operation that is under way.
 pub(crate) struct Asked {
-    client: usize,
-    id: OperationId,
+    pub(crate) client: usize,
+    pub(crate) id: OperationId,
     /// When it has to have ended, at the latest.
     deadline: Time,
     pub(crate) drafts: Vec<Draft>,
     /// Which of its requests were told before its end.
-    told: Vec<bool>,
+    pub(crate) told: Vec<bool>,
 }
 
 /// The run has broken a check: it ends here.
@@ -57,7 +62,11 @@ pub(crate) type Goes = Result<(), Ended>;
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, judge: &'a mut Judge, source: &'a mut dyn Source) -> Self {
         let mut servers: Vec<_> = (0..plan.servers).map(|_| SimServer::default()).collect();
-        servers.iter_mut().for_each(|server| server.quiet_vivify = source.one_in(4));
+        for server in &mut servers {
+            server.quiet_vivify = source.one_in(4);
+            server.reorders = source.one_in(4);
+            server.refuses_flush = source.one_in(4);
+        }
         let mut network = Network::new(START, Vec::new(), servers);
         network.conduct = plan.conduct;
         // Where bytes take long, requests time out that nothing is wrong with.
@@ -73,22 +82,35 @@ impl<'a> World<'a> {
             asked: Vec::new(),
             last: None,
             known: Known::new(),
+            callers: Vec::new(),
+            calls: None,
+            numbers: 0,
             operations: 0,
             first: 0,
         };
         world.use_servers(all);
+        if let Some(liar) = world.plan.liar.clone() {
+            faults::lie(&mut world, 0, &liar);
+        }
         world
     }
 
     /// Has clients of these servers do what is asked from now on. Those that there were finish what they have.
-    fn use_servers(&mut self, list: Vec<usize>) {
+    pub(crate) fn use_servers(&mut self, list: Vec<usize>) {
         self.first = self.network.members.len();
         let servers = list.iter().map(|at| {
             let address = format!("10.0.0.{at}").parse::<ServerAddress>().expect("an address");
-            Server::from(address)
+            Ok(Server::from(address))
         });
-        let cluster = Cluster::new(servers.collect(), self.plan.settings.clone());
-        let cluster = Arc::new(cluster.expect("there are servers"));
+        let config = Config {
+            servers: servers.collect(),
+            settings: self.plan.settings.clone(),
+            recache: self.plan.recache,
+            ..Config::default()
+        };
+        let calls = config.build(|| UNIX_START).expect("there are servers");
+        let cluster = calls.cluster().clone();
+        self.calls = Some(calls);
         for habits in &self.plan.members {
             self.network.members.push(Member {
                 client: Client::new(cluster.clone()),
@@ -120,47 +142,14 @@ impl<'a> World<'a> {
         self.check()
     }
 
-    fn moment(&mut self) -> Goes {
-        match self.source.below(32) {
-            0 => {
-                self.ask()?;
-                self.drive()
-            }
-            1..18 => self.ask(),
-            18 => self.drive(),
-            19 | 20 if !self.plan.faults.is_empty() => {
-                let fault = *self.source.pick(&self.plan.faults);
-                faults::strike(self, fault);
-                self.collect()
-            }
-            21 if self.plan.cancels && !self.asked.is_empty() => {
-                let at = self.source.below(self.asked.len());
-                self.cancel(at);
-                self.check()
-            }
-            22 if self.plan.cancels && !self.asked.is_empty() => {
-                let at = self.source.below(self.asked.len());
-                self.take_replies(at);
-                self.check()
-            }
-            23 if self.plan.upheavals && self.source.one_in(6) => self.upheave(),
-            24..27 if self.plan.waits => {
-                let most = *self.source.pick(&[3, 300, 2000]);
-                let millis = self.source.below(most);
-                self.wait(Duration::from_millis(millis.try_into().unwrap_or_default()))
-            }
-            _ => {
-                for _ in 0..self.source.below(12) {
-                    self.step()?;
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// One caller asks for something.
-    fn ask(&mut self) -> Goes {
-        let (shape, mut drafts) = callers::draw(&self.plan, &self.known, self.source);
+    pub(crate) fn ask(&mut self) -> Goes {
+        let kind = *self.source.pick(&self.plan.asks);
+        if matches!(kind, AskKind::Share | AskKind::Update) {
+            self.set_to_work(kind);
+            return self.collect();
+        }
+        let (shape, mut drafts) = callers::draw(kind, &self.plan, &self.known, self.source);
         let client = self.first + self.source.below(self.plan.members.len());
         self.submit(client, shape, &mut drafts);
         self.check()
@@ -172,7 +161,7 @@ impl<'a> World<'a> {
         for draft in drafts.iter_mut() {
             draft.serial = self.judge.next_serial();
             requests::sign(draft);
-            self.judge.submit(client, shape, draft, &self.plan.settings.key_prefix);
+            self.judge.submit(client, shape, draft, &self.plan.settings);
         }
         let now = self.network.now;
         let serial = drafts.first().map_or(0, |draft| draft.serial);
@@ -185,10 +174,16 @@ impl<'a> World<'a> {
             (format!("client {client}"), format!("{what}, from number {serial} on"))
         });
         let member = &mut self.network.members[client].client;
-        let Some(id) = requests::submit(member, shape, drafts, now) else {
-            drafts.iter().for_each(|draft| self.judge.reject(draft.serial));
-            return false;
+        let id = match requests::submit(member, shape, drafts, now) {
+            Ok(id) => id,
+            Err(reason) => {
+                drafts.iter().for_each(|draft| self.judge.reject(draft.serial, &reason));
+                return false;
+            }
         };
+        if shape == Shape::One {
+            drafts.iter().for_each(|draft| self.judge.taken_in(draft.serial));
+        }
         let Settings { operation_timeout, socket_timeout, .. } = self.plan.settings;
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
@@ -197,77 +192,24 @@ impl<'a> World<'a> {
         true
     }
 
-    fn cancel(&mut self, at: usize) {
-        let asked = self.asked.swap_remove(at);
-        self.network.members[asked.client].client.cancel(asked.id);
-        self.forget(&asked);
-    }
-
-    fn forget(&mut self, asked: &Asked) {
+    pub(crate) fn forget(&mut self, asked: &Asked) {
         let serial = asked.drafts.first().map_or(0, |draft| draft.serial);
         self.judge.trace.note(self.network.now, 8, &[serial], b"", || {
             (format!("client {}", asked.client), format!("gives number {serial} up"))
         });
+        self.callers.retain(|caller| caller.waits_for != Some(serial));
         for draft in &asked.drafts {
             self.judge.withdraw(draft.serial);
             self.judge.forget(draft.serial);
         }
     }
 
-    /// Takes what has come so far of an operation on many keys.
-    fn take_replies(&mut self, at: usize) {
-        let asked = &mut self.asked[at];
-        let client = &mut self.network.members[asked.client].client;
-        let count = client.items(asked.id);
-        let items = client.take_items(asked.id);
-        if items.len() != count {
-            self.judge.breaks(checks::ENDS, format!("{count} items, and {}", items.len()));
-        }
-        let items = items.into_iter().map(|(number, item)| (number, Reply::Item(item)));
-        for (number, reply) in items.chain(client.take_replies(asked.id)) {
-            let told = asked.told.get_mut(number);
-            if told.is_none_or(|told| core::mem::replace(told, true)) {
-                return self.judge.breaks(checks::ENDS, format!("{number} was answered twice"));
-            }
-            self.judge.end(asked.drafts[number].serial, Ok(&reply));
-        }
-    }
-
-    /// Something comes from above: connections are closed, or a client forgets all.
-    fn upheave(&mut self) -> Goes {
-        let at = self.source.below(self.network.members.len());
-        self.judge.disturbed[at] = true;
-        let now = self.network.now;
-        if self.source.one_in(4) && self.first < 12 {
-            let count = self.plan.servers;
-            let (from, len) = (self.source.below(count), 1 + self.source.below(count));
-            self.use_servers((0..len).map(|at| (from + at) % count).collect());
-            return Ok(());
-        }
-        let client = &mut self.network.members[at].client;
-        match self.source.below(3) {
-            0 => client.disconnect_all(now),
-            1 => client.quit_all(now),
-            _ => {
-                client.reset(now);
-                if !client.is_idle() {
-                    self.judge.breaks(checks::RESTS, "a client is reset and not idle".into());
-                }
-                let (gone, kept) =
-                    self.asked.drain(..).partition(|asked: &Asked| asked.client == at);
-                self.asked = kept;
-                let gone: Vec<Asked> = gone;
-                gone.iter().for_each(|asked| self.forget(asked));
-            }
-        }
-        self.collect()
-    }
-
     /// Does what there is to do, once around.
-    fn step(&mut self) -> Result<bool, Ended> {
+    pub(crate) fn step(&mut self) -> Result<bool, Ended> {
+        let before = self.operations;
         let happened = self.network.step(self.source, self.judge);
         self.collect()?;
-        Ok(happened)
+        Ok(happened || self.operations > before)
     }
 
     /// Until nothing more happens at this moment.
@@ -301,6 +243,7 @@ impl<'a> World<'a> {
     /// Judges what has ended.
     pub(crate) fn collect(&mut self) -> Goes {
         self.judge.now = self.network.now;
+        self.wake();
         for at in 0..self.network.members.len() {
             while let Some(notice) = self.network.members[at].client.poll_notice() {
                 self.judge.notice(at, &notice);
@@ -346,6 +289,8 @@ impl<'a> World<'a> {
             (format!("client {}", asked.client), crate::trace::shown(what.as_bytes()))
         });
         self.last = Some((serial, outcome.clone()));
+        let caller = self.callers.iter().position(|caller| caller.waits_for == Some(serial));
+        let handed_on = caller.map(|_| outcome.clone());
         match outcome {
             Outcome::One(result) => {
                 if let (Ok(Reply::Item(item)), Some(draft)) = (&result, asked.drafts.first()) {
@@ -408,6 +353,10 @@ impl<'a> World<'a> {
                     self.judge.end(draft.serial, Ok(&reply));
                 }
             }
+        }
+        if let Some(caller) = caller {
+            self.go_on(caller, handed_on);
+            self.wake();
         }
     }
 
