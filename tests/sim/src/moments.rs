@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use memcache_proto::client::Reply;
+
 use crate::checks;
 use crate::faults;
 use crate::settings::Fault;

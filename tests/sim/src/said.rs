@@ -123,7 +123,7 @@ impl Said {
                 told.debug.is_none() && {
                     let mut told = told.clone();
                     told.server = None;
-                    **said == told
+                    **said == *told
                 }
             }
             _ => false,

@@ -283,7 +283,12 @@ fn settings(source: &mut dyn Source) -> Settings {
 }
 
 fn limits(source: &mut dyn Source) -> Limits {
+    // What bounds statistics: nothing, the lines of them, or their memory. An honest server's own pass.
+    let (max_lines, max_stats_bytes) =
+        *source.pick(&[(10_000_000, 64 << 20), (100, 64 << 20), (10_000_000, 20_000)]);
     Limits {
+        max_lines,
+        max_stats_bytes,
         window: *source.pick(&[64 << 10, 1000, 100, 10]),
         max_get_len: *source.pick(&[16_000, 300, 40]),
         inline_value_len: *source.pick(&[16 << 10, 2000, 16, 0]),
@@ -291,12 +296,9 @@ fn limits(source: &mut dyn Source) -> Limits {
         max_moves: *source.pick(&[100, 1, 0]),
         max_line_len: *source.pick(&[2048, 400]),
         max_value_len: *source.pick(&[1 << 30, 100 << 10]),
-        // Neither so short that what the end of a run stores is refused, nor that an honest server's own
-        // statistics are too long.
+        // Not so short that what the end of a run stores is refused.
         server_max_value_length: *source.pick(&[1 << 20, 1 << 20, 400]),
         server_max_key_length: *source.pick(&[250, 250, 100]),
-        max_stats_bytes: *source.pick(&[64 << 20, 20_000]),
-        max_lines: *source.pick(&[10_000_000, 100]),
         ..Limits::default()
     }
 }

@@ -70,7 +70,10 @@ impl<'a> World<'a> {
         let mut network = Network::new(START, Vec::new(), servers);
         network.conduct = plan.conduct;
         // Where bytes take long, requests time out that nothing is wrong with.
-        judge.blamed = vec![plan.conduct.latency_ms > 100; plan.servers];
+        let patience = plan.settings.operation_timeout.unwrap_or(Duration::MAX) / 4;
+        let is_far = plan.conduct.latency_ms > 100
+            || Duration::from_millis(plan.conduct.latency_ms as u64) >= patience;
+        judge.blamed = vec![is_far; plan.servers];
         // Who cannot connect for a shortage of his own has not found out, and another does.
         judge.probes &= !plan.faults.contains(&Fault::Shortage);
         let all = (0..plan.servers).collect();
@@ -333,7 +336,11 @@ impl<'a> World<'a> {
                 }
                 for (number, failure) in &many.failed {
                     let before = told.get_mut(*number).map(|told| core::mem::replace(told, true));
-                    if before != Some(false) && !asked.told.get(*number).is_some_and(|told| *told) {
+                    // What was told before the end is taken back only if the reply that said so broke the
+                    // protocol after it.
+                    let taken = asked.told.get(*number).is_some_and(|told| *told);
+                    let taken_back = taken && self.judge.lied.contains(&true);
+                    if before != Some(false) && !taken_back {
                         let seen = format!("{number} of those from {serial} on ends twice");
                         return self.judge.breaks(checks::ENDS, seen);
                     }
