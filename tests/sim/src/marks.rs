@@ -19,70 +19,77 @@ macro_rules! sometimes {
     }};
 }
 
+/// No function: in an optimized build the compiler would have to know the whole crate to know the length of the
+/// list, and the length of the list to know the crate.
+macro_rules! mark {
+    ($name:literal, $sentence:literal $(,)?) => {
+        Mark { name: $name, sentence: $sentence }
+    };
+}
+
 /// The marks of the simulator.
 pub static MARKS: Marks<{ LIST.len() }> = Marks::new(LIST);
 
 /// The marks of the simulator, in the order of what they are about.
 pub const LIST: &[Mark] = &[
     // What goes wrong.
-    mark("server killed", "A server was killed, and refused connections."),
-    mark("server emptied", "A server was restarted, empty."),
-    mark("server hung", "Connects to a server hung, or nothing came over them."),
-    mark("connections hung up", "A server closed its connections."),
-    mark("connections reset", "A server reset its connections."),
-    mark("peers vanished", "A server's end of its connections was gone, and nobody said so."),
-    mark("server crowded", "A server took only so many connections."),
-    mark("server slow", "A server took long to answer."),
-    mark("stream stalled", "Nothing went through a connection one way for a while."),
-    mark("stream cut off", "A connection was reset after some more bytes."),
-    mark("stream dripping", "A connection gave a byte a millisecond."),
-    mark("server out of memory", "A server could not store."),
-    mark("item evicted", "A server dropped an item."),
-    mark("server flushed", "A server was flushed by somebody else."),
-    mark("server lies", "A server began to break the protocol."),
-    mark("reset storm", "A server reset each connection soon after it was made."),
-    mark("clients out of descriptors", "The clients' machine had no descriptor left."),
-    mark("server died midway", "A server was gone after some more commands, or bytes of one."),
-    mark("muttered at rest", "Something came unasked on a connection, of its own accord."),
-    mark("clock jumped", "The clock went ahead by seconds."),
+    mark!("server killed", "A server was killed, and refused connections."),
+    mark!("server emptied", "A server was restarted, empty."),
+    mark!("server hung", "Connects to a server hung, or nothing came over them."),
+    mark!("connections hung up", "A server closed its connections."),
+    mark!("connections reset", "A server reset its connections."),
+    mark!("peers vanished", "A server's end of its connections was gone, and nobody said so."),
+    mark!("server crowded", "A server took only so many connections."),
+    mark!("server slow", "A server took long to answer."),
+    mark!("stream stalled", "Nothing went through a connection one way for a while."),
+    mark!("stream cut off", "A connection was reset after some more bytes."),
+    mark!("stream dripping", "A connection gave a byte a millisecond."),
+    mark!("server out of memory", "A server could not store."),
+    mark!("item evicted", "A server dropped an item."),
+    mark!("server flushed", "A server was flushed by somebody else."),
+    mark!("server lies", "A server began to break the protocol."),
+    mark!("reset storm", "A server reset each connection soon after it was made."),
+    mark!("clients out of descriptors", "The clients' machine had no descriptor left."),
+    mark!("server died midway", "A server was gone after some more commands, or bytes of one."),
+    mark!("muttered at rest", "Something came unasked on a connection, of its own accord."),
+    mark!("clock jumped", "The clock went ahead by seconds."),
     // What hostile servers say.
-    mark("lie: twice", "A reply was said twice."),
-    mark("lie: dropped", "A reply was not said."),
-    mark("lie: swapped", "Two replies were said in the wrong order."),
-    mark("lie: another key", "A reply named another key."),
-    mark("lie: another opaque", "A reply gave another opaque back."),
-    mark("lie: length", "A value was longer or shorter than announced."),
-    mark("lie: no value", "`HD` was said where a value belongs."),
-    mark("lie: another kind", "A reply was of another kind of command."),
-    mark("lie: unasked", "Something was said that nobody had asked for."),
-    mark("lie: endless line", "A line had no end."),
-    mark("lie: garbage", "What was said was of no protocol."),
-    mark("lie: half", "Half a reply was said."),
-    mark("lie: error", "An error was said of what had been done."),
-    mark("lie: repeated", "A value was said once more within its reply."),
-    mark("lie: unended", "Another line was said where the reply to a get should end."),
-    mark("lie: flood", "Many more lines of statistics were said than there are."),
+    mark!("lie: twice", "A reply was said twice."),
+    mark!("lie: dropped", "A reply was not said."),
+    mark!("lie: swapped", "Two replies were said in the wrong order."),
+    mark!("lie: another key", "A reply named another key."),
+    mark!("lie: another opaque", "A reply gave another opaque back."),
+    mark!("lie: length", "A value was longer or shorter than announced."),
+    mark!("lie: no value", "`HD` was said where a value belongs."),
+    mark!("lie: another kind", "A reply was of another kind of command."),
+    mark!("lie: unasked", "Something was said that nobody had asked for."),
+    mark!("lie: endless line", "A line had no end."),
+    mark!("lie: garbage", "What was said was of no protocol."),
+    mark!("lie: half", "Half a reply was said."),
+    mark!("lie: error", "An error was said of what had been done."),
+    mark!("lie: repeated", "A value was said once more within its reply."),
+    mark!("lie: unended", "Another line was said where the reply to a get should end."),
+    mark!("lie: flood", "Many more lines of statistics were said than there are."),
     // Calls of several steps.
-    mark("value computed and shared", "Of those who looked a value up one made it, and stored it."),
-    mark("value computed in vain", "A value was made, and could not be stored."),
-    mark("value not to be made", "Who was to make a value could not, and gave the lease back."),
-    mark("old value taken", "An old value was taken while another caller made a newer one."),
-    mark("waited for a value", "A caller waited for the value that another was making."),
-    mark(
+    mark!(
+        "value computed and shared",
+        "Of those who looked a value up one made it, and stored it."
+    ),
+    mark!("value computed in vain", "A value was made, and could not be stored."),
+    mark!("value not to be made", "Who was to make a value could not, and gave the lease back."),
+    mark!("old value taken", "An old value was taken while another caller made a newer one."),
+    mark!("waited for a value", "A caller waited for the value that another was making."),
+    mark!(
         "update began again",
         "A caller changed an item again, as others had changed it meanwhile.",
     ),
     // How servers are, and what is no fault of anybody's.
-    mark(
+    mark!(
         "values reordered",
         "A proxy gave the values of a get in another order than that asked for.",
     ),
-    mark("flush not allowed", "A server refused to be flushed, as memcached does with -F."),
+    mark!("flush not allowed", "A server refused to be flushed, as memcached does with -F."),
 ];
-
-const fn mark(name: &'static str, sentence: &'static str) -> Mark {
-    Mark { name, sentence }
-}
 
 /// The marks that the seeds of CI must light: what the promises of the client hang on, and what so many
 /// seeds have always lit many times over.
