@@ -114,7 +114,9 @@ impl Items {
     pub(super) fn push(&mut self, new: &NewFound<'_>) {
         let NewFound { number, item, hint } = *new;
         let room = self.filling.capacity() - self.filling.len();
-        if item.value.len() > room || item.value.len() > SHARED_LEN {
+        // An empty value has room in no chunk at all.
+        let has_chunk = self.filling.capacity() > 0;
+        if !has_chunk || item.value.len() > room || item.value.len() > SHARED_LEN {
             return self.push_elsewhere(new, hint);
         }
         let start = self.filling.len();
@@ -133,7 +135,7 @@ impl Items {
         self.seal();
         self.filling_at = self.chunks.len();
         self.chunks.push(Bytes::new());
-        self.filling = Vec::with_capacity(hint.min(CHUNK_LEN));
+        self.filling = Vec::with_capacity(hint.clamp(1, CHUNK_LEN));
         self.filling.extend_from_slice(item.value);
         self.note(number, &item, self.filling_at, 0);
     }
@@ -238,6 +240,23 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+
+    #[test]
+    fn one_item_is_not_lost_however_short() {
+        for len in [0, 1, 1024, 1025] {
+            for hint in [0, 1, 3000] {
+                let (server, flags) = (ServerIndex::new(0), Flags::default());
+                let value = vec![1; len];
+                let mut items = Items::default();
+                let item = ItemRef { server, flags, cas: None, value: &value };
+                items.push(&NewFound { number: 7, item, hint });
+                let items = items.take();
+                assert_eq!(items.parts().count(), 1, "{len}, {hint}");
+                let found: Vec<_> = items.into_iter().collect();
+                assert_eq!(found, [(7, Item { server, flags, cas: None, value: value.into() })]);
+            }
+        }
+    }
 
     /// However long they are and however they come, values are what was added, and none keeps more than its
     /// chunk.

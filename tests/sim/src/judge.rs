@@ -15,7 +15,7 @@ use crate::requests::{Draft, Shape, What};
 use crate::said::Said;
 use crate::server::Step;
 use crate::trace::{Trace, shown};
-use crate::wire::{Tag, Wire, tags_of};
+use crate::wire::{Heard, Tag, Wire, tags_of};
 
 /// The number of the first request.
 pub(crate) const FIRST: u64 = 1000;
@@ -38,6 +38,10 @@ pub(crate) struct Judge {
     pub(crate) parts: Vec<Part>,
     pub(crate) plains: BTreeMap<(usize, Tag), Plain>,
     pub(crate) wires: BTreeMap<u64, Wire>,
+    /// How many calls have been made.
+    pub(crate) calls: u64,
+    /// The run that each connection was sent last.
+    runs: BTreeMap<u64, Run>,
     pub(crate) history: History,
     /// Of each client: which servers those of its list are, how often it lost a connection or could not make
     /// one, and whether it was told to close some.
@@ -76,6 +80,8 @@ pub(crate) struct Part {
     /// How often it may be sent.
     pub(crate) limit: u32,
     pub(crate) submitted: u64,
+    /// Which call it is a part of.
+    call: u64,
     /// When it ended, and whether it was said then not to have been sent.
     pub(crate) ended: Option<u64>,
     pub(crate) denied: bool,
@@ -96,6 +102,19 @@ pub(crate) struct Part {
     pub(crate) applied: u32,
     /// How often its client had lost a connection when it was submitted.
     pub(crate) losses: u64,
+}
+
+/// The most bytes of a run; half of the window if that is less.
+const MAX_RUN_LEN: usize = 8 << 10;
+
+/// Commands of one call that are sent as one.
+#[derive(Clone, Copy)]
+struct Run {
+    call: u64,
+    what: What,
+    /// When its first byte was handed over.
+    since: u64,
+    len: usize,
 }
 
 /// Requests that look the same on the wire.
@@ -131,6 +150,8 @@ impl Judge {
             merges: settings.merge_gets,
             servers,
             prefix_len: settings.key_prefix.len(),
+            calls: 0,
+            runs: BTreeMap::new(),
             blamed: vec![false; servers],
             lied: vec![false; servers],
             event: 0,
@@ -197,6 +218,7 @@ impl Judge {
             unfit: draft.is_unfit(settings),
             limit,
             submitted: self.event,
+            call: self.calls,
             ended: None,
             denied: false,
             begun: 0,
@@ -276,8 +298,9 @@ impl Watch for Judge {
             Err(fault) => return self.breaks(checks::SUBMITTED, fault),
         };
         for command in heard {
-            for tag in command.tags {
-                self.begin(place, tag, command.begun, command.digest);
+            for tag in command.tags.clone() {
+                let since = self.run_since(place.link, tag.clone(), &command);
+                self.begin(place, tag, since, command.digest);
             }
         }
     }
@@ -350,6 +373,27 @@ impl Watch for Judge {
 }
 
 impl Judge {
+    /// When the first byte was handed over of what a command travels with: the stores of one call, its deletes
+    /// and its touches go in runs, which are begun, and then sent, as one.
+    fn run_since(&mut self, link: u64, tag: Tag, command: &Heard) -> u64 {
+        let Tag::Serial(serial) = tag else { return command.begun };
+        let Some(part) = self.part_mut(serial) else { return command.begun };
+        let (call, what) = (part.call, part.what);
+        if !matches!(what, What::Store(_) | What::Delete | What::Touch) {
+            self.runs.remove(&link);
+            return command.begun;
+        }
+        let most = MAX_RUN_LEN.min(self.limits.window / 2);
+        let new = Run { call, what, since: command.begun, len: 0 };
+        let run = self.runs.entry(link).or_insert(new);
+        let goes_on = (run.call, run.what) == (call, what) && run.len + command.len <= most;
+        if !goes_on {
+            *run = new;
+        }
+        run.len += command.len;
+        run.since
+    }
+
     /// A command was handed over whole, of which the first byte went in the event `since`.
     fn begin(&mut self, place: &Place, tag: Tag, since: u64, digest: u64) {
         let Tag::Serial(serial) = tag else {

@@ -34,6 +34,8 @@ pub(crate) struct Heard {
     pub(crate) begun: u64,
     /// What stands for its bytes, but for the opaque.
     pub(crate) digest: u64,
+    /// How many bytes it has.
+    pub(crate) len: usize,
 }
 
 /// What a request was answered.
@@ -144,7 +146,7 @@ impl Wire {
             let (kind, tags) = read(&command, text);
             let answered = vec![false; if matches!(kind, Kind::Values) { tags.len() } else { 0 }];
             let digest = digest(text);
-            heard.push(Heard { tags: tags.clone(), begun: self.begun, digest });
+            heard.push(Heard { tags: tags.clone(), begun: self.begun, digest, len });
             if !core::mem::take(&mut self.refused_early) {
                 self.waiting.push_back(Waiting { kind, tags, answered, doubted: false });
             }

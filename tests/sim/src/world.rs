@@ -161,6 +161,7 @@ impl<'a> World<'a> {
     /// Submits an operation. Whether it was taken in.
     pub(crate) fn submit(&mut self, client: usize, shape: Shape, drafts: &mut [Draft]) -> bool {
         self.operations += 1;
+        self.judge.calls += 1;
         for draft in drafts.iter_mut() {
             draft.serial = self.judge.next_serial();
             requests::sign(draft);
