@@ -12,8 +12,10 @@ pub(crate) struct Death {
     /// Since when it is dead; `None` if it is not.
     since: Option<Time>,
     /// The operation that last failed there though it was asked for after the death, by the number of its
-    /// first request: when it was asked for, and when it failed.
+    /// first request: when it was asked for, and until when nobody else was to try.
     last: Option<(Time, Time)>,
+    /// When a client said that it is dead, since it last answered.
+    told: Vec<Time>,
     /// Of each client: how many connections ended, or had no answer in time, since it last had a reply.
     ends: std::collections::BTreeMap<usize, usize>,
 }
@@ -28,6 +30,7 @@ impl Judge {
     pub(crate) fn replied(&mut self, client: usize, server: usize) {
         let death = self.death(client, server);
         (death.since, death.last) = (None, None);
+        death.told.clear();
         death.ends.remove(&client);
     }
 
@@ -47,6 +50,7 @@ impl Judge {
         let (now, single) = (self.now, self.single);
         let death = self.death(client, server);
         death.since.get_or_insert(now);
+        death.told.push(now);
         let ends = death.ends.get(&client).copied().unwrap_or_default();
         let by_ends = matches!(
             reason,
@@ -75,21 +79,23 @@ impl Judge {
         let tried = matches!(failure.kind, FailureKind::SocketTimeout | FailureKind::Connect(_));
         let server = failure.server.and_then(|server| self.lists[client].get(server.index()));
         let (true, Some(&server)) = (tried && self.alone && self.probes, server) else { return };
-        let (now, lease) = (self.now, self.lease);
+        let (now, lease, dead_retry) = (self.now, self.lease, self.dead_retry);
         let death = self.death(client, server);
         // What was asked for at one moment may be one operation.
         if death.since.is_none_or(|since| since >= at) {
             return;
         }
         // Who has not found out in the time of the lease is replaced.
-        let overlaps =
-            |&(asked, failed): &(Time, Time)| at > asked && at < failed.min(asked + lease);
-        if let Some((asked, failed)) = death.last.filter(overlaps) {
+        let overlaps = |&(asked, until): &(Time, Time)| at > asked && at < until.min(asked + lease);
+        if let Some((asked, until)) = death.last.filter(overlaps) {
             let seen = format!(
-                "server {server} was tried at {asked:?}, until {failed:?}, and at {at:?} again"
+                "server {server} was tried at {asked:?}, until {until:?}, and at {at:?} again"
             );
             return self.breaks(checks::PROBE, seen);
         }
-        death.last = Some((at, now));
+        // An operation on many keys may end long after it has found the server dead, by which time another
+        // may try it.
+        let found = death.told.iter().find(|&&told| told >= at);
+        death.last = Some((at, found.map_or(now, |&found| now.min(found + dead_retry))));
     }
 }

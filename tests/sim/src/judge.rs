@@ -57,8 +57,9 @@ pub(crate) struct Judge {
     /// Whether a key has one server only, and a server one connection of each client.
     pub(crate) alone: bool,
     pub(crate) single: bool,
-    /// Whether dead servers are left alone at all.
+    /// Whether dead servers are left alone at all, and for how long.
     pub(crate) probes: bool,
+    pub(crate) dead_retry: Duration,
     /// How long who finds out about one has for it.
     pub(crate) lease: Duration,
     /// How often each server was started.
@@ -168,6 +169,7 @@ impl Judge {
             alone: !settings.failover || servers == 1,
             lease: settings.socket_timeout * 2,
             probes: !settings.dead_retry.is_zero(),
+            dead_retry: settings.dead_retry,
             single: settings.connections_per_server == 1,
             lives: vec![0; servers],
             leases: BTreeSet::new(),
