@@ -322,7 +322,8 @@ impl World {
                 window == head && said == Some(value)
             })
         });
-        assert!(is_said, "\"{}\" under {}", value.escape_ascii(), key.escape_ascii());
+        let (value, key) = (value.escape_ascii(), key.escape_ascii());
+        assert!(is_said, "no server has said that \"{value}\" is the value of {key}");
     }
 
     /// Every connection fails, until all have ended.
