@@ -27,6 +27,7 @@ mod builder;
 mod client;
 mod connector;
 mod pool;
+mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;

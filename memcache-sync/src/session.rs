@@ -18,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::connector::Connector;
 use crate::pool::Pool;
+use crate::process::Process;
 use crate::socket::Socket;
 use connecting::Connects;
 pub(crate) use sharing::Spare;
@@ -55,7 +56,7 @@ pub(crate) struct Session {
     /// The last error of each server, for the failures that it explains.
     errors: Vec<Option<Source>>,
     /// The process that made the sockets.
-    process: u32,
+    process: Process,
 }
 
 impl Session {
@@ -78,13 +79,13 @@ impl Session {
             failed: Vec::new(),
             waiting: Vec::new(),
             errors: vec![None; servers],
-            process: std::process::id(),
+            process: Process::current(),
         }
     }
 
     /// Whether the sockets are this process's own, and not those of the one that it was forked from.
     pub(crate) fn is_own(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_current()
     }
 
     /// Whether it may be used for calls to this cluster, and its connections by other sessions.
@@ -95,7 +96,7 @@ impl Session {
     /// Makes the session look as it does after a fork.
     #[cfg(test)]
     pub(crate) fn disown(&mut self) {
-        self.process = 0;
+        self.process = Process::former();
     }
 
     fn read_clock(&mut self) {
