@@ -251,6 +251,16 @@ fn whatever_is_done_to_the_buffer_no_more_counts_than_was_appended() {
         }
     }
 
+    // What is appended beyond the capacity does not count.
+    let mut decoder = begin(30_010);
+    let spare = decoder.spare().expect("a large value");
+    let capacity = spare.capacity();
+    spare.extend_from_slice(b"0123456789\r\n");
+    spare.resize(10 * capacity, b'x');
+    decoder.filled(usize::MAX);
+    assert!(matches!(decoder.next(), Ok(Some(Item::LargeValue { .. }))));
+    assert_eq!(decoder.buffered(), capacity - 30_012);
+
     // What was not appended is not there, and what was is, however much is said to be.
     let mut decoder = begin(30_010);
     decoder.spare().expect("a large value").extend_from_slice(b"0123456789\r\nEND\r\n");
