@@ -8,6 +8,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use memcache_proto::Time;
 use memcache_proto::client::{Client, ConnectionId};
 
+use crate::runtime::Stream;
+
 /// How often a socket is read before others have their turn.
 pub(crate) const READS: usize = 32;
 
@@ -49,4 +51,21 @@ pub(crate) fn receive<S: AsyncRead + Unpin + ?Sized>(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     Pin::new(stream).poll_read(cx, client.receive_buffer(id))
+}
+
+/// As [`receive`], from a stream that may have more to offer. `asked` says whether a request has just been
+/// written to it.
+pub(crate) fn receive_from(
+    client: &mut Client,
+    id: ConnectionId,
+    stream: &mut dyn Stream,
+    asked: bool,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let Some(with_spare) = stream.with_spare() else { return receive(client, id, stream, cx) };
+    match client.receive_spare(id) {
+        Some(spare) => with_spare.poll_read_spare(cx, spare),
+        None if asked => with_spare.poll_read_reply(cx, client.receive_buffer(id)),
+        None => with_spare.poll_read(cx, client.receive_buffer(id)),
+    }
 }

@@ -49,6 +49,7 @@ mod shared;
 mod signal;
 #[cfg(feature = "smol")]
 mod smol;
+mod spare;
 mod state;
 
 #[cfg(feature = "async-std")]
@@ -60,6 +61,7 @@ pub use client::Client;
 pub use connection::Connection;
 pub use driver::Driver;
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
+pub use spare::{ReadSpare, WithSpare};
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;

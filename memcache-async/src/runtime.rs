@@ -10,6 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use memcache_proto::routing::{Endpoint, ServerAddress};
 
 use crate::driver::Tasks;
+use crate::spare::{ReadSpare, WithSpare};
 
 /// What a client needs of a runtime: connecting, and time.
 ///
@@ -60,9 +61,19 @@ pub trait Spawn: Runtime {
 /// It is polled by whichever task has something to do with it, at times another one, and wakes the one
 /// that polled last, as `futures-io` says; reading and writing each have their own. It is polled under
 /// the client's lock: neither it nor a waker that it calls may use the client before they return.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+///
+/// [`WithSpare`] is a stream that large values are read from at less cost.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// What is in it, if it is a [`WithSpare`].
+    #[doc(hidden)]
+    fn with_spare(&mut self) -> Option<Pin<&mut dyn ReadSpare>>;
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {
+    fn with_spare(&mut self) -> Option<Pin<&mut dyn ReadSpare>> {
+        WithSpare::of(self)
+    }
+}
 
 /// Connects to one of a host's addresses: the first that accepts, in order. Those that `address` does
 /// not allow (`inet:` and `inet6:`) are left out; each of the others has its share of the time.

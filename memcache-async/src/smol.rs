@@ -1,6 +1,8 @@
 use std::future::Future;
 use std::io::{self, Read};
+use std::mem;
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -9,9 +11,12 @@ use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use memcache_proto::routing::{Endpoint, ServerAddress};
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 use smol::{Async, Executor, Timer};
 
 use crate::runtime::{Runtime, Spawn, Stream, connect_any};
+use crate::spare::{ReadSpare, WithSpare};
 
 /// The runtime of `smol`: its sockets, its timers, and its global executor or one of yours.
 ///
@@ -44,15 +49,13 @@ impl Runtime for Smol {
         deadline: Instant,
     ) -> io::Result<Box<dyn Stream>> {
         match address.endpoint() {
-            Endpoint::Unix { path } => {
-                Ok(Box::new(Socket(Async::<UnixStream>::connect(path).await?)))
-            }
+            Endpoint::Unix { path } => Ok(Socket::boxed(Async::<UnixStream>::connect(path).await?)),
             Endpoint::Tcp { host, port, .. } => {
                 let addresses = smol::net::resolve((host, port)).await?;
                 let connect = Async::<TcpStream>::connect;
                 let stream = connect_any(self, address, addresses, deadline, connect).await?;
                 stream.get_ref().set_nodelay(true)?;
-                Ok(Box::new(Socket(stream)))
+                Ok(Socket::boxed(stream))
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an unknown kind of address")),
         }
@@ -79,7 +82,74 @@ impl Spawn for Smol {
 
 /// A socket of smol that is read once before it is waited for, and once after. [`Async`] remembers the
 /// event that ended the last wait and reads once more for it, which a lone call would feel.
-struct Socket<T>(Async<T>);
+struct Socket<T> {
+    stream: Async<T>,
+    /// Whether the stream may still tell of an event whose bytes have been read.
+    is_stale: bool,
+}
+
+impl<T> Socket<T> {
+    fn boxed(stream: Async<T>) -> Box<dyn Stream>
+    where
+        Self: ReadSpare,
+    {
+        Box::new(WithSpare::new(Socket { stream, is_stale: false }))
+    }
+
+    /// Waits until there may be something to read.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // An event that is stale is told first. Asked again the stream waits, and wakes at once where
+        // something has come meanwhile.
+        for _ in 0..=usize::from(mem::take(&mut self.is_stale)) {
+            ready!(self.stream.poll_readable(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads when there is something to read.
+    fn poll_read_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let result = read(self.stream.get_ref());
+            self.is_stale = true;
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+            ready!(self.poll_readable(cx))?;
+        }
+    }
+}
+
+impl<T> ReadSpare for Socket<T>
+where
+    T: AsFd + Send + 'static,
+    Async<T>: AsyncWrite + Send + Unpin,
+    for<'a> &'a T: Read,
+{
+    fn poll_read_spare(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_with(cx, |stream| {
+            let read = recv(stream, spare_capacity(buffer), RecvFlags::empty());
+            Ok(read.map(|(len, _)| len)?)
+        })
+    }
+
+    fn poll_read_reply(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_readable(cx))?;
+        self.poll_read(cx, buffer)
+    }
+}
 
 impl<T> AsyncRead for Socket<T>
 where
@@ -87,20 +157,11 @@ where
     for<'a> &'a T: Read,
 {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match self.0.get_ref().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-            // Whatever is ready here was before that read. Asked again it waits, and wakes at once
-            // where something has come meanwhile.
-            ready!(self.0.poll_readable(cx))?;
-            ready!(self.0.poll_readable(cx))?;
-        }
+        self.poll_read_with(cx, |mut stream| stream.read(buffer))
     }
 }
 
@@ -113,14 +174,14 @@ where
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 }

@@ -30,6 +30,39 @@ fn a_lone_call_needs_no_driver_and_no_read_in_vain() {
     assert_eq!(net.world.state().pipes[pipe].reads - reads, 200);
 }
 
+/// Read in one piece where the stream reads into spare room, whoever reads it.
+#[test]
+fn a_large_value_takes_few_reads() {
+    const LEN: usize = 1_000_000;
+    for is_lone in [false, true] {
+        for (with_spare, most) in [(false, usize::MAX), (true, 5)] {
+            let mut net = Net::new(1);
+            {
+                let mut state = net.world.state();
+                (state.with_spare, state.pipe_len) = (with_spare, 4 * LEN);
+            }
+            let client = if is_lone {
+                lone(&mut net)
+            } else {
+                fill(&net, ["a", "b"]);
+                net.client()
+            };
+            let letters = b"abcdefghijklmnopqrstuvw";
+            let value: String =
+                letters.iter().cycle().map(|&byte| char::from(byte)).take(LEN).collect();
+            let store = format!("set large 16 0 {LEN}\r\n{value}\r\n");
+            let stored = net.peer(0, |peer| peer.perform(store.as_bytes(), Duration::ZERO));
+            assert_eq!(stored, b"STORED\r\n");
+            drop(net.block_on(get(&client, "a")));
+            let reads = net.world.state().pipes[0].reads;
+            assert!(found(net.block_on(get(&client, "large"))) == value, "another value");
+            let reads = net.world.state().pipes[0].reads - reads;
+            assert!(reads <= most, "{reads} reads");
+            assert_eq!(found(net.block_on(get(&client, "b"))), value_of("b"));
+        }
+    }
+}
+
 #[test]
 fn a_call_that_is_never_polled_again_holds_up_nobody() {
     for backlog in [1 << 20, 1] {

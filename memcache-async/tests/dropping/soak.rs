@@ -213,6 +213,7 @@ impl Soak {
             let mut any = || len[random.below(len.len())];
             state.pieces = Pieces { read: any(), write: any(), answer: any() };
             state.buffering = random.one_in(3);
+            state.with_spare = random.one_in(2);
             state.pipe_len = [30, 1000, 20_000, 1 << 20][random.below(4)];
             // A read that is to be tried again just when a lone call was not polled for too long may be
             // one too many for its server.

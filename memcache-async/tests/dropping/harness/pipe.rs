@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
+use memcache_async::ReadSpare;
 use memcache_async::proto::Limits;
 use memcache_async::proto::server::Connection;
 
@@ -259,13 +260,10 @@ impl Pipe {
     }
 }
 
-impl AsyncRead for MemoryStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        assert!(!buffer.is_empty(), "a read to nowhere would look like the end");
+impl MemoryStream {
+    /// Takes up to so many bytes that have come.
+    fn poll_take(&self, cx: &Context<'_>, most: usize) -> Poll<io::Result<Vec<u8>>> {
+        assert!(most > 0, "a read to nowhere would look like the end");
         let mut state = self.world.state();
         let State { pipes, pieces, random, .. } = &mut *state;
         let pipe = &mut pipes[self.number];
@@ -282,7 +280,7 @@ impl AsyncRead for MemoryStream {
         }
         if pipe.to_client.is_empty() {
             if pipe.ended {
-                return Poll::Ready(Ok(0));
+                return Poll::Ready(Ok(Vec::new()));
             }
             let before = pipe.reader.replace(cx.waker().clone());
             // That may run anybody's code.
@@ -290,11 +288,34 @@ impl AsyncRead for MemoryStream {
             drop(before);
             return Poll::Pending;
         }
-        let len = State::cut(random, pieces.read, buffer.len().min(pipe.to_client.len()));
-        for (space, byte) in buffer.iter_mut().zip(pipe.to_client.drain(..len)) {
-            *space = byte;
-        }
-        Poll::Ready(Ok(len))
+        let len = State::cut(random, pieces.read, most.min(pipe.to_client.len()));
+        Poll::Ready(Ok(pipe.to_client.drain(..len).collect()))
+    }
+}
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_take(cx, buffer.len()).map_ok(|bytes| {
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            bytes.len()
+        })
+    }
+}
+
+impl ReadSpare for MemoryStream {
+    fn poll_read_spare(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_take(cx, buffer.capacity() - buffer.len()).map_ok(|bytes| {
+            buffer.extend_from_slice(&bytes);
+            bytes.len()
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use memcache_async::proto::routing::{Endpoint, ServerAddress};
-use memcache_async::{Runtime, Spawn, Stream};
+use memcache_async::{Runtime, Spawn, Stream, WithSpare};
 
 use super::Random;
 use super::peer::{Mode, Peer};
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) pipe_len: usize,
     /// Whether streams keep what is written until they are flushed.
     pub(crate) buffering: bool,
+    /// Whether streams read into spare room.
+    pub(crate) with_spare: bool,
     /// Cuts pieces at random, and jams reads and writes.
     pub(crate) random: Option<Random>,
     /// Where the next look for something to serve begins.
@@ -84,6 +86,7 @@ impl World {
             pieces: Pieces::WHOLE,
             pipe_len: 1 << 20,
             buffering: false,
+            with_spare: false,
             random: None,
             turn: 0,
             timers: BTreeMap::new(),
@@ -195,7 +198,8 @@ impl Runtime for Memory {
         };
         let server = host.trim_start_matches("server").parse().expect("a server's number");
         let stream = Connecting { world: self.0.clone(), server, key: None }.await?;
-        Ok(Box::new(stream))
+        let with_spare = self.0.state().with_spare;
+        Ok(if with_spare { Box::new(WithSpare::new(stream)) } else { Box::new(stream) })
     }
 
     async fn sleep_until(&self, deadline: Instant) {
