@@ -15,6 +15,7 @@ mod relay;
 mod scripted;
 mod target;
 mod tokio_runtime;
+mod unix_memcached;
 mod virtual_time;
 
 pub use bare::Bare;
@@ -29,4 +30,5 @@ pub use relay::Relay;
 pub use scripted::{Scripted, Seen, Step};
 pub use target::Target;
 pub use tokio_runtime::Tokio;
+pub use unix_memcached::UnixMemcached;
 pub use virtual_time::{Line, Network, VirtualServer};

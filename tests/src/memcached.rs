@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -26,9 +27,46 @@ pub struct Memcached {
 
 /// A process, and another that outlives the test program just long enough to end the first.
 #[derive(Debug)]
-struct Running {
+pub(crate) struct Running {
     server: Child,
     guard: Child,
+}
+
+impl Running {
+    /// Starts a memcached with these arguments.
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = S>,
+    ) -> io::Result<Self> {
+        let mut server = Command::new(program())
+            .args(["-u", "root"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        match guard(server.id()) {
+            Ok(guard) => Ok(Running { server, guard }),
+            Err(error) => {
+                let _ = server.kill();
+                let _ = server.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the server has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.server.try_wait(), Ok(None))
+    }
+
+    pub(crate) fn kill(self) {
+        let Running { mut server, mut guard } = self;
+        // The guard first: the number of a process that has ended may soon be another's.
+        let _ = guard.kill();
+        let _ = guard.wait();
+        let _ = server.kill();
+        let _ = server.wait();
+    }
 }
 
 impl Memcached {
@@ -180,12 +218,8 @@ impl Memcached {
 
     /// Kills it, as a crash would. [`Memcached::restart`] brings it back.
     pub fn kill(&mut self) {
-        if let Some(Running { mut server, mut guard }) = self.running.take() {
-            // The guard first: the number of a process that has ended may soon be another's.
-            let _ = guard.kill();
-            let _ = guard.wait();
-            let _ = server.kill();
-            let _ = server.wait();
+        if let Some(running) = self.running.take() {
+            running.kill();
         }
     }
 
@@ -200,22 +234,10 @@ impl Memcached {
     }
 
     fn try_start(&mut self) -> io::Result<()> {
-        let mut server = Command::new(program())
-            .args(["-u", "root", "-l", "127.0.0.1", "-U", "0", "-p", &self.port.to_string()])
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let guard = match guard(server.id()) {
-            Ok(guard) => guard,
-            Err(error) => {
-                let _ = server.kill();
-                let _ = server.wait();
-                return Err(error);
-            }
-        };
-        self.running = Some(Running { server, guard });
+        let port = self.port.to_string();
+        let place = ["-l", "127.0.0.1", "-U", "0", "-p", &port];
+        let arguments = self.arguments.iter().map(String::as_str);
+        self.running = Some(Running::start(place.into_iter().chain(arguments))?);
         let own = self.running.as_ref().map(|running| running.server.id());
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -237,10 +259,7 @@ impl Memcached {
     }
 
     fn has_ended(&mut self) -> bool {
-        match &mut self.running {
-            Some(Running { server, .. }) => !matches!(server.try_wait(), Ok(None)),
-            None => true,
-        }
+        self.running.as_mut().is_none_or(Running::has_ended)
     }
 }
 

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::watch::Watch;
+
+/// How long one turn takes, about. Both sides take turns, so that a busy machine slows both alike.
+const TURN: Duration = Duration::from_millis(10);
+
+/// How often two sides take turns.
+#[derive(Clone, Copy)]
+pub(crate) struct Rounds(pub(crate) usize);
+
+/// What one call takes, in seconds.
+#[derive(Clone, Copy)]
+struct Spent {
+    wall: f64,
+    cpu: f64,
+}
+
+/// Two sides that did the same work in turns.
+pub(crate) struct Compared {
+    /// What one call took: of the raw loop first, then of the client.
+    samples: Vec<(Spent, Spent)>,
+}
+
+impl Compared {
+    /// Has both sides take turns. On each side so many callers make as many calls as they are told, and it
+    /// says what they took.
+    pub(crate) fn measure(
+        rounds: Rounds,
+        callers: usize,
+        mut raw: impl FnMut(usize) -> Watch,
+        mut client: impl FnMut(usize) -> Watch,
+    ) -> Self {
+        let mut counts = (1, 1);
+        if rounds.0 > 1 {
+            counts = (calls_of_a_turn(&mut raw), calls_of_a_turn(&mut client));
+        }
+        let spent = |count: usize, side: &mut dyn FnMut(usize) -> Watch| {
+            let watch = side(count);
+            let each = |time: Duration| time.as_secs_f64() / (count * callers) as f64;
+            Spent { wall: each(watch.wall), cpu: each(watch.cpu) }
+        };
+        let samples = (0..rounds.0).map(|round| {
+            // Who goes first changes, so that neither always follows the other.
+            if round % 2 == 0 {
+                let raw = spent(counts.0, &mut raw);
+                (raw, spent(counts.1, &mut client))
+            } else {
+                let client = spent(counts.1, &mut client);
+                (spent(counts.0, &mut raw), client)
+            }
+        });
+        Compared { samples: samples.collect() }
+    }
+
+    /// How many times as long as the raw loop's a call of the client takes.
+    pub(crate) fn cost(&self) -> f64 {
+        rounded(median(self.samples.iter().map(|(raw, client)| client.wall / raw.wall)))
+    }
+
+    /// What is worth keeping. `keys` is how many keys a call has. The ratio is how many calls the client
+    /// makes while the raw loop makes one: the median of the ratios of neighbours. The ratio of processor
+    /// time is the client's to the raw loop's, without the server's.
+    pub(crate) fn record(&self, keys: usize) -> Json {
+        let micros = |of: fn(&(Spent, Spent)) -> f64| median(self.samples.iter().map(of)) * 1e6;
+        let mut ratios: Vec<f64> =
+            self.samples.iter().map(|(raw, client)| raw.wall / client.wall).collect();
+        ratios.sort_by(f64::total_cmp);
+        json!({
+            "keys": keys,
+            "ratio": rounded(ratios[ratios.len() / 2]),
+            "ratio_quartiles": [
+                rounded(ratios[ratios.len() / 4]),
+                rounded(ratios[ratios.len() * 3 / 4]),
+            ],
+            "raw_us": rounded(micros(|sample| sample.0.wall)),
+            "us": rounded(micros(|sample| sample.1.wall)),
+            "raw_cpu_us": rounded(micros(|sample| sample.0.cpu)),
+            "cpu_us": rounded(micros(|sample| sample.1.cpu)),
+            "cpu_ratio": rounded(median(
+                self.samples.iter().map(|(raw, client)| client.cpu / raw.cpu),
+            )),
+        })
+    }
+}
+
+/// How many calls of each caller take about as long as a turn.
+fn calls_of_a_turn(side: &mut impl FnMut(usize) -> Watch) -> usize {
+    let mut count = 1;
+    loop {
+        let wall = side(count).wall;
+        if wall >= TURN / 2 {
+            let scaled = count as u128 * TURN.as_nanos() / wall.as_nanos();
+            return usize::try_from(scaled).unwrap_or(1).max(1);
+        }
+        count *= 2;
+    }
+}
+
+pub(crate) fn median(samples: impl Iterator<Item = f64>) -> f64 {
+    let mut samples: Vec<f64> = samples.collect();
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// To three decimals, which is more than is known.
+pub(crate) fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
