@@ -28,6 +28,7 @@ pub(crate) struct Pool {
 struct State {
     /// The one used last is used next, so that those not needed grow cold and can be closed. Boxed: they
     /// are large, and each call takes one out and brings it back.
+    #[expect(clippy::vec_box, reason = "what is moved with each call is to be small")]
     idle: Vec<Box<Session>>,
     in_use: usize,
     waiting: usize,
@@ -126,6 +127,7 @@ impl Pool {
     }
 
     /// Takes all sessions that nobody uses out; the others will not come back.
+    #[expect(clippy::vec_box, reason = "they stay as the pool has them")]
     pub(crate) fn take_sessions(&self) -> Vec<Box<Session>> {
         let mut state = self.state();
         state.generation += 1;
@@ -164,10 +166,10 @@ impl Pool {
     ) -> Vec<(ConnectionId, Spare)> {
         let mut state = self.state();
         // One may have come back since it was looked for.
-        let can_give = |session: &Box<Session>| {
+        let can_give = |session: &Session| {
             session.is_fit(cluster) && connections.iter().any(|it| session.can_give(it.server()))
         };
-        if state.idle.iter().any(can_give) {
+        if state.idle.iter().any(|session| can_give(session)) {
             return Vec::new();
         }
         let first = state.tickets;

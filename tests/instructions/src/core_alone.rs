@@ -50,7 +50,7 @@ impl CoreAlone {
                         unread = rest;
                         client.received(connection, len, now);
                         if C::Answer::IN_PARTS {
-                            answer.take(client.take_replies(id), calls);
+                            answer.take(client.take_items(id), calls);
                         }
                     }
                     other => panic!("{other:?} is not due"),
