@@ -83,7 +83,10 @@ pub use error::{DeadServers, Error, Source};
 pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
-pub use many::{Counted, DeleteMany, Found, GetMany, SetMany, delete_many, get_many, set_many};
+pub use many::{
+    Counted, DeleteMany, Found, GetMany, Plain, SetMany, TouchMany, WithCas, add_many, delete_many,
+    gat_many, get_many, gets_many, replace_many, set_many, touch_many,
+};
 pub use meta::{
     AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, invalidate, item_info, meta_debug,
     meta_decr, meta_delete, meta_get, meta_incr,
@@ -339,6 +342,9 @@ mod sealed {
     impl<K, V, M> Sealed for super::GetMany<K, V, M> {}
     impl<K, V> Sealed for super::SetMany<K, V> {}
     impl<K> Sealed for super::DeleteMany<K> {}
+    impl<K> Sealed for super::TouchMany<K> {}
+    impl<V> Sealed for super::Plain<V> {}
+    impl<V> Sealed for super::WithCas<V> {}
     impl<T> Sealed for super::OnServers<'_, T> {}
     impl<T> Sealed for super::One<T> {}
     impl<K, V, M> Sealed for super::Found<K, V, M> {}

@@ -17,8 +17,10 @@ macro_rules! names {
 
 names! {
     Get "get", Gets "gets", Gat "gat", GetMany "get_many",
+    GetsMany "gets_many", GatMany "gat_many",
     Set "set", Add "add", Replace "replace", Append "append", Prepend "prepend", Cas "cas",
-    SetMany "set_many", Delete "delete", DeleteMany "delete_many", Touch "touch",
+    SetMany "set_many", AddMany "add_many", ReplaceMany "replace_many", Delete "delete", DeleteMany "delete_many", Touch "touch",
+    TouchMany "touch_many",
     Incr "incr", Decr "decr", FlushAll "flush_all", Version "version", Stats "stats",
     MetaGet "meta_get", ItemInfo "item_info", MetaSet "meta_set", MetaDelete "meta_delete",
     Invalidate "invalidate", MetaIncr "meta_incr", MetaDecr "meta_decr", MetaDebug "meta_debug",

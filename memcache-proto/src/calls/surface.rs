@@ -77,6 +77,50 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        /// As [`get_many`](Self::get_many), with the cas unique of each item beside its value, for
+        /// [`cas`](Self::cas).
+        ///
+        /// # Errors
+        ///
+        /// As [`get_many`](Self::get_many).
+        pub $($async)? fn gets_many<V, K>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+        ) -> Result<
+            $crate::calls::Many<std::collections::HashMap<K, (V, u64)>, K>,
+            $crate::calls::Error,
+        >
+        where
+            V: $crate::value::FromValue,
+            K: $crate::ToKey + Eq + std::hash::Hash,
+        {
+            let call = $crate::calls::gets_many(keys);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// As [`get_many`](Self::get_many), and gives the items that are there a new expiry. memcached knows
+        /// the command since 1.5.3.
+        ///
+        /// # Errors
+        ///
+        /// As [`get_many`](Self::get_many); [`Error::Expiry`](crate::Error::Expiry) if the expiry cannot be
+        /// sent; then nothing is.
+        pub $($async)? fn gat_many<V, K>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<
+            $crate::calls::Many<std::collections::HashMap<K, V>, K>,
+            $crate::calls::Error,
+        >
+        where
+            V: $crate::value::FromValue,
+            K: $crate::ToKey + Eq + std::hash::Hash,
+        {
+            let call = $crate::calls::gat_many(keys, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
         /// Stores `value` under `key`, whatever was there.
         ///
         /// # Errors
@@ -192,6 +236,36 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        /// As [`set_many`](Self::set_many), each item only if its key was not there. Items whose key was there
+        /// are in [`Many::failed`](crate::Many::failed), with [`Error::NotStored`](crate::Error::NotStored).
+        ///
+        /// # Errors
+        ///
+        /// As [`set_many`](Self::set_many).
+        pub $($async)? fn add_many<K: $crate::ToKey, V: $crate::value::ToValue>(
+            & $($mut)? $self,
+            items: impl IntoIterator<Item = (K, V)>,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
+            let call = $crate::calls::add_many(items, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// As [`set_many`](Self::set_many), each item only if its key was there. Items whose key was not there
+        /// are in [`Many::failed`](crate::Many::failed), with [`Error::NotStored`](crate::Error::NotStored).
+        ///
+        /// # Errors
+        ///
+        /// As [`set_many`](Self::set_many).
+        pub $($async)? fn replace_many<K: $crate::ToKey, V: $crate::value::ToValue>(
+            & $($mut)? $self,
+            items: impl IntoIterator<Item = (K, V)>,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
+            let call = $crate::calls::replace_many(items, expiry);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
         /// Deletes `key`. Returns whether it was there.
         ///
         /// # Errors
@@ -217,6 +291,22 @@ macro_rules! __calls {
             keys: impl IntoIterator<Item = K>,
         ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
             let call = $crate::calls::delete_many(keys);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
+        /// Gives many items a new expiry, on all servers concerned at once. The result is how many were there;
+        /// those that were not are in [`Many::missing`](crate::Many::missing).
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Expiry`](crate::Error::Expiry) if the expiry cannot be sent; then nothing is. A key that
+        /// cannot be sent, or whose server fails, is in [`Many::failed`](crate::Many::failed).
+        pub $($async)? fn touch_many<K: $crate::ToKey>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+            expiry: impl Into<$crate::Expiry>,
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error> {
+            let call = $crate::calls::touch_many(keys, expiry);
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 

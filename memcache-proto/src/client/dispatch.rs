@@ -15,7 +15,7 @@ use crate::codec::{Command, Keys, MetaKey, StoreVerb};
 use crate::connection::{MAX_VALUE_LEN, SubmitError};
 use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::value::Flags;
-use crate::{Key, MAX_KEY_LEN, Time};
+use crate::{Exptime, Key, MAX_KEY_LEN, Time};
 
 impl Client {
     /// Takes an operation in: encodes it, borrows nothing after. Next see to
@@ -136,6 +136,18 @@ impl Client {
             }
             Operation::DeleteMany { keys, noreply } => {
                 let command = Deleting { noreply };
+                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
+                    next += 1;
+                }
+            }
+            Operation::GatMany { keys, exptime, cas } => {
+                let command = Gatting { exptime, cas };
+                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
+                    next += 1;
+                }
+            }
+            Operation::TouchMany { keys, exptime, noreply } => {
+                let command = Touching { exptime, noreply };
                 while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
                     next += 1;
                 }
@@ -415,6 +427,30 @@ impl Member for Getting {
     #[inline(always)]
     fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
         Command::Get { keys: Keys::one(key), cas: self.cas }
+    }
+}
+
+struct Gatting {
+    exptime: Exptime,
+    cas: bool,
+}
+
+impl Member for Gatting {
+    #[inline(always)]
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
+        Command::Gat { exptime: self.exptime, keys: Keys::one(key), cas: self.cas }
+    }
+}
+
+struct Touching {
+    exptime: Exptime,
+    noreply: bool,
+}
+
+impl Member for Touching {
+    #[inline(always)]
+    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
+        Command::Touch { key: *key, exptime: self.exptime, noreply: self.noreply }
     }
 }
 

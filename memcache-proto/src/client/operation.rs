@@ -48,6 +48,15 @@ pub enum Operation<'a> {
         /// Whether the server is to say nothing.
         noreply: bool,
     },
+    /// As [`GetMany`](Operation::GetMany), and give the items a new exptime.
+    GatMany {
+        /// The keys. One that is there twice is answered twice.
+        keys: &'a [RoutedKey<'a>],
+        /// The new exptime.
+        exptime: Exptime,
+        /// Whether to ask for the cas uniques too.
+        cas: bool,
+    },
     /// Store many items, on all their servers at once. [`Outcome::many`](super::Outcome::many).
     StoreMany {
         /// Which of the six.
@@ -78,6 +87,15 @@ pub enum Operation<'a> {
         /// The new exptime.
         exptime: Exptime,
         /// Whether the server is to say nothing.
+        noreply: bool,
+    },
+    /// Give many items a new exptime, on all their servers at once. [`Outcome::many`](super::Outcome::many).
+    TouchMany {
+        /// The keys.
+        keys: &'a [RoutedKey<'a>],
+        /// The new exptime.
+        exptime: Exptime,
+        /// Whether the servers are to say nothing.
         noreply: bool,
     },
     /// Add to a counter; it wraps at 2^64. [`Outcome::number`](super::Outcome::number).
@@ -173,9 +191,10 @@ impl<'a> Operation<'a> {
             | Operation::Incr { key, .. }
             | Operation::Decr { key, .. }
             | Operation::Store { item: NewItem { key, .. }, .. } => Scope::Key(key),
-            Operation::GetMany { keys, .. } | Operation::DeleteMany { keys, .. } => {
-                Scope::Many(keys.len())
-            }
+            Operation::GetMany { keys, .. }
+            | Operation::GatMany { keys, .. }
+            | Operation::DeleteMany { keys, .. }
+            | Operation::TouchMany { keys, .. } => Scope::Many(keys.len()),
             Operation::StoreMany { items, .. } => Scope::Many(items.len()),
             Operation::Meta(meta) => Scope::Meta(meta),
             Operation::MetaMany { requests } => Scope::Many(requests.len()),
@@ -191,6 +210,12 @@ impl<'a> Operation<'a> {
     pub(super) fn one(&self, index: usize) -> Option<Operation<'a>> {
         Some(match *self {
             Operation::GetMany { keys, cas } => Operation::Get { key: *keys.get(index)?, cas },
+            Operation::GatMany { keys, exptime, cas } => {
+                Operation::Gat { key: *keys.get(index)?, exptime, cas }
+            }
+            Operation::TouchMany { keys, exptime, noreply } => {
+                Operation::Touch { key: *keys.get(index)?, exptime, noreply }
+            }
             Operation::DeleteMany { keys, noreply } => {
                 Operation::Delete { key: *keys.get(index)?, noreply }
             }
@@ -208,13 +233,14 @@ impl<'a> Operation<'a> {
         'a: 'k,
     {
         match *self {
-            Operation::Gat { exptime, cas, .. } => {
+            Operation::Gat { exptime, cas, .. } | Operation::GatMany { exptime, cas, .. } => {
                 Command::Gat { exptime, keys: Keys::one(key), cas }
             }
             Operation::Delete { noreply, .. } | Operation::DeleteMany { noreply, .. } => {
                 Command::Delete { key: *key, noreply }
             }
-            Operation::Touch { exptime, noreply, .. } => {
+            Operation::Touch { exptime, noreply, .. }
+            | Operation::TouchMany { exptime, noreply, .. } => {
                 Command::Touch { key: *key, exptime, noreply }
             }
             Operation::Incr { delta, noreply, .. } => Command::Incr { key: *key, delta, noreply },

@@ -49,15 +49,32 @@ impl Client {
     pub fn get_many<V: FromValue + 'static, K: ToKey + Eq + Hash>(
         &self,
         keys: impl IntoIterator<Item = K>,
-    ) -> Result<Many<HashMap<K, V>, K>, Error> {
+    ) -> Result<Found<K, V>, Error> {
         let keys: Vec<K> = keys.into_iter().collect();
-        let many = numbers(reading::<V, _>(|| self.0.get_many(Numbered::all(&keys)))?);
-        let Many { result, missing, failed } = many;
-        let found = result.into_iter().map(|(key, value)| (key.number(), value.into()));
-        let found: Vec<(usize, V)> = found.collect();
-        let mut keys = taken(keys);
-        let result = found.into_iter().map(|(number, value)| (keys(number), value)).collect();
-        Ok(named(Many { result, missing, failed }, keys))
+        let many = reading::<V, _>(|| self.0.get_many(Numbered::all(&keys)))?;
+        let many = by_number(numbers(many));
+        Ok(found(many, keys, Erased::into))
+    }
+
+    pub fn gets_many<V: FromValue + 'static, K: ToKey + Eq + Hash>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Found<K, (V, u64)>, Error> {
+        let keys: Vec<K> = keys.into_iter().collect();
+        let many = reading::<V, _>(|| self.0.gets_many(Numbered::all(&keys)))?;
+        let many = by_number(numbers(many));
+        Ok(found(many, keys, |(value, unique)| (value.into(), unique)))
+    }
+
+    pub fn gat_many<V: FromValue + 'static, K: ToKey + Eq + Hash>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        expiry: impl Into<Expiry>,
+    ) -> Result<Found<K, V>, Error> {
+        let (keys, expiry): (Vec<K>, _) = (keys.into_iter().collect(), expiry.into());
+        let many = reading::<V, _>(|| self.0.gat_many(Numbered::all(&keys), expiry))?;
+        let many = by_number(numbers(many));
+        Ok(found(many, keys, Erased::into))
     }
 
     pub fn set(
@@ -110,11 +127,26 @@ impl Client {
         items: impl IntoIterator<Item = (K, V)>,
         expiry: impl Into<Expiry>,
     ) -> Result<Many<usize, K>, Error> {
-        let (keys, values): (Vec<K>, Vec<V>) = items.into_iter().unzip();
-        let values = values.iter().map(|value| value as &dyn ToValue);
-        let items = Numbered::all(&keys).into_iter().zip(values).collect();
-        let many = numbers(self.0.set_many(items, expiry.into())?);
-        Ok(named(many, taken(keys)))
+        let expiry = expiry.into();
+        storing(items, |items| self.0.set_many(items, expiry))
+    }
+
+    pub fn add_many<K: ToKey, V: ToValue>(
+        &self,
+        items: impl IntoIterator<Item = (K, V)>,
+        expiry: impl Into<Expiry>,
+    ) -> Result<Many<usize, K>, Error> {
+        let expiry = expiry.into();
+        storing(items, |items| self.0.add_many(items, expiry))
+    }
+
+    pub fn replace_many<K: ToKey, V: ToValue>(
+        &self,
+        items: impl IntoIterator<Item = (K, V)>,
+        expiry: impl Into<Expiry>,
+    ) -> Result<Many<usize, K>, Error> {
+        let expiry = expiry.into();
+        storing(items, |items| self.0.replace_many(items, expiry))
     }
 
     pub fn delete(&self, key: impl ToKey) -> Result<bool, Error> {
@@ -127,6 +159,16 @@ impl Client {
     ) -> Result<Many<usize, K>, Error> {
         let keys: Vec<K> = keys.into_iter().collect();
         let many = numbers(self.0.delete_many(Numbered::all(&keys))?);
+        Ok(named(many, taken(keys)))
+    }
+
+    pub fn touch_many<K: ToKey>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        expiry: impl Into<Expiry>,
+    ) -> Result<Many<usize, K>, Error> {
+        let keys: Vec<K> = keys.into_iter().collect();
+        let many = numbers(self.0.touch_many(Numbered::all(&keys), expiry.into())?);
         Ok(named(many, taken(keys)))
     }
 
@@ -315,4 +357,41 @@ fn named<T, A, B>(many: Many<T, A>, mut key: impl FnMut(A) -> B) -> Many<T, B> {
 fn taken<K>(keys: Vec<K>) -> impl FnMut(usize) -> K {
     let mut keys: Vec<_> = keys.into_iter().map(Some).collect();
     move |number| keys[number].take().expect("a key has one answer")
+}
+
+/// What a call on many keys found.
+type Found<K, V> = Many<HashMap<K, V>, K>;
+
+/// What a call on many keys found, by the numbers of the keys.
+fn by_number<T>(many: Many<HashMap<Numbered<'_>, T>, usize>) -> Many<Vec<(usize, T)>, usize> {
+    let Many { result, missing, failed } = many;
+    let result = result.into_iter().map(|(key, value)| (key.number(), value)).collect();
+    Many { result, missing, failed }
+}
+
+/// The same under the caller's own keys.
+fn found<K: Eq + Hash, T, V>(
+    many: Many<Vec<(usize, T)>, usize>,
+    keys: Vec<K>,
+    read: impl Fn(T) -> V,
+) -> Found<K, V> {
+    let Many { result, missing, failed } = many;
+    let mut keys = taken(keys);
+    let values = result.into_iter().map(|(number, value)| (keys(number), read(value)));
+    let result = values.collect();
+    named(Many { result, missing, failed }, keys)
+}
+
+/// Makes a call that stores many items.
+fn storing<K: ToKey, V: ToValue>(
+    items: impl IntoIterator<Item = (K, V)>,
+    call: impl for<'k> FnOnce(
+        Vec<(Numbered<'k>, &'k dyn ToValue)>,
+    ) -> Result<Many<usize, Numbered<'k>>, Error>,
+) -> Result<Many<usize, K>, Error> {
+    let (keys, values): (Vec<K>, Vec<V>) = items.into_iter().unzip();
+    let values = values.iter().map(|value| value as &dyn ToValue);
+    let items = Numbered::all(&keys).into_iter().zip(values).collect();
+    let many = numbers(call(items)?);
+    Ok(named(many, taken(keys)))
 }

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use memcache_sync::proto::calls::{
-    AskCount, AskDelete, AskItem, Change, DeleteMany, GetMany, MetaCall, MetaStore, SetMany, Store,
+    AskCount, AskDelete, AskItem, Change, DeleteMany, GetMany, MetaCall, MetaStore, Plain, SetMany,
+    Store,
 };
 
 use super::*;
@@ -17,6 +18,12 @@ macro_rules! calls {
             fn get_many['k](
                 keys: Vec<Numbered<'k>>
             ) -> Many<HashMap<Numbered<'k>, Erased>, Numbered<'k>>;
+            fn gets_many['k](
+                keys: Vec<Numbered<'k>>
+            ) -> Many<HashMap<Numbered<'k>, (Erased, u64)>, Numbered<'k>>;
+            fn gat_many['k](
+                keys: Vec<Numbered<'k>>, expiry: Expiry
+            ) -> Many<HashMap<Numbered<'k>, Erased>, Numbered<'k>>;
             fn set[](key: &dyn ToKey, value: &dyn ToValue, expiry: Expiry) -> ();
             fn add[](key: &dyn ToKey, value: &dyn ToValue, expiry: Expiry) -> bool;
             fn replace[](key: &dyn ToKey, value: &dyn ToValue, expiry: Expiry) -> bool;
@@ -28,9 +35,18 @@ macro_rules! calls {
             fn set_many['k](
                 items: Vec<(Numbered<'k>, &'k dyn ToValue)>, expiry: Expiry
             ) -> Many<usize, Numbered<'k>>;
+            fn add_many['k](
+                items: Vec<(Numbered<'k>, &'k dyn ToValue)>, expiry: Expiry
+            ) -> Many<usize, Numbered<'k>>;
+            fn replace_many['k](
+                items: Vec<(Numbered<'k>, &'k dyn ToValue)>, expiry: Expiry
+            ) -> Many<usize, Numbered<'k>>;
             fn delete[](key: &dyn ToKey) -> bool;
             fn delete_many['k](keys: Vec<Numbered<'k>>) -> Many<usize, Numbered<'k>>;
             fn touch[](key: &dyn ToKey, expiry: Expiry) -> bool;
+            fn touch_many['k](
+                keys: Vec<Numbered<'k>>, expiry: Expiry
+            ) -> Many<usize, Numbered<'k>>;
             fn incr[](key: &dyn ToKey, delta: u64) -> Option<u64>;
             fn decr[](key: &dyn ToKey, delta: u64) -> Option<u64>;
             fn flush_all[]() -> PerServer<()>;
@@ -186,7 +202,7 @@ run_all! {
     [] SetMany<&'static str, u8>;
     [for<'v>] SetMany<&'static str, &'v str>;
     [] DeleteMany<&'static str>;
-    [] GetMany<&'static str, String, HashMap<&'static str, String>>;
+    [] GetMany<&'static str, Plain<String>, HashMap<&'static str, String>>;
     [for<'v>] MetaStore<&'static str, &'v str, Stored>;
     [] MetaCall<&'static str, AskDelete, Changed>;
     [] MetaCall<&'static str, AskCount, Option<u64>>;

@@ -61,7 +61,7 @@ pub(crate) fn both_agree_on_where_keys_go_while_servers_die_and_return(profile: 
     let seen_dead = Instant::now();
     round.learn(first_of(2), 0);
     servers.0[2].restart();
-    thread::sleep((dead_retry / 2).saturating_sub(seen_dead.elapsed()));
+    thread::sleep((dead_retry / 4).saturating_sub(seen_dead.elapsed()));
     assert_eq!(round.run(&servers), away);
     thread::sleep((dead_retry + SLACK).saturating_sub(seen_dead.elapsed()));
     let places = round.run(&servers);
@@ -81,7 +81,7 @@ pub(crate) fn both_agree_on_where_keys_go_while_servers_die_and_return(profile: 
 fn dead_retry(round: &mut Round<'_>, servers: &Servers) -> Duration {
     let started = Instant::now();
     round.run(servers);
-    DEAD_RETRY.max(10 * started.elapsed())
+    DEAD_RETRY.max(12 * started.elapsed())
 }
 
 /// pymemcache goes elsewhere with the keys of a server that it has dropped, and back when its time has

@@ -82,8 +82,10 @@ fn every_client_sends_the_same_bytes_in_every_scenario() {
     });
 }
 
-/// Where two recordings are not the same.
+/// Where two recordings are not the same. The cas uniques of meta requests are the servers' own: how many
+/// items one has made by then may hang on the time that something took.
 fn difference(heard: &[u8], expected: &[u8]) -> Option<String> {
+    let (heard, expected) = (&without_uniques(heard), &without_uniques(expected));
     if heard == expected {
         return None;
     }
@@ -93,6 +95,19 @@ fn difference(heard: &[u8], expected: &[u8]) -> Option<String> {
         format!("{} bytes, there {}", bytes.len(), around.escape_ascii())
     });
     Some(format!("after {same} bytes that are the same\n{heard}\nand not\n{expected}"))
+}
+
+/// The bytes with each ` C` and number left without the number.
+fn without_uniques(bytes: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut passing = false;
+    for &byte in bytes {
+        passing = byte.is_ascii_digit() && (passing || out.ends_with(b" C"));
+        if !passing {
+            out.push(byte);
+        }
+    }
+    out
 }
 
 type Call = fn(&Client) -> Result<(), Error>;
@@ -105,6 +120,13 @@ fn requests() -> Vec<(&'static str, Call)> {
         ("gets a\r\n", |client| client.gets::<Value>("a").map(drop)),
         ("gat 60 a\r\n", |client| client.gat::<Value>("a", DAY / 1_440).map(drop)),
         ("get a b\r\n", |client| client.get_many::<Value, _>(["a", "b"]).map(drop)),
+        ("gets a b\r\n", |client| client.gets_many::<Value, _>(["a", "b"]).map(drop)),
+        ("gat 60 a b\r\n", |client| client.gat_many::<Value, _>(["a", "b"], DAY / 1_440).map(drop)),
+        ("add a 2 0 1\r\n1\r\nadd b 2 0 1\r\n2\r\n", |client| {
+            client.add_many([("a", 1), ("b", 2)], NEVER).map(drop)
+        }),
+        ("replace a 2 0 1\r\n1\r\n", |client| client.replace_many([("a", 1)], NEVER).map(drop)),
+        ("touch a 0\r\ntouch b 0\r\n", |client| client.touch_many(["a", "b"], NEVER).map(drop)),
         ("set a 16 0 1\r\n1\r\n", |client| client.set("a", "1", NEVER)),
         ("set a 2 0 2\r\n-1\r\n", |client| client.set("a", -1, NEVER)),
         ("set a 0 0 2\r\n\r\n\r\n", |client| client.set("a", b"\r\n", NEVER)),

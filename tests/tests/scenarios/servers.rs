@@ -1,11 +1,14 @@
 //! Many keys, and several servers.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
-use memcache_sync::{Error, FailedKey, StatsArgument, Value};
+use memcache_sync::{Error, FailedKey, StatsArgument, Stored, Value};
 
 use crate::{Context, NEVER, get, noise, text};
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) fn many(context: &Context) {
     let client = &context.client;
@@ -25,8 +28,25 @@ pub(crate) fn many(context: &Context) {
         for number in 0..count {
             assert_eq!(found.get(&key(number)), Some(&number));
         }
+        let found = client.gets_many::<usize, _>(keys()).expect("asked").result;
+        assert_eq!(found.len(), count);
+        assert!((0..count).all(|number| found[&key(number)].0 == number));
+        let unique = found[&key(0)].1;
+        let changed = client.cas(key(0), 0, NEVER, unique).expect("asked");
+        assert_eq!(changed, Stored::Stored, "it is the item's own cas unique");
+        let found = client.gat_many::<usize, _>(keys(), HOUR).expect("asked");
+        assert_eq!((found.result.len(), found.missing.len()), (count, count));
+        let touched = client.touch_many(keys(), HOUR).expect("asked");
+        assert_eq!((touched.result, touched.missing.len()), (count, count));
+        let items = || (0..2 * count).map(|number| (key(number), number));
+        let replaced = client.replace_many(items(), NEVER).expect("asked");
+        assert_eq!((replaced.result, replaced.failed.len()), (count, count));
+        let added = client.add_many(items(), NEVER).expect("asked");
+        assert_eq!((added.result, added.failed.len()), (count, count));
+        let error = &added.failed[0].error;
+        assert!(matches!(error, Error::NotStored(Stored::NotStored)), "{error:?}");
         let deleted = client.delete_many(keys()).expect("asked");
-        assert_eq!((deleted.result, deleted.failed.len()), (count, 0));
+        assert_eq!((deleted.result, deleted.failed.len()), (2 * count, 0));
         assert!(client.get_many::<usize, _>(keys()).expect("asked").result.is_empty());
     }
     // A key that is there twice.

@@ -1,23 +1,13 @@
 use alloc::vec::Vec;
-use core::marker::PhantomData;
 
-use super::names::CallName;
-use super::{Answer, Call, CallKey, Calls, Error, FailedKey, Many, Source};
-use crate::client::{Items, NewItem, Operation, OperationId, Outcome, Reply, RoutedKey, Stored};
+use super::{Sent, routed, separated};
+use crate::calls::names::CallName;
+use crate::calls::{Answer, Call, Calls, Error, FailedKey, Many, Source};
+use crate::client::{NewItem, Operation, OperationId, Outcome, Reply, Stored};
 use crate::codec::StoreVerb;
 use crate::routing::ServerIndex;
-use crate::value::{FromValue, ToValue};
+use crate::value::ToValue;
 use crate::{Expiry, ToKey};
-
-/// The values of those of the keys that are there, under the caller's own keys, in a map of the
-/// caller's choice. The keys that were not there are in [`Many::missing`]; those that cannot be sent, or
-/// whose values cannot be read, are in [`Many::failed`].
-pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
-    keys: impl IntoIterator<Item = K>,
-) -> GetMany<K, V, M> {
-    let keys = keys.into_iter().map(Some).collect();
-    GetMany { keys, prefix: Vec::new(), found: PhantomData }
-}
 
 /// Stores many items, whatever was there. The result is how many were stored. Items that cannot be sent
 /// are in [`Many::failed`], too.
@@ -30,9 +20,25 @@ pub fn set_many<K: ToKey, V: ToValue>(
     items: impl IntoIterator<Item = (K, V)>,
     expiry: impl Into<Expiry>,
 ) -> SetMany<K, V> {
-    let items = items.into_iter().collect();
-    let (prefix, min_compress_len, noreply) = (Vec::new(), None, false);
-    SetMany { items, expiry: expiry.into(), prefix, min_compress_len, noreply }
+    SetMany::new((CallName::SetMany, StoreVerb::Set), items, expiry)
+}
+
+/// As [`set_many`], each item only if its key was not there. Items whose key was there are in
+/// [`Many::failed`], with [`Error::NotStored`].
+pub fn add_many<K: ToKey, V: ToValue>(
+    items: impl IntoIterator<Item = (K, V)>,
+    expiry: impl Into<Expiry>,
+) -> SetMany<K, V> {
+    SetMany::new((CallName::AddMany, StoreVerb::Add), items, expiry)
+}
+
+/// As [`set_many`], each item only if its key was there. Items whose key was not there are in
+/// [`Many::failed`], with [`Error::NotStored`].
+pub fn replace_many<K: ToKey, V: ToValue>(
+    items: impl IntoIterator<Item = (K, V)>,
+    expiry: impl Into<Expiry>,
+) -> SetMany<K, V> {
+    SetMany::new((CallName::ReplaceMany, StoreVerb::Replace), items, expiry)
 }
 
 /// Deletes many keys. The result is how many were there; [`Many::missing`] has those that were not. Keys
@@ -41,106 +47,20 @@ pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K>
     DeleteMany { keys: keys.into_iter().collect(), prefix: Vec::new(), noreply: false }
 }
 
-/// A call made by [`get_many`].
-pub struct GetMany<K, V, M> {
-    keys: Vec<Option<K>>,
-    prefix: Vec<u8>,
-    found: PhantomData<fn() -> (V, M)>,
+/// Gives many items a new expiry. The result is how many were there; [`Many::missing`] has those that were
+/// not. Keys that cannot be sent are in [`Many::failed`].
+pub fn touch_many<K: ToKey>(
+    keys: impl IntoIterator<Item = K>,
+    expiry: impl Into<Expiry>,
+) -> TouchMany<K> {
+    let keys = keys.into_iter().collect();
+    TouchMany { keys, expiry: expiry.into(), prefix: Vec::new(), noreply: false }
 }
 
-impl<K, V, M> GetMany<K, V, M> {
-    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
-    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
-    /// The values found are under the keys without it.
-    #[must_use]
-    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
-        self.prefix = prefix.as_ref().to_vec();
-        self
-    }
-}
-
-/// The answer to [`get_many`].
-pub struct Found<K, V, M> {
-    /// Those that have no answer yet.
-    keys: Vec<Option<K>>,
-    sent: Sent,
-    many: Many<M, K>,
-    values: PhantomData<fn() -> V>,
-}
-
-impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Call for GetMany<K, V, M> {
-    type Output = Many<M, K>;
-    type Answer = Found<K, V, M>;
-
-    fn submit(
-        self,
-        calls: &Calls,
-        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
-    ) -> Result<(OperationId, Self::Answer), Error> {
-        calls.count(CallName::GetMany);
-        let GetMany { mut keys, prefix, .. } = self;
-        let checked = keys.iter().flatten().map(|key| Ok(calls.keys.apply(&prefix, key)?));
-        let (checked, refused) = separated(checked);
-        let id = submit(Operation::GetMany { keys: &routed(&checked), cas: false })?;
-        drop(checked);
-        let sent = Sent::without(&refused);
-        let failed = refused.into_iter().filter_map(|(number, error)| {
-            let key = keys.get_mut(number).and_then(Option::take)?;
-            Some(FailedKey { number, key, error })
-        });
-        let failed = failed.collect();
-        let many = Many { result: M::default(), missing: Vec::new(), failed };
-        Ok((id, Found { keys, sent, many, values: PhantomData }))
-    }
-}
-
-impl<K, V: FromValue, M: Extend<(K, V)>> Answer for Found<K, V, M> {
-    type Output = Many<M, K>;
-
-    const IN_PARTS: bool = true;
-
-    fn take(&mut self, items: Items, calls: &Calls) {
-        // Put together first, as what is added at once makes room once.
-        let mut values = Vec::with_capacity(items.len());
-        for (number, item, buffer) in items.parts() {
-            let number = self.sent.number(number);
-            let Some(key) = self.keys.get_mut(number).and_then(Option::take) else { continue };
-            match calls.decode_part(&item, buffer) {
-                Ok(value) => values.push((key, value)),
-                Err(error) => self.many.failed.push(FailedKey { number, key, error }),
-            }
-        }
-        self.many.result.extend(values);
-    }
-
-    fn finish(
-        mut self,
-        outcome: Outcome,
-        calls: &Calls,
-        source: impl Fn(ServerIndex) -> Option<Source>,
-    ) -> Result<Self::Output, Error> {
-        let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
-        self.take(outcome.items, calls);
-        for (number, failure) in outcome.failed {
-            if calls.is_miss(&failure) {
-                continue;
-            }
-            let number = self.sent.number(number);
-            let error = calls.error(failure, &source);
-            match self.keys.get_mut(number).and_then(Option::take) {
-                Some(key) => self.many.failed.push(FailedKey { number, key, error }),
-                // Its value is in the map already, and then the server gave another one.
-                None => return Err(error),
-            }
-        }
-        self.many.failed.sort_by_key(|failed| failed.number);
-        self.many.missing = self.keys.into_iter().flatten().collect();
-        Ok(self.many)
-    }
-}
-
-/// A call made by [`set_many`].
+/// A call made by [`set_many`], [`add_many`] or [`replace_many`].
 pub struct SetMany<K, V> {
+    name: CallName,
+    verb: StoreVerb,
     items: Vec<(K, V)>,
     expiry: Expiry,
     prefix: Vec<u8>,
@@ -149,6 +69,22 @@ pub struct SetMany<K, V> {
 }
 
 impl<K, V> SetMany<K, V> {
+    fn new(
+        (name, verb): (CallName, StoreVerb),
+        items: impl IntoIterator<Item = (K, V)>,
+        expiry: impl Into<Expiry>,
+    ) -> Self {
+        SetMany {
+            name,
+            verb,
+            items: items.into_iter().collect(),
+            expiry: expiry.into(),
+            prefix: Vec::new(),
+            min_compress_len: None,
+            noreply: false,
+        }
+    }
+
     /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
     /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
     #[must_use]
@@ -199,7 +135,33 @@ impl<K> DeleteMany<K> {
     }
 }
 
-/// The answer to [`set_many`] and [`delete_many`].
+/// A call made by [`touch_many`].
+pub struct TouchMany<K> {
+    keys: Vec<K>,
+    expiry: Expiry,
+    prefix: Vec<u8>,
+    noreply: bool,
+}
+
+impl<K> TouchMany<K> {
+    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
+    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
+    }
+
+    /// Has the servers say nothing: the call returns when the commands have been written, the result is
+    /// how many were, and what came of them nobody knows.
+    #[must_use]
+    pub fn noreply(mut self) -> Self {
+        self.noreply = true;
+        self
+    }
+}
+
+/// The answer to the calls on many keys that find nothing: those that store, delete and touch.
 pub struct Counted<K> {
     keys: Vec<K>,
     /// Those that could not be sent.
@@ -218,8 +180,8 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
-        calls.count(CallName::SetMany);
-        let (verb, noreply) = (StoreVerb::Set, self.noreply);
+        calls.count(self.name);
+        let (verb, noreply) = (self.verb, self.noreply);
         let exptime = calls.exptime(self.expiry)?;
         let (id, refused) = {
             let encode = |value| calls.transcoder.encode_for(verb, value, self.min_compress_len);
@@ -252,6 +214,27 @@ impl<K: ToKey> Call for DeleteMany<K> {
         let checked = self.keys.iter().map(|key| Ok(calls.keys.apply(&self.prefix, key)?));
         let (checked, refused) = separated(checked);
         let id = submit(Operation::DeleteMany { keys: &routed(&checked), noreply: self.noreply })?;
+        drop(checked);
+        Ok((id, Counted { keys: self.keys, refused, declined: |_| None }))
+    }
+}
+
+impl<K: ToKey> Call for TouchMany<K> {
+    type Output = Many<usize, K>;
+    type Answer = Counted<K>;
+
+    fn submit(
+        self,
+        calls: &Calls,
+        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
+    ) -> Result<(OperationId, Self::Answer), Error> {
+        calls.count(CallName::TouchMany);
+        let exptime = calls.exptime(self.expiry)?;
+        let checked = self.keys.iter().map(|key| Ok(calls.keys.apply(&self.prefix, key)?));
+        let (checked, refused) = separated(checked);
+        let (keys, noreply) = (routed(&checked), self.noreply);
+        let id = submit(Operation::TouchMany { keys: &keys, exptime, noreply })?;
+        drop(keys);
         drop(checked);
         Ok((id, Counted { keys: self.keys, refused, declined: |_| None }))
     }
@@ -294,41 +277,6 @@ impl<K> Answer for Counted<K> {
         }
         Ok(many)
     }
-}
-
-/// What can be sent, and by its number what cannot.
-fn separated<T>(checked: impl Iterator<Item = Result<T, Error>>) -> (Vec<T>, Vec<(usize, Error)>) {
-    let (mut good, mut refused) = (Vec::with_capacity(checked.size_hint().0), Vec::new());
-    for (number, checked) in checked.enumerate() {
-        match checked {
-            Ok(checked) => good.push(checked),
-            Err(error) => refused.push((number, error)),
-        }
-    }
-    (good, refused)
-}
-
-/// Which of a call's keys were sent: an operation counts these alone.
-struct Sent {
-    /// Of each key that was not, how many were before it.
-    gaps: Vec<usize>,
-}
-
-impl Sent {
-    /// All but those that were refused, which are in order.
-    fn without(refused: &[(usize, Error)]) -> Self {
-        let gaps = refused.iter().zip(0..).map(|(&(number, _), before)| number - before);
-        Sent { gaps: gaps.collect() }
-    }
-
-    /// The number in the call of the key with this number in the operation.
-    fn number(&self, sent: usize) -> usize {
-        sent + self.gaps.partition_point(|&gap| gap <= sent)
-    }
-}
-
-fn routed<'a>(keys: &'a [CallKey<'_>]) -> Vec<RoutedKey<'a>> {
-    keys.iter().map(CallKey::as_routed).collect()
 }
 
 /// What a reply to a set says that is not `STORED`.
