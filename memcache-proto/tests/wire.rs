@@ -71,6 +71,30 @@ fn an_error_comes_after_the_responses_before_it() {
     }
 }
 
+/// However many short replies there are. A read that fills it has more behind it, most of the time.
+#[test]
+fn the_first_buffer_is_small_until_a_read_fills_it() {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut receive = |replies: usize| {
+        let space = decoder.space();
+        let bytes = b"STORED\r\n".repeat(replies);
+        let lent = space.len();
+        space[..bytes.len()].copy_from_slice(&bytes);
+        decoder.filled(bytes.len());
+        for _ in 0..replies {
+            assert!(decoder.next().expect("nothing is wrong").is_some());
+        }
+        lent
+    };
+    for _ in 0..1000 {
+        assert_eq!(receive(511), 4 << 10);
+    }
+    assert_eq!(receive(512), 4 << 10);
+    assert_eq!(receive(1), 64 << 10);
+    assert_eq!(receive(8192), 64 << 10);
+    assert_eq!(receive(1), 64 << 10);
+}
+
 #[test]
 fn memory_grows_with_what_arrived_not_with_what_was_announced() {
     check_memory(&format!("VALUE k 0 {}\r\n", (1 << 30) - 1));

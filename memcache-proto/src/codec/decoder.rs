@@ -12,6 +12,9 @@ use crate::{Key, Limits, ProtocolError};
 
 /// The shared buffer: one read of this many bytes at most.
 const BUFFER_LEN: usize = 64 << 10;
+/// The first shared buffer, until a read has filled it. A connection whose replies are short keeps it: a
+/// client of many servers has one for each.
+const FIRST_LEN: usize = 4 << 10;
 /// Less room than this behind the received bytes is made larger before it is lent.
 const MIN_SPACE: usize = 4 << 10;
 /// With more than this handed out and less than this left, what is left goes to the front: reads that
@@ -313,7 +316,12 @@ impl Decoder {
     pub fn filled(&mut self, len: usize) {
         match &self.state {
             State::Value(Pending { large: true, .. }) => self.large.fill(len),
-            _ => self.end = self.end.saturating_add(len).min(self.buffer.len()),
+            _ => {
+                self.end = self.end.saturating_add(len).min(self.buffer.len());
+                if self.end == FIRST_LEN && self.buffer.len() == FIRST_LEN {
+                    self.grow();
+                }
+            }
         }
     }
 
@@ -496,8 +504,17 @@ impl Decoder {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         if self.buffer.len() - self.end < MIN_SPACE {
-            self.buffer.resize(BUFFER_LEN.max(2 * self.buffer.len()), 0);
+            self.grow();
         }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = match self.buffer.len() {
+            0 => FIRST_LEN,
+            len => BUFFER_LEN.max(2 * len),
+        };
+        self.buffer.resize(len, 0);
     }
 
     /// Moves what has come of the pending value to a buffer of its own, with room for `reserved` bytes.
