@@ -51,6 +51,7 @@ mod signal;
 mod smol;
 mod spare;
 mod state;
+mod waiting;
 
 #[cfg(feature = "async-std")]
 pub use crate::async_std::AsyncStd;

@@ -99,7 +99,7 @@ impl Room {
             _ => {
                 let sleeper = Sleeper { deadline, waker: cx.waker().clone() };
                 let former = queue.asleep.insert(ticket.number, sleeper);
-                effects.unused.extend(former.map(|former| former.waker));
+                effects.unused.put(former.map(|former| former.waker));
             }
         }
     }
@@ -141,7 +141,7 @@ impl Room {
         let Some(queue) = self.queues.get_mut(&ticket.server) else { return };
         if !queue.turns.remove(&ticket.number) {
             let sleeper = queue.asleep.remove(&ticket.number);
-            effects.unused.extend(sleeper.map(|sleeper| sleeper.waker));
+            effects.unused.put(sleeper.map(|sleeper| sleeper.waker));
         }
         self.forget_unused(ticket.server);
     }

@@ -28,20 +28,38 @@ pub(crate) struct Shared {
     origin: Origin,
 }
 
-/// What is to be done once the lock is released: all of it may run other people's code.
+/// What is to be done once the lock is released: all of it may run other people's code. A lone call needs
+/// none of the lists.
 #[derive(Default)]
 pub(crate) struct Effects {
     /// The time.
     pub(crate) now: Time,
     pub(crate) wakers: Vec<Waker>,
     /// Those that are only to be dropped, which may be the end of their tasks.
-    pub(crate) unused: Vec<Waker>,
+    pub(crate) unused: Unused,
     pub(crate) drivers: Vec<Arc<Signal>>,
     pub(crate) connects: Vec<(ConnectionId, Arc<Signal>)>,
     pub(crate) streams: Vec<Box<dyn Stream>>,
     pub(crate) notices: Vec<Notice>,
     /// Whether the client has been closed and no driver is left, whether or not anybody awaits that.
     pub(crate) ended: bool,
+}
+
+/// Wakers that are only to be dropped. Mostly there is one, which takes no allocation.
+#[derive(Default)]
+pub(crate) struct Unused {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Unused {
+    pub(crate) fn put(&mut self, waker: Option<Waker>) {
+        match waker {
+            Some(waker) if self.first.is_some() => self.more.push(waker),
+            Some(waker) => self.first = Some(waker),
+            None => {}
+        }
+    }
 }
 
 impl Shared {
@@ -123,7 +141,7 @@ impl Effects {
     /// Puts the waker of this context where there may be another.
     pub(crate) fn put_waker(&mut self, place: &mut Option<Waker>, cx: &Context<'_>) {
         if !place.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.unused.extend(place.replace(cx.waker().clone()));
+            self.unused.put(place.replace(cx.waker().clone()));
         }
     }
 
@@ -132,15 +150,17 @@ impl Effects {
         for notice in &self.notices {
             shared.calls.report(notice);
         }
-        for waker in self.wakers {
-            waker.wake();
+        if !self.wakers.is_empty() {
+            self.wakers.into_iter().for_each(Waker::wake);
         }
-        for driver in self.drivers {
+        for driver in &self.drivers {
             driver.wake_driver();
         }
-        for (connection, signal) in self.connects {
-            let driving = Driving::new(shared.clone(), connection, signal);
-            shared.runtime.spawn(Box::pin(driving));
+        if !self.connects.is_empty() {
+            for (connection, signal) in self.connects {
+                let driving = Driving::new(shared.clone(), connection, signal);
+                shared.runtime.spawn(Box::pin(driving));
+            }
         }
         if self.ended {
             shared.runtime.end();

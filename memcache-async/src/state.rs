@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use memcache_proto::Time;
 use memcache_proto::calls::{Error, Source};
 use memcache_proto::client::{
-    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome, RoutedKey,
+    Action, Client, Cluster, ConnectionId, Operation, OperationId, Outcome,
 };
 use memcache_proto::routing::{ConnectFailure, ServerIndex};
 
@@ -215,28 +215,6 @@ impl State {
         Ok(id)
     }
 
-    /// Hands an operation to the core, and sees how much of the room that it waited for it takes.
-    fn submit_from(
-        &mut self,
-        ticket: Option<Ticket>,
-        operation: Operation<'_>,
-        effects: &mut Effects,
-    ) -> Result<OperationId, Error> {
-        let queued =
-            |state: &Self| ticket.map_or(0, |ticket| state.client.queued_bytes(ticket.server));
-        let before = queued(self);
-        let submitted = if self.is_open() {
-            self.client.submit(operation, effects.now).map_err(|rejected| rejected.reason.into())
-        } else {
-            Err(Error::Closed)
-        };
-        if let Some(ticket) = ticket {
-            let added = queued(self).saturating_sub(before);
-            self.room.enter(ticket, added, effects);
-        }
-        submitted
-    }
-
     /// Who is to be woken when the operation has its outcome.
     pub(crate) fn wait(&mut self, id: OperationId, cx: &Context<'_>, effects: &mut Effects) {
         let at = id.index();
@@ -261,7 +239,7 @@ impl State {
 
     fn ended(&mut self, id: OperationId, effects: &mut Effects) {
         self.under_way -= 1;
-        effects.unused.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
+        effects.unused.put(self.wakers.get_mut(id.index()).and_then(Option::take));
         self.in_parts.retain(|&other| other != id);
         if self.lent.is_some_and(|(caller, _)| caller == id) {
             self.take_back(effects);
@@ -314,86 +292,13 @@ impl State {
         }
     }
 
-    pub(crate) fn is_crowded(&self) -> bool {
-        !self.room.is_empty() || self.servers().any(|server| !self.has_room(server))
-    }
-
-    /// The server that a call on this key has to wait for, or a call on several; `None` where it has
-    /// not. A call that has a ticket has waited for that server already.
-    pub(crate) fn obstacle(
-        &self,
-        key: Option<RoutedKey<'_>>,
-        ticket: Option<Ticket>,
-        now: Time,
-    ) -> Option<ServerIndex> {
-        let full = |&server: &ServerIndex| {
-            let first = ticket.is_some_and(|ticket| ticket.server == server);
-            !self.has_room(server) || !first && !self.room.is_free(server)
-        };
-        match key {
-            Some(key) => self.client.destination(key, now).filter(full),
-            None => self.servers().find(full),
-        }
-    }
-
-    fn servers(&self) -> impl Iterator<Item = ServerIndex> + use<> {
+    pub(crate) fn servers(&self) -> impl Iterator<Item = ServerIndex> + use<> {
         (0..self.errors.len()).map(|at| ServerIndex::new(u32::try_from(at).unwrap_or(u32::MAX)))
     }
 
-    pub(crate) fn has_room(&self, server: ServerIndex) -> bool {
-        // Where there is nothing to do nobody would wake who waits.
-        let queued = self.client.queued_bytes(server);
-        queued == 0 || queued < self.backlog()
-    }
-
-    fn backlog(&self) -> usize {
-        self.client.cluster().settings().limits.backlog
-    }
-
-    /// Has a call sleep in the room until it is its turn, and a driver wake it where its time is over
-    /// before.
-    pub(crate) fn sleep(
-        &mut self,
-        ticket: Ticket,
-        deadline: Option<Time>,
-        cx: &Context<'_>,
-        effects: &mut Effects,
-    ) {
-        self.room.sleep(ticket, deadline, cx, effects);
-        let Some(deadline) = deadline else { return };
-        let of_server = |socket: &&mut Socket| socket.id.server() == ticket.server;
-        for socket in self.sockets.iter_mut().flatten().filter(of_server) {
-            if socket.timer.is_none_or(|timer| timer > deadline) {
-                socket.wake(effects);
-            }
-        }
-    }
-
-    /// Gives turns to those who wait for a server, as far as there is room.
-    fn let_in(&mut self, server: ServerIndex, effects: &mut Effects) {
-        let (queued, backlog) = (self.client.queued_bytes(server), self.backlog());
-        if queued > 0 && queued >= backlog / 2 {
-            self.room.is_busy(server);
-        }
-        if queued > 0 && queued >= backlog {
-            return;
-        }
-        self.room.let_in(server, queued, backlog, &mut effects.wakers);
-        if queued == 0 && !self.room.is_free(server) {
-            // Nothing will come in that might give the rest their turns, unless those do that have one.
-            let of_server = |socket: &&mut Socket| socket.id.server() == server;
-            match self.sockets.iter_mut().flatten().find(of_server) {
-                Some(socket) => socket.wake(effects),
-                None => self.room.wake_all_of(server, &mut effects.wakers),
-            }
-        }
-    }
-
-    /// Where a driver has nothing to do for a server, but calls wait for it.
-    pub(crate) fn pass_on(&mut self, server: ServerIndex, effects: &mut Effects) {
-        if self.client.queued_bytes(server) == 0 {
-            self.room.pass_on(server, &mut effects.wakers);
-        }
+    /// The sockets of the connections to a server.
+    pub(crate) fn sockets_of(&mut self, server: ServerIndex) -> impl Iterator<Item = &mut Socket> {
+        self.sockets.iter_mut().flatten().filter(move |socket| socket.id.server() == server)
     }
 
     /// Does what the core asks for by now, and notes who is to be woken.
@@ -412,10 +317,8 @@ impl State {
                 effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
             }
         }
-        let mut crowded = self.room.next_server(None);
-        while let Some(server) = crowded {
-            self.let_in(server, effects);
-            crowded = self.room.next_server(Some(server));
+        if !self.room.is_empty() {
+            self.let_all_in(effects);
         }
         if self.phase == Phase::Closing {
             self.finish_closing(effects.now);
