@@ -54,6 +54,10 @@ impl Running {
         }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Whether the server has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.server.try_wait(), Ok(None))
@@ -125,6 +129,16 @@ impl Memcached {
     #[must_use]
     pub fn is_reference(&self) -> bool {
         self.version == "1.6.18"
+    }
+
+    /// The number of its process.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.running.as_ref().expect("it runs").process()
     }
 
     /// A new connection to it, without delay and with a timeout of ten seconds.

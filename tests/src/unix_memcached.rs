@@ -45,6 +45,16 @@ impl UnixMemcached {
         format!("unix:{}", self.socket().display())
     }
 
+    /// The number of its process.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, which it does from start to end.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.running.as_ref().expect("it runs").process()
+    }
+
     /// As many different addresses as you like, all of this one server: to a client they are different
     /// servers.
     ///

@@ -17,6 +17,7 @@ use crate::watch::Watch;
 /// client adds to what smol costs.
 pub(crate) fn bare(options: &Options) -> Vec<Json> {
     let memcached = Memcached::start_with(&SERVER);
+    Watch::serve(memcached.process());
     let items = Arc::new(items());
     fill(&memcached.address(), &items);
     let global = Client::builder().server(&memcached.address()).build().expect("a client");

@@ -40,9 +40,11 @@ impl Work {
 pub(crate) fn crowd(options: &Options) -> Vec<Json> {
     let mut records = Vec::new();
     let memcached = UnixMemcached::start_with(&SERVER);
+    Watch::serve(memcached.process());
     tasks("crowd, unix", &memcached.address(), options, &mut records);
     threads("crowd, unix", &memcached.address(), options, &mut records);
     let memcached = Memcached::start_with(&SERVER);
+    Watch::serve(memcached.process());
     tasks("crowd, tcp", &memcached.address(), options, &mut records);
     threads("crowd, tcp", &memcached.address(), options, &mut records);
     records

@@ -60,18 +60,19 @@ pub(crate) fn fill(address: &str, items: &Items) {
 /// One caller, one call after the other, over a Unix socket.
 pub(crate) fn unix(options: &Options) -> Vec<Json> {
     let memcached = UnixMemcached::start_with(&SERVER);
+    Watch::serve(memcached.process());
     lone("unix", &memcached.address(), options)
 }
 
 /// The same over TCP.
 pub(crate) fn tcp(options: &Options) -> Vec<Json> {
     let memcached = Memcached::start_with(&SERVER);
+    Watch::serve(memcached.process());
     lone("tcp", &memcached.address(), options)
 }
 
 fn lone(transport: &str, address: &str, options: &Options) -> Vec<Json> {
     let items = items();
-    fill(address, &items);
     let mut raw = RawLoop(Raw::connect(address), items.clone());
     let contenders = CLIENTS.map(|name| contender(name, address, &items, MAX_REST));
     let mut contenders: Vec<_> = contenders.into_iter().collect();
@@ -81,6 +82,8 @@ fn lone(transport: &str, address: &str, options: &Options) -> Vec<Json> {
     }
     let mut records = Vec::new();
     for row in Row::ALL {
+        // Another row may have deleted some.
+        fill(address, &items);
         for client in contenders.iter_mut().filter(|client| client.can(row)) {
             let compared = Compared::measure(
                 options.rounds(),

@@ -106,7 +106,7 @@ impl Contender for Async {
     fn run(&mut self, row: Row, count: usize, watch: &mut Watch) {
         let task = calls_of(self.client.clone(), self.items.clone(), row, count);
         for spent in self.on.run(vec![task]) {
-            watch.add(spent.wall, spent.cpu);
+            watch.add(spent);
         }
     }
 }

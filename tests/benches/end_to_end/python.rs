@@ -53,7 +53,7 @@ impl Contender for PythonClient {
         let seconds: Vec<f64> =
             answer.split_whitespace().map(|word| word.parse().expect("seconds")).collect();
         let [wall, cpu] = seconds[..] else { panic!("{} has failed: {answer}", self.name) };
-        watch.add(Duration::from_secs_f64(wall), Duration::from_secs_f64(cpu));
+        watch.add(Watch::of(Duration::from_secs_f64(wall), Duration::from_secs_f64(cpu)));
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn servers(options: &Options) -> Vec<Json> {
     let largest = if options.measured { SIZES.len() } else { 2 };
     let sizes = &SIZES[..largest];
     let memcached = UnixMemcached::start_with(&[&SERVER[..], &["-c", "16384"]].concat());
+    Watch::serve(memcached.process());
     let items = Arc::new(Items::new(10_000));
     fill(&memcached.address(), &items);
     let rounds = Rounds(options.rounds().0.min(21));
