@@ -231,3 +231,36 @@ fn what_waits_is_bounded() {
     assert!(many.failed.iter().all(|(_, f)| f.kind == FailureKind::Rejected(Rejection::Full)));
     assert_eq!(net.perform(set("c", &big)).stored(), Ok(Stored::Stored));
 }
+
+/// Each command of a call on many keys, on several servers: what was there is found, given another exptime or
+/// replaced, and what was not is told.
+#[test]
+fn every_call_on_many_keys_does_what_its_command_does() {
+    let mut net = Net::new(3, Settings::default());
+    let names = names(60);
+    fill(&mut net, &names[..50]);
+    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+    let (exptime, noreply) = (Exptime::from_wire(100), false);
+    let many = net.perform(Operation::GatMany { keys: &keys, exptime, cas: true });
+    let many = many.many().expect("many keys");
+    assert_eq!((found(&many, &names).len(), many.failed.len()), (50, 0));
+    assert!(many.items.iter().all(|(_, item)| item.cas.is_some()));
+    let touched = net.perform(Operation::TouchMany { keys: &keys, exptime, noreply });
+    let mut missing: Vec<_> = touched.many().expect("many keys").replies;
+    missing.sort_by_key(|&(number, _)| number);
+    let expected: Vec<_> = (50..60).map(|number| (number, Reply::NotFound)).collect();
+    assert_eq!(missing, expected);
+    let values: Vec<_> = names.iter().map(|name| format!("value of {name}")).collect();
+    let items: Vec<_> =
+        names.iter().zip(&values).map(|(name, value)| item(name, value.as_bytes())).collect();
+    for (verb, declined) in [(StoreVerb::Add, 50), (StoreVerb::Replace, 0)] {
+        let stored = net.perform(Operation::StoreMany { verb, items: &items, noreply });
+        let stored = stored.many().expect("many keys");
+        assert_eq!((stored.replies.len(), stored.failed.len()), (declined, 0), "{verb:?}");
+        assert!(stored.replies.iter().all(|(_, reply)| *reply == Reply::NotStored));
+    }
+    for peer in &net.peers {
+        let heard = peer.heard.as_ref().expect("it is kept");
+        assert!(heard.windows(4).filter(|four| four == b"gats").count() == 1, "one line for all");
+    }
+}
