@@ -155,7 +155,10 @@ impl Client {
         if answered || health.has_open(connection.server) {
             sometimes!("spare asked for early");
             slot.awaits = true;
-            if answered {
+            // A connect that is slow for a short `operation_timeout` alone is no evidence for others.
+            let patience = self.cluster.settings().socket_timeout / SHARE;
+            let is_slow = slot.began.is_some_and(|began| began + patience <= now);
+            if answered && is_slow {
                 let cause = DeathCause::Connect(ConnectFailure::TimedOut);
                 let until = now + self.cluster.settings().dead_retry;
                 health.refuse_until(connection.server, until, cause);

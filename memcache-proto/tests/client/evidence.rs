@@ -1,6 +1,9 @@
 //! On what evidence a server is dead: one bad connection does not condemn it for everybody.
 
-use memcache_proto::client::{NoticeEvent, RoutedMeta};
+use std::sync::Arc;
+
+use memcache_proto::client::{Client, Cluster, NoticeEvent, RoutedMeta};
+use memcache_proto::routing::{Server, ServerAddress};
 
 use crate::pair::{Answer, Memory};
 use crate::*;
@@ -479,4 +482,31 @@ fn what_moves_on_passes_over_a_server_that_has_been_found_dead() {
     assert_eq!(net.take(unsent).stored(), Ok(Stored::Stored));
     assert_eq!(net.peers[0].accepted, 1);
     assert!(net.heard(1).starts_with("set "));
+}
+
+/// A connect that has taken a part of a short `operation_timeout` may take another's connection, and is no
+/// reason for everybody to leave off connecting for `dead_retry`.
+#[test]
+fn a_short_operation_timeout_keeps_nobody_from_connecting() {
+    let (now, later) = (Time::ZERO, Time::ZERO + Duration::from_millis(5));
+    let operation_timeout = Some(Duration::from_millis(20));
+    let settings = Settings { operation_timeout, ..Settings::default() };
+    let servers = vec![Server::from("a:1".parse::<ServerAddress>().expect("an address"))];
+    let cluster = Arc::new(Cluster::new(servers, settings).expect("a cluster"));
+    let mut clients = [(); 3].map(|()| Client::new(cluster.clone()));
+    let [slow, quick, third] = &mut clients;
+    quick.submit(get("a"), now).expect("it is taken in");
+    let Some(Action::Connect { connection, .. }) = quick.poll_action(now) else { panic!() };
+    quick.connected(connection, now);
+    slow.submit(get("a"), now).expect("it is taken in");
+    assert!(matches!(slow.poll_action(now), Some(Action::Connect { .. })));
+    // Meanwhile the other has a reply.
+    let len = quick.transmit(connection).len();
+    quick.transmitted(connection, len, now);
+    quick.receive_buffer(connection)[..5].copy_from_slice(b"END\r\n");
+    quick.received(connection, 5, now);
+    slow.handle_timeout(later);
+    third.submit(get("a"), later).expect("it is taken in");
+    let action = third.poll_action(later);
+    assert!(matches!(action, Some(Action::Connect { .. })), "{action:?}");
 }

@@ -70,9 +70,7 @@ impl<'a> World<'a> {
         let mut network = Network::new(START, Vec::new(), servers);
         network.conduct = plan.conduct;
         // Where bytes take long, requests time out that nothing is wrong with.
-        let patience = plan.settings.operation_timeout.unwrap_or(Duration::MAX) / 4;
-        let is_far = plan.conduct.latency_ms > 100
-            || Duration::from_millis(plan.conduct.latency_ms as u64) >= patience;
+        let is_far = plan.conduct.latency_ms > 100;
         judge.blamed = vec![is_far; plan.servers];
         // Who cannot connect for a shortage of his own has not found out, and another does.
         judge.probes &= !plan.faults.contains(&Fault::Shortage);
