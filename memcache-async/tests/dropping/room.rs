@@ -254,30 +254,36 @@ fn turns_that_nobody_takes_are_given_to_others() {
     }
 }
 
-/// A call that is refused when it is its turn takes no room.
+/// A call that fails when it is its turn, or is dropped before, leaves nothing behind: nobody waits any
+/// more, so the next lone call does its own reading and writing.
 #[test]
 fn a_call_that_fails_on_its_turn_passes_it_on() {
-    let mut crowd = Crowd::new(None);
-    crowd.start(20);
-    let too_long: Vec<_> = (0..30)
-        .map(|_| {
-            let client = crowd.client.clone();
-            crowd.net.start(async move { client.set("long", "x".repeat(2 << 20), SECOND).await })
-        })
-        .collect();
-    crowd.start(20);
-    assert!(!too_long.iter().any(Task::is_done));
-    crowd.open();
-    crowd.net.run();
-    for refused in too_long {
-        assert!(matches!(refused.take(), Some(Err(Error::Rejected(_)))));
+    for (key, len, dropped) in [("long", 2 << 20, false), ("no key", 1, false), ("left", 1, true)] {
+        let mut crowd = Crowd::new(None);
+        crowd.start(20);
+        let failing: Vec<_> = (0..30)
+            .map(|_| {
+                let client = crowd.client.clone();
+                crowd.net.start(async move { client.set(key, "x".repeat(len), SECOND).await })
+            })
+            .collect();
+        crowd.start(20);
+        assert!(!failing.iter().any(Task::is_done));
+        if dropped {
+            failing.iter().for_each(|task| crowd.net.drop_task(task));
+        }
+        crowd.open();
+        crowd.net.run();
+        for task in failing {
+            let failed = matches!(task.take(), Some(Err(Error::Rejected(_) | Error::Key(_))));
+            assert!(dropped || failed, "{key}");
+        }
+        assert!(crowd.sets.iter().all(Task::is_done), "{key}");
+        grow_lone(&mut crowd.net, &crowd.client);
+        let polls = crowd.net.driver_polls;
+        grow_lone(&mut crowd.net, &crowd.client);
+        assert_eq!(crowd.net.driver_polls, polls, "{key}");
     }
-    assert!(crowd.sets.iter().all(Task::is_done));
-    // Nobody waits any more, so the next lone call does its own reading and writing.
-    grow_lone(&mut crowd.net, &crowd.client);
-    let polls = crowd.net.driver_polls;
-    grow_lone(&mut crowd.net, &crowd.client);
-    assert_eq!(crowd.net.driver_polls, polls);
 }
 
 /// Those that are woken and do not come hold up nobody when the connection ends, either.
