@@ -113,7 +113,7 @@ impl Session {
         operation: Operation<'a>,
     ) -> Result<OperationId, Rejected<'a>> {
         self.read_clock();
-        let is_many = is_many(&operation);
+        let is_many = operation.keys() > 1;
         let id = self.client.submit(operation, self.now)?;
         if is_many {
             // To encode very many keys takes its time, which is no server's fault.
@@ -470,10 +470,4 @@ impl Session {
 fn is_wait(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
-}
-
-/// Whether it is on more keys than one.
-fn is_many(operation: &Operation<'_>) -> bool {
-    use Operation::{DeleteMany, GetMany, MetaMany, StoreMany};
-    matches!(operation, GetMany { .. } | StoreMany { .. } | DeleteMany { .. } | MetaMany { .. })
 }
