@@ -11,11 +11,11 @@ use super::{
     Client, DeadServer, Failure, FailureKind, NoticeEvent, Operation, OperationId, Rejected,
     Rejection, RoutedKey, RoutedMeta, State,
 };
-use crate::codec::{Command, Keys, MetaKey, StoreVerb};
+use crate::codec::{Command, MetaKey};
 use crate::connection::{MAX_VALUE_LEN, SubmitError};
 use crate::routing::{Admission, MAX_CANDIDATES, ServerIndex};
 use crate::value::Flags;
-use crate::{Exptime, Key, MAX_KEY_LEN, Time};
+use crate::{MAX_KEY_LEN, Time};
 
 impl Client {
     /// Takes an operation in: encodes it, borrows nothing after. Next see to
@@ -126,52 +126,51 @@ impl Client {
     /// for it. Returns the number of the first that does not. Nothing else has to be seen to: that was done
     /// for the first key of each request.
     fn extend(&mut self, operation: &Operation<'_>, id: OperationId, from: usize) -> usize {
-        let mut next = from;
+        // An arm for each, so that the command need not be told again for each key.
         match *operation {
-            Operation::GetMany { keys, cas } => {
-                let command = Getting { cas };
-                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
-                    next += 1;
-                }
+            get @ Operation::GetMany { keys, .. } => self.extend_keys(keys, &get, id, from),
+            gat @ Operation::GatMany { keys, .. } => self.extend_keys(keys, &gat, id, from),
+            delete @ Operation::DeleteMany { keys, .. } => {
+                self.extend_keys(keys, &delete, id, from)
             }
-            Operation::DeleteMany { keys, noreply } => {
-                let command = Deleting { noreply };
-                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
-                    next += 1;
-                }
-            }
-            Operation::GatMany { keys, exptime, cas } => {
-                let command = Gatting { exptime, cas };
-                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
-                    next += 1;
-                }
-            }
-            Operation::TouchMany { keys, exptime, noreply } => {
-                let command = Touching { exptime, noreply };
-                while keys.get(next).is_some_and(|key| self.extend_by(*key, &command, id, next)) {
-                    next += 1;
-                }
-            }
+            touch @ Operation::TouchMany { keys, .. } => self.extend_keys(keys, &touch, id, from),
             Operation::StoreMany { verb, items, noreply } => {
+                let mut next = from;
                 while let Some(item) = items.get(next) {
-                    let command = Storing { verb, item, noreply };
+                    let one = Operation::Store { verb, item: *item, noreply };
                     let fits = self.check_value(item.value.len(), item.flags).is_ok();
-                    if !fits || !self.extend_by(item.key, &command, id, next) {
+                    if !fits || !self.extend_by(item.key, &one, id, next) {
                         break;
                     }
                     next += 1;
                 }
+                next
             }
-            _ => {}
+            _ => from,
+        }
+    }
+
+    #[inline(always)]
+    fn extend_keys(
+        &mut self,
+        keys: &[RoutedKey<'_>],
+        operation: &Operation<'_>,
+        id: OperationId,
+        from: usize,
+    ) -> usize {
+        let mut next = from;
+        while keys.get(next).is_some_and(|key| self.extend_by(*key, operation, id, next)) {
+            next += 1;
         }
         next
     }
 
+    /// Has one key travel with the others, by the command of this operation.
     #[inline(always)]
     fn extend_by(
         &mut self,
         key: RoutedKey<'_>,
-        command: &impl Member,
+        operation: &Operation<'_>,
         id: OperationId,
         number: usize,
     ) -> bool {
@@ -183,7 +182,7 @@ impl Client {
         let Some(first) = self.slots.get(self.slots_of(server).start) else { return false };
         let (slot, number) = (first.queued_at as usize, u32::try_from(number).unwrap_or(u32::MAX));
         let slot = self.slots.get_mut(slot);
-        slot.is_some_and(|slot| slot.stream.extend(&command.with(&key), id, number))
+        slot.is_some_and(|slot| slot.stream.extend(&operation.command(&key), id, number))
     }
 
     fn submit_meta(
@@ -410,73 +409,5 @@ impl Client {
             (refusing && !open, 2 * slot.stream.connection.queued_bytes() + closed)
         };
         slots.min_by_key(load).unwrap_or(first)
-    }
-}
-
-/// One of the commands of an operation on many keys.
-trait Member {
-    /// The command for this key, as it is sent.
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k>;
-}
-
-struct Getting {
-    cas: bool,
-}
-
-impl Member for Getting {
-    #[inline(always)]
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
-        Command::Get { keys: Keys::one(key), cas: self.cas }
-    }
-}
-
-struct Gatting {
-    exptime: Exptime,
-    cas: bool,
-}
-
-impl Member for Gatting {
-    #[inline(always)]
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
-        Command::Gat { exptime: self.exptime, keys: Keys::one(key), cas: self.cas }
-    }
-}
-
-struct Touching {
-    exptime: Exptime,
-    noreply: bool,
-}
-
-impl Member for Touching {
-    #[inline(always)]
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
-        Command::Touch { key: *key, exptime: self.exptime, noreply: self.noreply }
-    }
-}
-
-struct Deleting {
-    noreply: bool,
-}
-
-impl Member for Deleting {
-    #[inline(always)]
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
-        Command::Delete { key: *key, noreply: self.noreply }
-    }
-}
-
-struct Storing<'a> {
-    verb: StoreVerb,
-    item: &'a NewItem<'a>,
-    noreply: bool,
-}
-
-impl Member for Storing<'_> {
-    #[inline(always)]
-    fn with<'k>(&'k self, key: &'k Key<'k>) -> Command<'k> {
-        let (Storing { verb, noreply, .. }, NewItem { flags, exptime, value, .. }) =
-            (self, self.item);
-        let (flags, exptime) = (*flags, *exptime);
-        Command::Store { verb: *verb, key: *key, flags, exptime, value, noreply: *noreply }
     }
 }

@@ -228,6 +228,7 @@ impl<'a> Operation<'a> {
     }
 
     /// The command of an operation on one key, with this key.
+    #[inline(always)]
     pub(super) fn command<'k>(&self, key: &'k Key<'k>) -> Command<'k>
     where
         'a: 'k,
