@@ -6,6 +6,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use crate::eight;
+
 /// The longest key the protocol allows, in bytes, the prefix included (protocol.txt, "Keys").
 pub const MAX_KEY_LEN: usize = 250;
 
@@ -349,17 +351,10 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), KeyError> {
 /// bytes are looked at at a time.
 #[inline]
 fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
     let Some(last) = bytes.last_chunk::<8>() else { return false };
     let forbidden = |chunk: [u8; 8]| {
-        let bytes = u64::from_le_bytes(chunk);
-        // The highest bit of a byte is set by a borrow if the byte is below the number that is taken away. One
-        // that is set without cause, by a borrow of the byte before, has that byte forbidden too.
-        let below_33 = bytes.wrapping_sub(ONES * 0x21) & !bytes;
-        let delete = bytes ^ (ONES * 0x7f);
-        let is_delete = delete.wrapping_sub(ONES) & !delete;
-        (below_33 | is_delete) & HIGH
+        let word = u64::from_le_bytes(chunk);
+        eight::below(0x21, word) | eight::equal_to(0x7f, word)
     };
     // The last eight overlap those before them.
     let chunks = bytes.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok());

@@ -78,6 +78,7 @@ pub mod calls;
 pub mod client;
 pub mod codec;
 pub mod connection;
+mod eight;
 mod error;
 mod escape;
 mod expiry;

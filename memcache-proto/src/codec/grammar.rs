@@ -8,7 +8,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::preceded;
 use nom::{Err, IResult, Needed, Parser};
 
-use crate::{Key, MAX_KEY_LEN, ProtocolError};
+use crate::{Key, MAX_KEY_LEN, ProtocolError, eight};
 
 /// What remains of the input, and what was found; [`Err::Incomplete`] where the input ends first.
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
@@ -93,11 +93,9 @@ pub(crate) fn find_small(input: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = input;
     while let Some((word, tail)) = rest.split_first_chunk() {
-        // Of what is subtracted from each byte, only the first small one and what is above it borrow.
-        let word = u64::from_le_bytes(*word);
-        let small = word.wrapping_sub(EACH * 0x21) & !word & (EACH * 0x80);
+        let small = eight::below(0x21, u64::from_le_bytes(*word));
         if small != 0 {
-            return Some(at + (small.trailing_zeros() / 8) as usize);
+            return Some(at + eight::first(small));
         }
         at += 8;
         rest = tail;
@@ -258,11 +256,9 @@ pub(crate) fn find(wanted: u8, input: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = input;
     while let Some((word, tail)) = rest.split_first_chunk() {
-        // A byte that is the wanted one becomes 0, and only the first 0 and what is above it borrow.
-        let word = u64::from_le_bytes(*word) ^ (EACH * u64::from(wanted));
-        let zero = word.wrapping_sub(EACH) & !word & (EACH * 0x80);
-        if zero != 0 {
-            return Some(at + (zero.trailing_zeros() / 8) as usize);
+        let found = eight::equal_to(wanted, u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + eight::first(found));
         }
         at += 8;
         rest = tail;
@@ -272,9 +268,6 @@ pub(crate) fn find(wanted: u8, input: &[u8]) -> Option<usize> {
     }
     memchr::memchr(wanted, rest).map(|found| at + found)
 }
-
-/// A byte times this is eight of it.
-const EACH: u64 = u64::MAX / 255;
 
 #[cfg(test)]
 mod tests {
