@@ -4,13 +4,9 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::Item;
+use crate::codec::chunks::{self, SHARED_LEN};
 use crate::routing::ServerIndex;
 use crate::value::Flags;
-
-/// The largest chunk, in bytes: the most that a small value can keep alive.
-const CHUNK_LEN: usize = 4 << 10;
-/// A value of more bytes than this has a chunk of its own.
-const SHARED_LEN: usize = 1 << 10;
 
 /// The items that an operation on many keys has found, each with the number of its key in the operation, in the
 /// order in which they came.
@@ -80,7 +76,7 @@ impl Items {
         self.found.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -91,7 +87,8 @@ impl Items {
         self.found.iter().map(|found| (found.number as usize, self.item(found)))
     }
 
-    /// As [`iter`](Self::iter), with the chunk that each value is a part of. Nothing is to be added any more.
+    /// As [`iter`](Self::iter), with the chunk that each value is a part of. The items must come from
+    /// [`take`](Self::take), or have been [sealed](Self::seal): a chunk that is being filled is not found.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, ItemRef<'_>, &Bytes)> {
         self.found.iter().filter_map(|found| {
             let chunk = self.chunks.get(found.chunk as usize)?;
@@ -112,12 +109,12 @@ impl Items {
 
     #[inline]
     pub(super) fn push(&mut self, new: &NewFound<'_>) {
-        let NewFound { number, item, hint } = *new;
+        let NewFound { number, item, .. } = *new;
         let room = self.filling.capacity() - self.filling.len();
         // An empty value has room in no chunk at all.
         let has_chunk = self.filling.capacity() > 0;
         if !has_chunk || item.value.len() > room || item.value.len() > SHARED_LEN {
-            return self.push_elsewhere(new, hint);
+            return self.push_elsewhere(new);
         }
         let start = self.filling.len();
         self.filling.extend_from_slice(item.value);
@@ -125,17 +122,16 @@ impl Items {
     }
 
     /// Adds a value that does not go into the chunk at hand.
-    fn push_elsewhere(&mut self, new: &NewFound<'_>, hint: usize) {
-        let NewFound { number, item, .. } = *new;
-        // Where no second value of this length waits, a chunk would have nobody to share it.
-        if item.value.len() > SHARED_LEN || hint / 2 < item.value.len() {
+    fn push_elsewhere(&mut self, new: &NewFound<'_>) {
+        let NewFound { number, item, hint } = *new;
+        let Some(len) = chunks::new_len(item.value.len(), hint) else {
             self.chunks.push(Bytes::copy_from_slice(item.value));
             return self.note(number, &item, self.chunks.len() - 1, 0);
-        }
+        };
         self.seal();
         self.filling_at = self.chunks.len();
         self.chunks.push(Bytes::new());
-        self.filling = Vec::with_capacity(hint.clamp(1, CHUNK_LEN));
+        self.filling = Vec::with_capacity(len.max(1));
         self.filling.extend_from_slice(item.value);
         self.note(number, &item, self.filling_at, 0);
     }
@@ -157,7 +153,7 @@ impl Items {
     }
 
     /// Ends the chunk that is being filled.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         if let Some(place) =
             self.chunks.get_mut(self.filling_at).filter(|_| !self.filling.is_empty())
         {
@@ -280,7 +276,7 @@ mod tests {
                 assert_eq!(items.iter().last().unwrap(), (number as usize, item), "{hint}");
                 expected.push((number as usize, Item { server, flags, cas, value: value.into() }));
             }
-            assert!(items.chunks.iter().all(|chunk| chunk.len() <= CHUNK_LEN.max(5000)));
+            assert!(items.chunks.iter().all(|chunk| chunk.len() <= 5000));
             items.remove(2);
             expected.remove(2);
             let first = items.take();

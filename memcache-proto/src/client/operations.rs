@@ -235,7 +235,7 @@ impl Operations {
         }
         let mut outcome = self.free(id)?;
         if let Outcome::Many(many) = &mut outcome {
-            many.items = many.items.take();
+            many.items.seal();
         }
         Some(outcome)
     }
@@ -255,7 +255,7 @@ impl Operations {
         }
     }
 
-    /// So many of the answers have come of which nothing more is to be told.
+    /// Counts answers that have come and of which the outcome tells nothing more.
     #[inline]
     pub(super) fn answered(&mut self, id: OperationId, count: usize) {
         let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0 && count > 0)

@@ -16,7 +16,7 @@ use crate::routing::{Health, Question, ServerIndex};
 /// A call must cost the same however many servers there are, so nothing here looks at all slots but what
 /// concerns all of them. A slot is made when it is first changed, and the slots are told apart:
 ///
-/// * *at rest*: nothing is to be done there, and nothing is awaited;
+/// * *at rest*: there is nothing to do, and nothing is awaited;
 /// * *busy*: not at rest when it was last looked at, and unchanged since;
 /// * *touched*: it may have changed since it was last looked at.
 ///

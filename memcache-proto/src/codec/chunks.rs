@@ -5,7 +5,15 @@ use bytes::{Bytes, BytesMut};
 /// The largest chunk, in bytes: the most that a small value can keep alive.
 const CHUNK_LEN: usize = 4 << 10;
 /// A value of more bytes than this has an allocation of its own.
-const SHARED_LEN: usize = 1 << 10;
+pub(crate) const SHARED_LEN: usize = 1 << 10;
+
+/// How large a chunk to begin with a value of `len` bytes, if `hint` bytes wait; `None` if the value has an
+/// allocation of its own.
+pub(crate) fn new_len(len: usize, hint: usize) -> Option<usize> {
+    // Where no second value of this length waits, a chunk would have nobody to share it.
+    let is_alone = len > SHARED_LEN || hint / 2 < len;
+    (!is_alone).then(|| hint.min(CHUNK_LEN))
+}
 
 /// Makes values one's own that were borrowed from a [`Decoder`](super::Decoder)'s buffer.
 ///
@@ -70,11 +78,8 @@ impl Chunks {
 
     /// Copies a value that does not go into the chunk at hand.
     fn copy_elsewhere(&mut self, value: &[u8], hint: usize) -> Bytes {
-        // Where no second value of this length waits, a chunk would have nobody to share it.
-        if value.len() > SHARED_LEN || hint / 2 < value.len() {
-            return Bytes::copy_from_slice(value);
-        }
-        self.rest = BytesMut::with_capacity(hint.min(CHUNK_LEN));
+        let Some(len) = new_len(value.len(), hint) else { return Bytes::copy_from_slice(value) };
+        self.rest = BytesMut::with_capacity(len);
         self.rest.extend_from_slice(value);
         self.rest.split().freeze()
     }

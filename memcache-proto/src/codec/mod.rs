@@ -18,7 +18,7 @@
 //! [`MetaFlags`]; those of commands are built as [`MetaGet`], [`MetaSet`], [`MetaDelete`] and
 //! [`MetaArithmetic`].
 
-mod chunks;
+pub(crate) mod chunks;
 mod command;
 mod debug;
 mod decoder;
