@@ -84,8 +84,8 @@ pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
 pub use many::{
-    Counted, DeleteMany, Found, GetMany, Plain, SetMany, TouchMany, WithCas, add_many, delete_many,
-    gat_many, get_many, gets_many, replace_many, set_many, touch_many,
+    ChangeMany, Counted, Found, GetMany, Plain, SetMany, WithCas, add_many, delete_many, gat_many,
+    get_many, gets_many, replace_many, set_many, touch_many,
 };
 pub use meta::{
     AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, invalidate, item_info, meta_debug,
@@ -341,8 +341,7 @@ mod sealed {
     impl<K, V, T> Sealed for super::CasFrom<'_, K, V, T> {}
     impl<K, V, M> Sealed for super::GetMany<K, V, M> {}
     impl<K, V> Sealed for super::SetMany<K, V> {}
-    impl<K> Sealed for super::DeleteMany<K> {}
-    impl<K> Sealed for super::TouchMany<K> {}
+    impl<K> Sealed for super::ChangeMany<K> {}
     impl<V> Sealed for super::Plain<V> {}
     impl<V> Sealed for super::WithCas<V> {}
     impl<T> Sealed for super::OnServers<'_, T> {}

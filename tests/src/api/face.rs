@@ -1,7 +1,7 @@
 use std::fmt;
 
 use memcache_sync::proto::calls::{
-    AskCount, AskDelete, AskItem, Change, DeleteMany, GetMany, MetaCall, MetaStore, Plain, SetMany,
+    AskCount, AskDelete, AskItem, Change, ChangeMany, GetMany, MetaCall, MetaStore, Plain, SetMany,
     Store,
 };
 
@@ -201,7 +201,7 @@ run_all! {
     [for<'v>] Store<&'static str, &'v String, ()>;
     [] SetMany<&'static str, u8>;
     [for<'v>] SetMany<&'static str, &'v str>;
-    [] DeleteMany<&'static str>;
+    [] ChangeMany<&'static str>;
     [] GetMany<&'static str, Plain<String>, HashMap<&'static str, String>>;
     [for<'v>] MetaStore<&'static str, &'v str, Stored>;
     [] MetaCall<&'static str, AskDelete, Changed>;

@@ -43,8 +43,8 @@ pub fn replace_many<K: ToKey, V: ToValue>(
 
 /// Deletes many keys. The result is how many were there; [`Many::missing`] has those that were not. Keys
 /// that cannot be sent are in [`Many::failed`].
-pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K> {
-    DeleteMany { keys: keys.into_iter().collect(), prefix: Vec::new(), noreply: false }
+pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> ChangeMany<K> {
+    ChangeMany::new(CallName::DeleteMany, keys, None)
 }
 
 /// Gives many items a new expiry. The result is how many were there; [`Many::missing`] has those that were
@@ -52,9 +52,8 @@ pub fn delete_many<K: ToKey>(keys: impl IntoIterator<Item = K>) -> DeleteMany<K>
 pub fn touch_many<K: ToKey>(
     keys: impl IntoIterator<Item = K>,
     expiry: impl Into<Expiry>,
-) -> TouchMany<K> {
-    let keys = keys.into_iter().collect();
-    TouchMany { keys, expiry: expiry.into(), prefix: Vec::new(), noreply: false }
+) -> ChangeMany<K> {
+    ChangeMany::new(CallName::TouchMany, keys, Some(expiry.into()))
 }
 
 /// A call made by [`set_many`], [`add_many`] or [`replace_many`].
@@ -110,40 +109,22 @@ impl<K, V> SetMany<K, V> {
     }
 }
 
-/// A call made by [`delete_many`].
-pub struct DeleteMany<K> {
+/// A call made by [`delete_many`] or [`touch_many`].
+pub struct ChangeMany<K> {
+    name: CallName,
     keys: Vec<K>,
+    /// `None` to delete them.
+    expiry: Option<Expiry>,
     prefix: Vec<u8>,
     noreply: bool,
 }
 
-impl<K> DeleteMany<K> {
-    /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
-    /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
-    #[must_use]
-    pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
-        self.prefix = prefix.as_ref().to_vec();
-        self
+impl<K> ChangeMany<K> {
+    fn new(name: CallName, keys: impl IntoIterator<Item = K>, expiry: Option<Expiry>) -> Self {
+        let keys = keys.into_iter().collect();
+        ChangeMany { name, keys, expiry, prefix: Vec::new(), noreply: false }
     }
 
-    /// Has the servers say nothing: the call returns when the commands have been written, the result is
-    /// how many were, and what came of them nobody knows.
-    #[must_use]
-    pub fn noreply(mut self) -> Self {
-        self.noreply = true;
-        self
-    }
-}
-
-/// A call made by [`touch_many`].
-pub struct TouchMany<K> {
-    keys: Vec<K>,
-    expiry: Expiry,
-    prefix: Vec<u8>,
-    noreply: bool,
-}
-
-impl<K> TouchMany<K> {
     /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
     /// part in choosing the server, whatever `hash_with_prefix_key` says of the client's own.
     #[must_use]
@@ -201,7 +182,7 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
     }
 }
 
-impl<K: ToKey> Call for DeleteMany<K> {
+impl<K: ToKey> Call for ChangeMany<K> {
     type Output = Many<usize, K>;
     type Answer = Counted<K>;
 
@@ -210,31 +191,15 @@ impl<K: ToKey> Call for DeleteMany<K> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
-        calls.count(CallName::DeleteMany);
+        calls.count(self.name);
+        let exptime = self.expiry.map(|expiry| calls.exptime(expiry)).transpose()?;
         let checked = self.keys.iter().map(|key| Ok(calls.keys.apply(&self.prefix, key)?));
         let (checked, refused) = separated(checked);
-        let id = submit(Operation::DeleteMany { keys: &routed(&checked), noreply: self.noreply })?;
-        drop(checked);
-        Ok((id, Counted { keys: self.keys, refused, declined: |_| None }))
-    }
-}
-
-impl<K: ToKey> Call for TouchMany<K> {
-    type Output = Many<usize, K>;
-    type Answer = Counted<K>;
-
-    fn submit(
-        self,
-        calls: &Calls,
-        submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
-    ) -> Result<(OperationId, Self::Answer), Error> {
-        calls.count(CallName::TouchMany);
-        let exptime = calls.exptime(self.expiry)?;
-        let checked = self.keys.iter().map(|key| Ok(calls.keys.apply(&self.prefix, key)?));
-        let (checked, refused) = separated(checked);
-        let (keys, noreply) = (routed(&checked), self.noreply);
-        let id = submit(Operation::TouchMany { keys: &keys, exptime, noreply })?;
-        drop(keys);
+        let (keys, noreply) = (&routed(&checked), self.noreply);
+        let id = submit(match exptime {
+            Some(exptime) => Operation::TouchMany { keys, exptime, noreply },
+            None => Operation::DeleteMany { keys, noreply },
+        })?;
         drop(checked);
         Ok((id, Counted { keys: self.keys, refused, declined: |_| None }))
     }

@@ -9,8 +9,7 @@ use super::{CallKey, Error};
 use crate::client::RoutedKey;
 
 pub use counted::{
-    Counted, DeleteMany, SetMany, TouchMany, add_many, delete_many, replace_many, set_many,
-    touch_many,
+    ChangeMany, Counted, SetMany, add_many, delete_many, replace_many, set_many, touch_many,
 };
 pub use found::{Found, GetMany, Plain, WithCas, gat_many, get_many, gets_many};
 
