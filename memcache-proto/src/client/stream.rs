@@ -211,14 +211,13 @@ impl Stream {
 
     /// Has a command travel with the one before it. Gives the waiter back if that cannot be.
     fn append(&mut self, command: &Command<'_>, mut waiter: Waiter) -> Option<Waiter> {
+        let max_len = self.max_len(command);
         let Some(last) = self.waiters.back_mut() else { return Some(waiter) };
         let same = last.operation == waiter.operation;
         let is_get = matches!(command, Command::Get { .. });
         if !(same || self.merge_gets && is_get) {
             return Some(waiter);
         }
-        let is_lookup = is_get || matches!(command, Command::Gat { .. });
-        let max_len = if is_lookup { self.max_get_len } else { self.max_run_len };
         let appended = self.connection.append(command, max_len);
         let (Some((request, index)), Some(part)) = (appended, self.parts.back_mut()) else {
             sometimes!("call cut into several gets", same && is_get);
@@ -243,16 +242,24 @@ impl Stream {
         operation: OperationId,
         number: u32,
     ) -> bool {
+        let max_len = self.max_len(command);
         let Some(last) = self.waiters.back_mut().filter(|last| last.may_grow(operation)) else {
             return false;
         };
-        let is_lookup = matches!(command, Command::Get { .. } | Command::Gat { .. });
-        let max_len = if is_lookup { self.max_get_len } else { self.max_run_len };
         let appended = self.connection.append_in_line(command, max_len).is_some();
         if appended {
             last.grow(number);
         }
         appended
+    }
+
+    /// How long a request of several such commands, or keys, may be.
+    #[inline(always)]
+    fn max_len(&self, command: &Command<'_>) -> usize {
+        match command {
+            Command::Get { .. } | Command::Gat { .. } => self.max_get_len,
+            _ => self.max_run_len,
+        }
     }
 
     /// What to write now. Requests that nobody waits for any more are not begun.
@@ -365,18 +372,20 @@ impl Stream {
                     }
                 }
                 Event::Value { index, flags, cas, value } => {
-                    let Some(waiter) = waiter_at(waiters, part.waiters, index) else { continue };
-                    if !operations.is_pending(waiter.operation) {
-                        sometimes!("reply to nobody");
-                        continue;
+                    let waiter = waiter_at(waiters, part.waiters, index);
+                    match value {
+                        ValueBytes::Shared(value) => {
+                            let item = ItemRef { server, flags, cas, value };
+                            deliver_item(waiter, index, item, buffered, operations, chunks);
+                        }
+                        ValueBytes::Large(value) => {
+                            if let Some((id, number)) = asker(waiter, index, operations) {
+                                let value = Bytes::from(value.take());
+                                let item = Item { server, flags, cas, value };
+                                operations.deliver(id, number, Ok(Reply::Item(item)));
+                            }
+                        }
                     }
-                    let Some(number) = waiter.answer(index) else { continue };
-                    let value = match value {
-                        ValueBytes::Shared(value) => chunks.copy(value, buffered),
-                        ValueBytes::Large(value) => Bytes::from(value.take()),
-                    };
-                    let item = Item { server, flags, cas, value };
-                    operations.deliver(waiter.operation, number, Ok(Reply::Item(item)));
                     continue;
                 }
                 Event::Each { count, response } => {
@@ -477,37 +486,14 @@ impl Stream {
         else {
             return;
         };
-        // The operation that the last values were for, and how many they were.
-        let mut run: Option<(OperationId, usize)> = None;
         loop {
-            let hint = connection.buffered();
-            let Some((found, index)) = connection.poll_value() else { break };
+            let buffered = connection.buffered();
+            let Some((found, index)) = connection.poll_value() else { return };
             *doubt = None;
-            let Some(waiter) = waiter_at(waiters, part.waiters, index) else { continue };
-            let id = waiter.operation;
+            let waiter = waiter_at(waiters, part.waiters, index);
             let WholeValue { flags, cas, value, .. } = found;
-            if let Some(items) = operations.items_of(id) {
-                let Some(number) = waiter.answer(index) else { continue };
-                let item = ItemRef { server, flags, cas, value };
-                items.push(&NewFound { number, item, hint });
-                match &mut run {
-                    Some((last, count)) if *last == id => *count += 1,
-                    _ => {
-                        if let Some((last, count)) = run.replace((id, 1)) {
-                            operations.answered(last, count);
-                        }
-                    }
-                }
-            } else if operations.is_pending(id) {
-                let Some(number) = waiter.answer(index) else { continue };
-                let item = Item { server, flags, cas, value: chunks.copy(value, hint) };
-                operations.deliver(id, number, Ok(Reply::Item(item)));
-            } else {
-                sometimes!("reply to nobody");
-            }
-        }
-        if let Some((last, count)) = run {
-            operations.answered(last, count);
+            let item = ItemRef { server, flags, cas, value };
+            deliver_item(waiter, index, item, buffered, operations, chunks);
         }
     }
 
@@ -570,6 +556,42 @@ impl Stream {
         }
         given_up
     }
+}
+
+/// Who waits for this key of a request, which is answered from now on: the operation and its number for the key.
+/// `None` if nobody does.
+#[inline]
+fn asker(
+    waiter: Option<&mut Waiter>,
+    index: usize,
+    operations: &Operations,
+) -> Option<(OperationId, u32)> {
+    let waiter = waiter?;
+    if !operations.is_pending(waiter.operation) {
+        sometimes!("reply to nobody");
+        return None;
+    }
+    Some((waiter.operation, waiter.answer(index)?))
+}
+
+/// Delivers an item to whoever waits for its key. `buffered` bytes wait, its value among them.
+#[inline]
+fn deliver_item(
+    waiter: Option<&mut Waiter>,
+    index: usize,
+    item: ItemRef<'_>,
+    buffered: usize,
+    operations: &mut Operations,
+    chunks: &mut Chunks,
+) {
+    let Some((id, number)) = asker(waiter, index, operations) else { return };
+    if let Some(items) = operations.items_of(id) {
+        items.push(&NewFound { number, item, hint: buffered });
+        return operations.answered(id, 1);
+    }
+    let ItemRef { server, flags, cas, value } = item;
+    let item = Item { server, flags, cas, value: chunks.copy(value, buffered) };
+    operations.deliver(id, number, Ok(Reply::Item(item)));
 }
 
 /// Of the `count` waiters of the first request, the one that waits for this key or command of it.
