@@ -5,7 +5,7 @@ use super::closing::{Cause, End};
 use super::nature::is_read;
 use super::stream::Unanswered;
 use super::waiter::Waiter;
-use super::{Client, Failure, FailureKind, Reply};
+use super::{Client, FailureKind, Reply};
 use crate::codec::{Command, Keys};
 use crate::connection::{CloseReason, Commands, Delivery};
 use crate::{Key, MAX_KEY_LEN, Time};
@@ -42,7 +42,9 @@ impl Client {
             let meta_key = command.as_meta().and_then(|meta| meta.key().decode(&mut space));
             let mut keys = keys_of(&command).peekable();
             if command.is_noreply() && at <= request.sent {
-                self.answer(request, next, Ok(Reply::Sent));
+                if let Some((waiter, number)) = request.waiting_at(next) {
+                    self.operations.deliver(waiter.operation, number, Ok(Reply::Sent));
+                }
                 next += 1;
                 continue;
             }
@@ -61,20 +63,13 @@ impl Client {
         }
         // What cannot be read again, if there were such, is not sent again.
         for index in next..request.end() {
-            if let Some((waiter, _)) = request.waiting_at(index) {
+            if let Some((waiter, number)) = request.waiting_at(index) {
                 let kind = end.cause.failure();
                 let failure = waiter.failure(Some(end.server), request.delivery, kind);
-                self.answer(request, index, Err(failure));
+                self.operations.deliver(waiter.operation, number, Err(failure));
             }
         }
         sent_any
-    }
-
-    /// Has whoever waits for this key or command of a request know what came of it.
-    fn answer(&mut self, request: &Unanswered, index: usize, answer: Result<Reply, Failure>) {
-        if let Some((waiter, number)) = request.waiting_at(index) {
-            self.operations.deliver(waiter.operation, number, answer);
-        }
     }
 
     /// Sends the key or command of this place once more, if that is allowed and anybody waits for it; else it fails.

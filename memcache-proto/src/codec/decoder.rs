@@ -4,7 +4,7 @@ use core::fmt;
 use super::Response;
 use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
-use super::large::{Large, LargeValue};
+use super::large::{Large, LargeValue, MIN_SPACE};
 use super::meta::MetaFlags;
 use super::parse_response::{Found, HEAD_LEN, Header, block, check_line, find_any, va_header};
 use crate::value::Flags;
@@ -15,8 +15,6 @@ const BUFFER_LEN: usize = 64 << 10;
 /// The first shared buffer, until a read has filled it. A connection whose replies are short keeps it: a
 /// client of many servers has one for each.
 const FIRST_LEN: usize = 4 << 10;
-/// Less room than this behind the received bytes is made larger before it is lent.
-const MIN_SPACE: usize = 4 << 10;
 /// With more than this handed out and less than this left, what is left goes to the front: reads that
 /// come back to the same few KiB find them in the nearest cache, which is worth more than the move.
 const NEAR: usize = 8 << 10;

@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 use core::{fmt, mem};
 
 /// Less room than this behind the received bytes is made larger before it is lent.
-const MIN_SPACE: usize = 4 << 10;
+pub(super) const MIN_SPACE: usize = 4 << 10;
 /// The buffer has this much more than twice what has been received, if the value needs it.
 const MORE_ROOM: usize = 16 << 10;
 /// It is made ready for reads in steps, as bytes arrive. The first are of this many bytes, so that a
