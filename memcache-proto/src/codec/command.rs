@@ -266,8 +266,9 @@ impl<'a> From<MetaRequest<'a>> for Command<'a> {
 }
 
 impl Command<'_> {
-    /// Whether nothing answers it.
-    pub(crate) fn is_noreply(&self) -> bool {
+    /// Whether it has `noreply`, so that nothing answers it.
+    #[must_use]
+    pub fn is_noreply(&self) -> bool {
         match *self {
             Command::Store { noreply, .. }
             | Command::Delete { noreply, .. }

@@ -96,18 +96,7 @@ fn says(response: &Response<'_>) -> Happened {
 /// Whether a reply is owed to it for certain, and it counts in the window.
 fn expects_reply(command: &Command<'_>) -> bool {
     let is_quiet = command.as_meta().is_some_and(|request| request.is_quiet());
-    match *command {
-        Command::Store { noreply, .. }
-        | Command::Delete { noreply, .. }
-        | Command::Incr { noreply, .. }
-        | Command::Decr { noreply, .. }
-        | Command::Touch { noreply, .. }
-        | Command::FlushAll { noreply, .. }
-        | Command::Verbosity { noreply, .. }
-        | Command::CacheMemlimit { noreply, .. } => !noreply,
-        Command::MetaNoop => false,
-        _ => !is_quiet,
-    }
+    !command.is_noreply() && !is_quiet && !matches!(command, Command::MetaNoop)
 }
 
 impl Joined {
