@@ -193,7 +193,7 @@ impl State {
                 return Poll::Ready(());
             }
             reads += 1;
-            result = exchange::receive_from(client, id, &mut **stream, false, cx)
+            result = exchange::receive_from(client, id, &mut **stream, cx)
                 .map_ok(|len| client.received(id, len, now));
             if result.is_pending() {
                 socket.reader = Reader::Driver;

@@ -53,19 +53,16 @@ pub(crate) fn receive<S: AsyncRead + Unpin + ?Sized>(
     Pin::new(stream).poll_read(cx, client.receive_buffer(id))
 }
 
-/// As [`receive`], from a stream that may have more to offer. `asked` says whether a request has just been
-/// written to it.
+/// As [`receive`], to where large values cost less, if the stream can read there.
 pub(crate) fn receive_from(
     client: &mut Client,
     id: ConnectionId,
     stream: &mut dyn Stream,
-    asked: bool,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     let Some(with_spare) = stream.with_spare() else { return receive(client, id, stream, cx) };
     match client.receive_spare(id) {
         Some(spare) => with_spare.poll_read_spare(cx, spare),
-        None if asked => with_spare.poll_read_reply(cx, client.receive_buffer(id)),
         None => with_spare.poll_read(cx, client.receive_buffer(id)),
     }
 }

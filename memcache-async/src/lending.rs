@@ -67,7 +67,7 @@ impl State {
             && !client.is_done(id)
         {
             if client.wants(connection).look {
-                result = exchange::receive_from(client, connection, &mut **stream, false, cx)
+                result = exchange::receive_from(client, connection, &mut **stream, cx)
                     .map_ok(|len| client.received(connection, len, now));
                 if result.is_pending() {
                     socket.signal.take_ready();
@@ -76,7 +76,6 @@ impl State {
                 }
                 continue;
             }
-            let asks = client.wants(connection).transmit;
             // Each reply may make room for more requests.
             result = exchange::send(client, connection, stream, &mut socket.unflushed, now, cx);
             match result {
@@ -89,7 +88,7 @@ impl State {
                 return effects.wakers.push(cx.waker().clone());
             }
             reads += 1;
-            result = exchange::receive_from(client, connection, &mut **stream, asks, cx)
+            result = exchange::receive_from(client, connection, &mut **stream, cx)
                 .map_ok(|len| client.received(connection, len, now));
             if result.is_pending() {
                 // Whatever was told to the driver has been read. Some streams tell it only because

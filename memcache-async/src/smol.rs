@@ -1,6 +1,5 @@
 use std::future::Future;
 use std::io::{self, Read};
-use std::mem;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -82,44 +81,31 @@ impl Spawn for Smol {
 
 /// A socket of smol that is read once before it is waited for, and once after. [`Async`] remembers the
 /// event that ended the last wait and reads once more for it, which a lone call would feel.
-struct Socket<T> {
-    stream: Async<T>,
-    /// Whether the stream may still tell of an event whose bytes have been read.
-    is_stale: bool,
-}
+struct Socket<T>(Async<T>);
 
 impl<T> Socket<T> {
     fn boxed(stream: Async<T>) -> Box<dyn Stream>
     where
         Self: ReadSpare,
     {
-        Box::new(WithSpare::new(Socket { stream, is_stale: false }))
-    }
-
-    /// Waits until there may be something to read.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // An event that is stale is told first. Asked again the stream waits, and wakes at once where
-        // something has come meanwhile.
-        for _ in 0..=usize::from(mem::take(&mut self.is_stale)) {
-            ready!(self.stream.poll_readable(cx))?;
-        }
-        Poll::Ready(Ok(()))
+        Box::new(WithSpare::new(Socket(stream)))
     }
 
     /// Reads when there is something to read.
     fn poll_read_with(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
         mut read: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let result = read(self.stream.get_ref());
-            self.is_stale = true;
-            match result {
+            match read(self.0.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
-            ready!(self.poll_readable(cx))?;
+            // Whatever is ready here was before that read. Asked again it waits, and wakes at once
+            // where something has come meanwhile.
+            ready!(self.0.poll_readable(cx))?;
+            ready!(self.0.poll_readable(cx))?;
         }
     }
 }
@@ -131,7 +117,7 @@ where
     for<'a> &'a T: Read,
 {
     fn poll_read_spare(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
@@ -139,15 +125,6 @@ where
             let read = recv(stream, spare_capacity(buffer), RecvFlags::empty());
             Ok(read.map(|(len, _)| len)?)
         })
-    }
-
-    fn poll_read_reply(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_readable(cx))?;
-        self.poll_read(cx, buffer)
     }
 }
 
@@ -157,7 +134,7 @@ where
     for<'a> &'a T: Read,
 {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
@@ -174,14 +151,14 @@ where
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        Pin::new(&mut self.0).poll_close(cx)
     }
 }

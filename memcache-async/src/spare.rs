@@ -73,20 +73,6 @@ pub trait ReadSpare: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         cx: &mut Context<'_>,
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>>;
-
-    /// Reads as `poll_read` does. A request has just been written, so the reply is hardly there yet: a
-    /// stream whose reads in vain are dear may wait before it reads. Default: `poll_read`.
-    ///
-    /// # Errors
-    ///
-    /// As `poll_read`.
-    fn poll_read_reply(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read(cx, buffer)
-    }
 }
 
 /// A [`Stream`](crate::Stream) whose large values are [read into spare room](ReadSpare). A runtime's

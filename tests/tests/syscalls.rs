@@ -105,10 +105,10 @@ fn a_warm_call_is_one_send_and_one_receive() {
     }
 }
 
-/// Asynchronously, where the answer is not there yet: it is waited for before it is received. Waiting costs what
-/// it costs a bare loop, which looks for the answer first.
+/// Asynchronously, where the answer is not there yet: one receive finds that out, one takes it. Waiting
+/// costs what it costs a bare loop.
 #[test]
-fn a_lone_task_sends_once_and_receives_once() {
+fn a_lone_task_sends_once_and_receives_twice() {
     for place in ["block-on", "executor"] {
         let cost = |who: &str| {
             Cost::of(40, 140, |count| {
@@ -122,7 +122,7 @@ fn a_lone_task_sends_once_and_receives_once() {
         let sends = client.total(&["sendto", "writev", "sendmsg"]);
         assert!((0.99..=1.01).contains(&sends), "{place}: {client:?}");
         let receives = client.total(&["recvfrom", "readv", "recvmsg"]);
-        assert!((0.99..=1.01).contains(&receives), "{place}: {client:?}");
+        assert!((1.99..=2.01).contains(&receives), "{place}: {client:?}");
         // How often the threads of smol wake each other is the scheduler's affair.
         let [ours, least] =
             [&client, &bare].map(|cost| cost.total_without(&["sendto", "recvfrom", "futex"]));
