@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_std::net::{TcpStream, ToSocketAddrs};
 use async_std::os::unix::net::UnixStream;
 use async_std::task;
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::AsyncRead;
 use memcache_proto::routing::{Endpoint, ServerAddress};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -28,13 +28,15 @@ impl Runtime for AsyncStd {
         deadline: Instant,
     ) -> io::Result<Box<dyn Stream>> {
         match address.endpoint() {
-            Endpoint::Unix { path } => Ok(Socket::boxed(UnixStream::connect(path).await?)),
+            Endpoint::Unix { path } => {
+                Ok(Box::new(WithSpare::new(UnixStream::connect(path).await?)))
+            }
             Endpoint::Tcp { host, port, .. } => {
                 let addresses = (host, port).to_socket_addrs().await?;
                 let connect = TcpStream::connect;
                 let stream = connect_any(self, address, addresses, deadline, connect).await?;
                 stream.set_nodelay(true)?;
-                Ok(Socket::boxed(stream))
+                Ok(Box::new(WithSpare::new(stream)))
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an unknown kind of address")),
         }
@@ -54,68 +56,39 @@ impl Spawn for AsyncStd {
     }
 }
 
-/// A socket of async-std.
-struct Socket<S>(S);
-
 /// How much is read at first after there was nothing.
 const FIRST_READ: usize = 4 << 10;
 
-impl<S> Socket<S> {
-    fn boxed(stream: S) -> Box<dyn Stream>
-    where
-        Self: ReadSpare,
-    {
-        Box::new(WithSpare::new(Socket(stream)))
-    }
-}
-
-impl<S> ReadSpare for Socket<S>
-where
-    S: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static,
-{
-    fn poll_read_spare(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> Poll<io::Result<usize>> {
-        match recv(&self.0, spare_capacity(buffer), RecvFlags::DONTWAIT) {
-            // Only a read of its own waits.
-            Err(Errno::WOULDBLOCK) => {
-                let room = FIRST_READ.min(buffer.capacity() - buffer.len());
-                let mut bytes = [0; FIRST_READ];
-                let len = ready!(Pin::new(&mut self.0).poll_read(cx, &mut bytes[..room]))?;
-                buffer.extend_from_slice(&bytes[..len]);
-                Poll::Ready(Ok(len))
-            }
-            result => Poll::Ready(result.map(|(len, _)| len).map_err(io::Error::from)),
+/// Reads into the spare room of `buffer`.
+fn poll_read_spare<S: AsyncRead + AsFd + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    buffer: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    match recv(&*stream, spare_capacity(buffer), RecvFlags::DONTWAIT) {
+        // Only a read of its own waits.
+        Err(Errno::WOULDBLOCK) => {
+            let room = FIRST_READ.min(buffer.capacity() - buffer.len());
+            let mut bytes = [0; FIRST_READ];
+            let len = ready!(Pin::new(stream).poll_read(cx, &mut bytes[..room]))?;
+            buffer.extend_from_slice(&bytes[..len]);
+            Poll::Ready(Ok(len))
         }
+        result => Poll::Ready(result.map(|(len, _)| len).map_err(io::Error::from)),
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
+macro_rules! read_spare {
+    ($($stream:ty),*) => {$(
+        impl ReadSpare for $stream {
+            fn poll_read_spare(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut Vec<u8>,
+            ) -> Poll<io::Result<usize>> {
+                poll_read_spare(&mut *self, cx, buffer)
+            }
+        }
+    )*};
 }
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
-    }
-}
+read_spare!(TcpStream, UnixStream);

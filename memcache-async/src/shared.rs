@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     origin: Origin,
 }
 
-/// What is to be done once the lock is released: all of it may run other people's code. A lone call needs
+/// What to do once the lock is released: all of it may run other people's code. A lone call needs
 /// none of the lists.
 #[derive(Default)]
 pub(crate) struct Effects {
