@@ -52,6 +52,8 @@ pub(crate) fn the_time_that_a_long_call_itself_takes_is_not_held_against_the_ser
     for connected in [false, true] {
         let found = client.get_many::<String, _>(&keys).expect("asked").into_result();
         assert!(found.expect("answered").is_empty(), "connected: {connected}");
+        let touched = client.touch_many(&keys, Expiry::Never).expect("asked");
+        assert_eq!((touched.result, touched.failed.len()), (0, 0), "connected: {connected}");
     }
 }
 
