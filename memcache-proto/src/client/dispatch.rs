@@ -50,21 +50,12 @@ impl Client {
             }
             Scope::Many(count) => {
                 let id = self.operations.begin(Shape::Many, count, now, timeout);
-                let mut next = 0;
-                while let Some(one) = operation.one(next).filter(|_| next < count) {
-                    let number = u32::try_from(next).unwrap_or(u32::MAX);
-                    next += 1;
-                    let submitted = match one.scope() {
-                        Scope::Key(key) => self.submit_one(&one, key, id, number, now),
-                        Scope::Meta(meta) => self.submit_meta(meta, id, number, now),
-                        Scope::Many(_) | Scope::Servers(_) => continue,
-                    };
-                    if let Err(reason) = submitted {
-                        let failure = Failure::not_sent(None, FailureKind::Rejected(reason));
-                        self.operations.deliver(id, number, Err(failure));
-                    }
-                    next = self.extend(&operation, id, next);
-                }
+                self.take_keys(&operation, id, 0, now);
+                id
+            }
+            Scope::Part(_) => {
+                let id = self.operations.begin_parts(now, timeout);
+                self.take_part(id, &operation, now);
                 id
             }
             Scope::Servers(command) => {
@@ -78,6 +69,31 @@ impl Client {
             }
         };
         Ok(id)
+    }
+
+    /// Takes in the keys of an operation on many, which have numbers from `first` on.
+    pub(super) fn take_keys(
+        &mut self,
+        operation: &Operation<'_>,
+        id: OperationId,
+        first: u32,
+        now: Time,
+    ) {
+        let (mut next, count) = (0, operation.keys());
+        while let Some(one) = operation.one(next).filter(|_| next < count) {
+            let number = numbered(first, next);
+            next += 1;
+            let submitted = match one.scope() {
+                Scope::Key(key) => self.submit_one(&one, key, id, number, now),
+                Scope::Meta(meta) => self.submit_meta(meta, id, number, now),
+                Scope::Many(_) | Scope::Part(_) | Scope::Servers(_) => continue,
+            };
+            if let Err(reason) = submitted {
+                let failure = Failure::not_sent(None, FailureKind::Rejected(reason));
+                self.operations.deliver(id, number, Err(failure));
+            }
+            next = self.extend(operation, id, first, next);
+        }
     }
 
     /// The server that an operation on `key` would go to now, if nothing changes meanwhile; `None` where
@@ -125,21 +141,30 @@ impl Client {
     /// long as each finds the request of its server's that was queued last to be the operation's own, with room
     /// for it. Returns the number of the first that does not. Nothing else has to be seen to: that was done
     /// for the first key of each request.
-    fn extend(&mut self, operation: &Operation<'_>, id: OperationId, from: usize) -> usize {
+    fn extend(
+        &mut self,
+        operation: &Operation<'_>,
+        id: OperationId,
+        first: u32,
+        from: usize,
+    ) -> usize {
         // An arm for each, so that the command need not be told again for each key.
         match *operation {
-            get @ Operation::GetMany { keys, .. } => self.extend_keys(keys, &get, id, from),
-            gat @ Operation::GatMany { keys, .. } => self.extend_keys(keys, &gat, id, from),
+            get @ Operation::GetMany { keys, .. } => self.extend_keys(keys, &get, id, first, from),
+            gat @ Operation::GatMany { keys, .. } => self.extend_keys(keys, &gat, id, first, from),
             delete @ Operation::DeleteMany { keys, .. } => {
-                self.extend_keys(keys, &delete, id, from)
+                self.extend_keys(keys, &delete, id, first, from)
             }
-            touch @ Operation::TouchMany { keys, .. } => self.extend_keys(keys, &touch, id, from),
+            touch @ Operation::TouchMany { keys, .. } => {
+                self.extend_keys(keys, &touch, id, first, from)
+            }
             Operation::StoreMany { verb, items, noreply } => {
                 let mut next = from;
                 while let Some(item) = items.get(next) {
                     let one = Operation::Store { verb, item: *item, noreply };
                     let fits = self.check_value(item.value.len(), item.flags).is_ok();
-                    if !fits || !self.extend_by(item.key, &one, id, next) {
+                    let number = numbered(first, next);
+                    if !fits || !self.extend_by(item.key, &one, id, first, number) {
                         break;
                     }
                     next += 1;
@@ -156,10 +181,14 @@ impl Client {
         keys: &[RoutedKey<'_>],
         operation: &Operation<'_>,
         id: OperationId,
+        first: u32,
         from: usize,
     ) -> usize {
         let mut next = from;
-        while keys.get(next).is_some_and(|key| self.extend_by(*key, operation, id, next)) {
+        while let Some(key) = keys.get(next) {
+            if !self.extend_by(*key, operation, id, first, numbered(first, next)) {
+                break;
+            }
             next += 1;
         }
         next
@@ -172,7 +201,8 @@ impl Client {
         key: RoutedKey<'_>,
         operation: &Operation<'_>,
         id: OperationId,
-        number: usize,
+        part: u32,
+        number: u32,
     ) -> bool {
         let RoutedKey { key, hash: None } = key else { return false };
         let mut space = [0; MAX_KEY_LEN];
@@ -180,9 +210,9 @@ impl Client {
         let route = self.cluster.route(key.as_bytes(), None);
         let Some(server) = self.cluster.selector().candidate(route, 0) else { return false };
         let Some(first) = self.slots.get(self.slots_of(server).start) else { return false };
-        let (slot, number) = (first.queued_at as usize, u32::try_from(number).unwrap_or(u32::MAX));
+        let slot = first.queued_at as usize;
         let slot = self.slots.get_mut(slot);
-        slot.is_some_and(|slot| slot.stream.extend(&operation.command(&key), id, number))
+        slot.is_some_and(|slot| slot.stream.extend(&operation.command(&key), id, part, number))
     }
 
     fn submit_meta(
@@ -410,4 +440,10 @@ impl Client {
         };
         slots.min_by_key(load).unwrap_or(first)
     }
+}
+
+/// The number of the key at this place of those that have numbers from `first` on.
+#[inline(always)]
+fn numbered(first: u32, at: usize) -> u32 {
+    first.saturating_add(u32::try_from(at).unwrap_or(u32::MAX))
 }

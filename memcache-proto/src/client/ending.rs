@@ -1,7 +1,7 @@
 //! How a client comes to rest.
 
 use super::closing::Cause;
-use super::{Client, State};
+use super::{Client, FailureKind, State};
 use crate::Time;
 use crate::codec::Command;
 use crate::connection::SubmitError;
@@ -11,7 +11,7 @@ impl Client {
     /// rest, or serve somebody else.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.slots.are_at_rest()
+        self.slots.are_at_rest() && !self.operations.wait_for_parts()
     }
 
     /// Cancels every operation and closes every connection that is not idle, so that
@@ -26,6 +26,7 @@ impl Client {
     /// Closes every connection; operations under way fail. No server is dead for it, and the next
     /// operation connects again.
     pub fn disconnect_all(&mut self, now: Time) {
+        self.operations.stop_all_parts(&FailureKind::Disconnected);
         for at in 0..self.slots.len() {
             self.close(at, Cause::Asked, now);
         }

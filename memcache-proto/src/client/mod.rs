@@ -87,6 +87,27 @@
 //! wait for the sockets, no longer than [`Client::poll_timeout`] says, and call
 //! [`Client::handle_timeout`] when that has passed. memcache-sync's session is such a loop.
 //!
+//! # Very many keys
+//!
+//! [`Client::submit`] encodes all keys of an operation at once. To have memory stay as it is however many
+//! keys there are, submit the first of them as an [`Operation::Part`], and give the others when there is room:
+//!
+//! ```
+//! # use memcache_proto::Time;
+//! # use memcache_proto::client::{Client, Operation, OperationId, RoutedKey};
+//! /// Gives what there is room for. Call it after `submit` and after each `received`.
+//! fn feed(client: &mut Client, id: OperationId, rest: &mut &[RoutedKey<'_>], now: Time) {
+//!     while client.is_hungry(id) {
+//!         let (keys, more) = rest.split_at(rest.len().min(1000));
+//!         *rest = more;
+//!         let part = Operation::GetMany { keys, cas: false };
+//!         client.feed(id, if more.is_empty() { part } else { Operation::Part(&part) }, now);
+//!     }
+//! }
+//! ```
+//!
+//! Take what has come on the way with [`Client::take_items`].
+//!
 //! # What is promised
 //!
 //! * An operation that was taken in completes once, with its own outcome or a [`Failure`] that says
@@ -124,6 +145,7 @@ mod connecting;
 mod dispatch;
 mod ending;
 mod exchange;
+mod feeding;
 mod items;
 mod lines;
 mod meta;

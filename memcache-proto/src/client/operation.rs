@@ -124,6 +124,11 @@ pub enum Operation<'a> {
         /// The requests.
         requests: &'a [RoutedMeta<'a>],
     },
+    /// The first keys of an operation on many, of which more follow: submit it, then give the rest with
+    /// [`Client::feed`](super::Client::feed), part by part, each time that
+    /// [`Client::is_hungry`](super::Client::is_hungry) says so. No part has to be as large as the call, so
+    /// memory stays bounded.
+    Part(&'a Operation<'a>),
     /// Invalidate everything on every server. [`Outcome::servers`](super::Outcome::servers).
     FlushAll {
         /// When, an exptime; `None` for now.
@@ -167,6 +172,8 @@ pub(super) enum Scope<'a> {
     Meta(&'a RoutedMeta<'a>),
     /// The servers of this many keys.
     Many(usize),
+    /// The servers of these keys and of those that follow.
+    Part(&'a Operation<'a>),
     /// All servers, with this command.
     Servers(Command<'a>),
 }
@@ -178,6 +185,7 @@ impl<'a> Operation<'a> {
         match self.scope() {
             Scope::Key(_) | Scope::Meta(_) => 1,
             Scope::Many(count) => count,
+            Scope::Part(part) => part.keys(),
             Scope::Servers(_) => 0,
         }
     }
@@ -198,6 +206,7 @@ impl<'a> Operation<'a> {
             Operation::StoreMany { items, .. } => Scope::Many(items.len()),
             Operation::Meta(meta) => Scope::Meta(meta),
             Operation::MetaMany { requests } => Scope::Many(requests.len()),
+            Operation::Part(part) => Scope::Part(part),
             Operation::FlushAll { delay } => {
                 Scope::Servers(Command::FlushAll { delay, noreply: false })
             }
@@ -256,6 +265,7 @@ impl<'a> Operation<'a> {
             Operation::StoreMany { .. }
             | Operation::Meta(_)
             | Operation::MetaMany { .. }
+            | Operation::Part(_)
             | Operation::FlushAll { .. }
             | Operation::Version
             | Operation::Stats(_) => Command::Version,

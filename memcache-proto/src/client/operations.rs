@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::items::Items;
+use super::operation::Rejection;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
 use crate::Time;
 use crate::routing::ServerIndex;
@@ -35,6 +36,8 @@ pub(super) struct Operations {
     deadlines: VecDeque<(Time, OperationId)>,
     /// How often an operation ended before its answers had come.
     withdrawn: u64,
+    /// How many operations wait for more keys.
+    in_parts: usize,
 }
 
 struct Entry {
@@ -45,6 +48,20 @@ struct Entry {
     expired: bool,
     /// `None` where the entry is free.
     outcome: Option<Outcome>,
+    /// What has been taken in of an operation of which more keys are to follow. It counts as an answer that is
+    /// still to come.
+    parts: Option<Parts>,
+}
+
+/// What has been taken in of an operation whose keys are given part by part.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    /// How many keys.
+    keys: u32,
+    /// The number of the first key of the last part.
+    first: u32,
+    /// The slot that had most to do after the last part.
+    fullest: u32,
 }
 
 /// What kind of outcome an operation is to have.
@@ -70,7 +87,14 @@ impl Operations {
             Shape::Servers => Outcome::Servers(Vec::with_capacity(answers)),
         });
         let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { generation: 0, remaining: 0, expired: false, outcome: None });
+            let outcome = None;
+            self.entries.push(Entry {
+                generation: 0,
+                remaining: 0,
+                expired: false,
+                outcome,
+                parts: None,
+            });
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 operations at a time")
         });
         let entry = &mut self.entries[index as usize];
@@ -87,6 +111,91 @@ impl Operations {
             self.deadlines.push_back((now + timeout, id));
         }
         id
+    }
+
+    /// Begins an operation on many keys, none of which has been given yet.
+    pub(super) fn begin_parts(&mut self, now: Time, timeout: Option<Duration>) -> OperationId {
+        let id = self.begin(Shape::Many, 1, now, timeout);
+        self.entries[id.index()].parts = Some(Parts::default());
+        self.in_parts += 1;
+        id
+    }
+
+    /// Makes room for so many keys more of an operation that waits for them. Returns the number of the first;
+    /// `None` if it waits for none, or would have more keys than can be numbered: then it ends without them.
+    pub(super) fn extend(&mut self, id: OperationId, keys: usize) -> Option<u32> {
+        let entry = self.entry_mut(id)?;
+        let parts = entry.parts.as_mut()?;
+        let first = parts.keys;
+        let Some(end) = u32::try_from(keys).ok().and_then(|keys| first.checked_add(keys)) else {
+            self.stop_parts(id, FailureKind::Rejected(Rejection::Full));
+            return None;
+        };
+        (parts.first, parts.keys) = (first, end);
+        entry.remaining += keys;
+        Some(first)
+    }
+
+    /// The number of the first key of the part that is being taken in, or was taken in last.
+    #[inline]
+    pub(super) fn part(&self, id: OperationId) -> u32 {
+        if self.in_parts == 0 {
+            return 0;
+        }
+        self.entry(id).and_then(|entry| entry.parts).map_or(0, |parts| parts.first)
+    }
+
+    /// The slot that had most to do after the last part; `None` if the operation waits for no more keys.
+    #[inline]
+    pub(super) fn fullest(&self, id: OperationId) -> Option<usize> {
+        if self.in_parts == 0 {
+            return None;
+        }
+        Some(self.entry(id)?.parts?.fullest as usize)
+    }
+
+    pub(super) fn set_fullest(&mut self, id: OperationId, slot: usize) {
+        let parts = self.entry_mut(id).and_then(|entry| entry.parts.as_mut());
+        if let Some(parts) = parts {
+            parts.fullest = u32::try_from(slot).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// No more keys follow. Whether the operation waited for some.
+    pub(super) fn end_parts(&mut self, id: OperationId) -> bool {
+        let waited = self.entry_mut(id).is_some_and(|entry| entry.parts.take().is_some());
+        if waited {
+            self.in_parts -= 1;
+            self.release(id);
+        }
+        waited
+    }
+
+    /// Takes no more keys of an operation in: those that were to follow fail so.
+    fn stop_parts(&mut self, id: OperationId, kind: FailureKind) {
+        let entry = self.entry_mut(id).filter(|entry| entry.parts.is_some());
+        if let Some(Outcome::Many(many)) = entry.and_then(|entry| entry.outcome.as_mut()) {
+            many.rest = Some(Box::new(Failure::not_sent(None, kind)));
+        }
+        self.end_parts(id);
+    }
+
+    /// As [`stop_parts`](Self::stop_parts), of all operations.
+    pub(super) fn stop_all_parts(&mut self, kind: &FailureKind) {
+        for index in 0..if self.in_parts > 0 { self.entries.len() } else { 0 } {
+            self.stop_parts(self.id(index), kind.clone());
+        }
+    }
+
+    /// Whether an operation waits for more keys.
+    pub(super) fn wait_for_parts(&self) -> bool {
+        self.in_parts > 0
+    }
+
+    fn id(&self, index: usize) -> OperationId {
+        let generation = self.entries[index].generation;
+        let index = u32::try_from(index).expect("fewer than 2^32 operations at a time");
+        OperationId { index, generation }
     }
 
     /// Those taken without a poll are still in the queue; they must not make it grow.
@@ -203,8 +312,9 @@ impl Operations {
         self.withdrawn
     }
 
-    /// Nothing more is waited for.
-    pub(super) fn finish(&mut self, id: OperationId) {
+    /// Nothing more is waited for. Keys that were to follow fail so.
+    pub(super) fn finish(&mut self, id: OperationId, kind: FailureKind) {
+        self.stop_parts(id, kind);
         if let Some(entry) = self.entry_mut(id).filter(|entry| entry.remaining > 0) {
             entry.remaining = 0;
             self.withdrawn += 1;
@@ -313,6 +423,7 @@ impl Operations {
             return None;
         }
         let outcome = entry.outcome.take()?;
+        self.in_parts -= usize::from(entry.parts.take().is_some());
         sometimes!(
             "cancelled in mid-reply",
             match &outcome {
@@ -330,9 +441,7 @@ impl Operations {
 
     pub(super) fn clear(&mut self) {
         for index in 0..self.entries.len() {
-            let generation = self.entries[index].generation;
-            let index = u32::try_from(index).expect("fewer than 2^32 operations at a time");
-            self.free(OperationId { index, generation });
+            self.free(self.id(index));
         }
         self.completed.clear();
         self.deadlines.clear();
@@ -402,7 +511,7 @@ mod tests {
         assert_eq!(operations.next_deadline(), Some(due(0)));
         operations.free(begun[0]);
         assert_eq!(operations.next_deadline(), Some(due(2)));
-        operations.finish(begun[3]);
+        operations.finish(begun[3], FailureKind::OperationTimeout);
         assert_eq!(operations.pop_expired(due(1)), None);
         assert_eq!(operations.pop_expired(due(2)), Some(begun[2]));
         assert_eq!(operations.next_deadline(), Some(due(4)));

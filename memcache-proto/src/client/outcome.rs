@@ -44,6 +44,9 @@ pub struct Many {
     /// Such a key may have had its first value in what [`Client::take_items`](super::Client::take_items) gave
     /// before.
     pub failed: Vec<(usize, Failure)>,
+    /// Why the operation ended before all of its [parts](super::Operation::Part) had been given. The keys of
+    /// the others were not sent. `None` if nothing was left out.
+    pub rest: Option<Box<Failure>>,
 }
 
 /// What a server answered.

@@ -182,7 +182,8 @@ impl Stream {
         waiter: Waiter,
         operations: &mut Operations,
     ) -> Result<(), SubmitError> {
-        let Some(waiter) = self.append(command, waiter) else { return Ok(()) };
+        let part = operations.part(waiter.operation);
+        let Some(waiter) = self.append(command, waiter, part) else { return Ok(()) };
         let merge = self.merge_gets;
         let request = self.connection.submit(command)?;
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
@@ -209,13 +210,15 @@ impl Stream {
         Ok(())
     }
 
-    /// Has a command travel with the one before it. Gives the waiter back if that cannot be.
-    fn append(&mut self, command: &Command<'_>, mut waiter: Waiter) -> Option<Waiter> {
+    /// Has a command travel with the one before it. Gives the waiter back if that cannot be. `part` is the
+    /// number of the first key of the part that it belongs to.
+    fn append(&mut self, command: &Command<'_>, mut waiter: Waiter, part: u32) -> Option<Waiter> {
         let max_len = self.max_len(command);
         let Some(last) = self.waiters.back_mut() else { return Some(waiter) };
         let same = last.operation == waiter.operation;
         let is_get = matches!(command, Command::Get { .. });
-        if !(same || self.merge_gets && is_get) {
+        let may = if same { last.is_of(part) } else { self.merge_gets && is_get };
+        if !may {
             return Some(waiter);
         }
         let appended = self.connection.append(command, max_len);
@@ -233,17 +236,19 @@ impl Stream {
         None
     }
 
-    /// Has one more key of an operation wait for the request that was queued last, if that is its own and takes
-    /// the command. Returns whether it does.
+    /// Has one more key of an operation wait for the request that was queued last, if that is its own, and of the
+    /// same part, and takes the command. Returns whether it does.
     #[inline(always)]
     pub(super) fn extend(
         &mut self,
         command: &Command<'_>,
         operation: OperationId,
+        part: u32,
         number: u32,
     ) -> bool {
         let max_len = self.max_len(command);
-        let Some(last) = self.waiters.back_mut().filter(|last| last.may_grow(operation)) else {
+        let last = self.waiters.back_mut();
+        let Some(last) = last.filter(|last| last.may_grow(operation) && last.is_of(part)) else {
             return false;
         };
         let appended = self.connection.append_in_line(command, max_len).is_some();

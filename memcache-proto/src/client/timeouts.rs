@@ -119,7 +119,7 @@ impl Client {
             }
         }
         for id in expired {
-            self.operations.finish(id);
+            self.operations.finish(id, FailureKind::OperationTimeout);
         }
         for at in struck {
             let slot = &mut self.slots[at];

@@ -104,6 +104,13 @@ impl Waiter {
         self.operation == operation && !self.is_pinned && self.attempt == 0 && !self.resent
     }
 
+    /// Whether the first of its keys is of the part of the operation that begins with this number. What a part
+    /// looks like on the wire does not depend on how much of the one before has been sent.
+    #[inline]
+    pub(super) fn is_of(&self, part: u32) -> bool {
+        self.numbers().first().is_some_and(|first| first.get() >= part)
+    }
+
     /// Has one more key wait, the next of the request. It [may](Self::may_grow).
     #[inline]
     pub(super) fn grow(&mut self, number: u32) {

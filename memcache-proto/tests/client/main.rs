@@ -11,6 +11,7 @@ mod looking;
 mod many;
 mod noreply;
 mod pair;
+mod parts;
 mod reconnect;
 mod replies;
 #[cfg(feature = "server")]

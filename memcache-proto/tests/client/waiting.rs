@@ -104,6 +104,7 @@ fn an_operation_knows_how_many_keys_it_is_about() {
         (get_many(&[]), 0),
         (Operation::DeleteMany { keys: &keys, noreply: false }, 2),
         (Operation::StoreMany { verb: StoreVerb::Set, items: &items, noreply: false }, 3),
+        (Operation::Part(&get_many(&keys)), 2),
         (Operation::Version, 0),
     ];
     for (operation, count) in cases {

@@ -1,0 +1,61 @@
+//! Operations on many keys that are given part by part.
+
+use super::{Client, Operation, OperationId};
+use crate::Time;
+use crate::routing::ServerIndex;
+
+impl Client {
+    /// Whether the next [part](Operation::Part) of an operation is to be given with [`feed`](Self::feed): more
+    /// keys were said to follow, and its connections have room for them. Ask after each
+    /// [`submit`](Self::submit), [`feed`](Self::feed) and [`received`](Self::received).
+    ///
+    /// A connection has room if at most half of [`Limits::backlog`](crate::Limits::backlog) waits on it. So
+    /// beside your own items an operation of any number of keys takes at most so much and two parts for each
+    /// connection.
+    #[must_use]
+    #[inline]
+    pub fn is_hungry(&self, operation: OperationId) -> bool {
+        let Some(fullest) = self.operations.fullest(operation) else { return false };
+        let queued =
+            self.slots.get(fullest).map_or(0, |slot| slot.stream.connection.queued_bytes());
+        queued <= self.cluster.settings().limits.backlog / 2
+    }
+
+    /// The server that had most to do when the last [part](Operation::Part) of an operation was taken in, which
+    /// is the one that the next part waits for. `None` if no more keys follow.
+    #[must_use]
+    pub fn feeds(&self, operation: OperationId) -> Option<ServerIndex> {
+        let fullest = self.operations.fullest(operation)?;
+        Some(self.slots.get(fullest)?.id.server)
+    }
+
+    /// Goes on with an operation whose first part was submitted: takes in the keys of this part, which are
+    /// numbered on from those before. If the part is an [`Operation::Part`], more are to follow; else it is the
+    /// last. All parts are of the same kind. Next see to [`poll_action`](Self::poll_action).
+    ///
+    /// Does nothing if the operation has ended: [`Many::rest`](super::Many::rest) then says why.
+    pub fn feed(&mut self, id: OperationId, part: Operation<'_>, now: Time) {
+        if self.operations.fullest(id).is_some() {
+            self.take_part(id, &part, now);
+        }
+    }
+
+    /// Takes in the next keys of an operation that has been begun for parts.
+    pub(super) fn take_part(&mut self, id: OperationId, part: &Operation<'_>, now: Time) {
+        let (mut keys, mut more) = (part, false);
+        while let Operation::Part(part) = keys {
+            (keys, more) = (part, true);
+        }
+        if let Some(first) = self.operations.extend(id, keys.keys()) {
+            self.take_keys(keys, id, first, now);
+        }
+        if more {
+            let at_work = self.slots.at_work();
+            let queued = |at: &usize| self.slots[*at].stream.connection.queued_bytes();
+            let fullest = at_work.into_iter().max_by_key(queued);
+            self.operations.set_fullest(id, fullest.unwrap_or_default());
+        } else {
+            self.operations.end_parts(id);
+        }
+    }
+}
