@@ -121,10 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(self.closed());
         }
         self.now = self.origin.time(Instant::now());
-        let (id, answer) = call.submit(&self.calls, |operation| {
+        let (id, mut answer) = call.submit(&self.calls, |operation| {
             self.client.submit(operation, self.now).map_err(|rejected| rejected.reason.into())
         })?;
-        let mut answer = answer;
         let waiting = Waiting { connection: self, id };
         let outcome = waiting.outcome(&mut answer).await;
         answer.finish(outcome, &self.calls, |_| self.error.clone())
@@ -156,9 +155,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Reads and writes until the operation has its outcome.
-    fn poll_outcome(&mut self, id: OperationId, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_outcome<A: Answer>(
+        &mut self,
+        id: OperationId,
+        answer: &mut A,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
         let mut reads = 0;
         loop {
+            answer.proceed(&mut self.client, id, &self.calls, self.now);
             self.act();
             // What has no reply is done once the stream has it, and nobody would flush it later.
             if !self.unflushed || self.is_closed() {
@@ -229,15 +234,7 @@ struct Waiting<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Waiting<'_, S> {
     async fn outcome<A: Answer>(self, answer: &mut A) -> Outcome {
-        poll_fn(|cx| {
-            let outcome = self.connection.poll_outcome(self.id, cx);
-            if A::IN_PARTS && outcome.is_pending() {
-                let items = self.connection.client.take_items(self.id);
-                answer.take(items, &self.connection.calls);
-            }
-            outcome
-        })
-        .await
+        poll_fn(|cx| self.connection.poll_outcome(self.id, answer, cx)).await
     }
 }
 

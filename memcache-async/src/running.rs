@@ -8,7 +8,8 @@ use memcache_proto::calls::{Answer, Call, CallKey, Error};
 use memcache_proto::client::{Items, OperationId, Outcome};
 
 use crate::room::Ticket;
-use crate::shared::Shared;
+use crate::shared::{Effects, Shared};
+use crate::state::State;
 
 /// One call, from its first poll to its result. It may be dropped at any point.
 pub(crate) struct Running<C: Call> {
@@ -84,45 +85,80 @@ impl<C: Call> Running<C> {
 
     /// Hands the call to the client. Where nothing but the caller's own mistake, or a cluster of dead
     /// servers, can be the outcome it is there at once.
-    fn submit(&mut self, cx: &mut Context<'_>) -> Result<Option<Outcome>, Error> {
+    fn submit(&mut self, cx: &mut Context<'_>) -> Result<Next, Error> {
         let Stage::New(call, waiting) = std::mem::replace(&mut self.stage, Stage::Done) else {
-            return Ok(None);
+            return Ok(Next::Wait);
         };
         let shared = &self.shared;
         let mut place = Place { shared, ticket: waiting.map(|(ticket, _)| ticket) };
-        let mut outcome = None;
+        let mut next = Next::Wait;
         let (id, answer) = call.submit(&shared.calls, |operation| {
             shared.with(|state, effects| {
                 let clock = || shared.now();
                 let ticket = place.ticket.take();
                 let in_parts = C::Answer::IN_PARTS;
                 let id = state.submit(operation, ticket, in_parts, clock, cx, effects)?;
-                outcome = state.take(id, effects);
+                next = Next::of(id, state, cx, effects);
                 Ok(id)
             })
         })?;
         self.stage = Stage::UnderWay(id, answer);
-        Ok(outcome)
+        Ok(next)
     }
 
     /// Goes on with a call that is under way.
-    fn proceed(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
+    fn proceed(&mut self, cx: &mut Context<'_>) -> Next {
         let Running { shared, stage } = self;
-        let Stage::UnderWay(id, answer) = stage else { return None };
-        let (outcome, items) = shared.with(|state, effects| {
+        let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
+        let (next, items) = shared.with(|state, effects| {
             state.exchange(*id, cx, effects);
-            let outcome = state.take(*id, effects);
-            if outcome.is_none() {
+            let next = Next::of(*id, state, cx, effects);
+            let is_done = matches!(next, Next::Return(_));
+            if !is_done {
                 state.wait(*id, cx, effects);
             }
-            let in_parts = C::Answer::IN_PARTS && outcome.is_none();
+            let in_parts = C::Answer::IN_PARTS && !is_done;
             let items = if in_parts { state.client.take_items(*id) } else { Items::default() };
-            (outcome, items)
+            (next, items)
         });
         if !items.is_empty() {
             answer.take(items, &shared.calls);
         }
-        outcome
+        next
+    }
+
+    /// Gives a call on many keys its next ones.
+    fn feed(&mut self, cx: &mut Context<'_>) -> Next {
+        let Running { shared, stage } = self;
+        let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
+        let mut next = Next::Wait;
+        // Keys and values are encoded without the lock.
+        answer.feed(&shared.calls, |part| {
+            next = shared.with(|state, effects| {
+                state.client.feed(*id, part, effects.now);
+                Next::of(*id, state, cx, effects)
+            });
+        });
+        next
+    }
+}
+
+/// What a call is to do next.
+enum Next {
+    /// It is woken when there is something.
+    Wait,
+    /// Give its next keys.
+    Feed,
+    Return(Outcome),
+}
+
+impl Next {
+    fn of(id: OperationId, state: &mut State, cx: &Context<'_>, effects: &mut Effects) -> Self {
+        match state.take(id, effects) {
+            Some(outcome) => Next::Return(outcome),
+            None if state.may_feed(id, cx, effects) => Next::Feed,
+            None => Next::Wait,
+        }
     }
 }
 
@@ -131,14 +167,20 @@ impl<C: Call> Future for Running<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let outcome = match this.stage {
+        let mut next = match this.stage {
             Stage::New(..) => {
                 ready!(this.poll_room(cx))?;
                 this.submit(cx)?
             }
             _ => this.proceed(cx),
         };
-        let Some(outcome) = outcome else { return Poll::Pending };
+        let outcome = loop {
+            match next {
+                Next::Wait => return Poll::Pending,
+                Next::Feed => next = this.feed(cx),
+                Next::Return(outcome) => break outcome,
+            }
+        };
         let Stage::UnderWay(_, answer) = std::mem::replace(&mut this.stage, Stage::Done) else {
             unreachable!("only what is under way has an outcome");
         };

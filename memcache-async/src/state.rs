@@ -41,10 +41,16 @@ pub(crate) struct State {
     phase: Phase,
     /// Whether another has taken its place, and its connections are to go when they can.
     retired: bool,
-    /// Operations whose replies can be taken as they come.
-    in_parts: Vec<OperationId>,
+    pub(crate) in_parts: Vec<InParts>,
     /// Those who wait for the end.
     closers: Vec<Waker>,
+}
+
+/// An operation whose replies can be taken as they come, or whose keys are given part by part.
+pub(crate) struct InParts {
+    pub(crate) id: OperationId,
+    /// Its place in the room, if it waits there for its next keys to be taken in.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +200,8 @@ impl State {
         self.submitted = true;
         self.wait(id, cx, effects);
         // The others never have as many replies, and need not be looked at after each step.
-        if in_parts && many {
-            self.in_parts.push(id);
+        if in_parts && many || self.client.feeds(id).is_some() {
+            self.in_parts.push(InParts { id, ticket: None });
         }
         if self.under_way > 1 {
             // Whoever does its own reading may not be polled again before this one is answered.
@@ -240,7 +246,11 @@ impl State {
     fn ended(&mut self, id: OperationId, effects: &mut Effects) {
         self.under_way -= 1;
         effects.unused.put(self.wakers.get_mut(id.index()).and_then(Option::take));
-        self.in_parts.retain(|&other| other != id);
+        if let Some(at) = self.in_parts.iter().position(|part| part.id == id) {
+            if let Some(ticket) = self.in_parts.swap_remove(at).ticket {
+                self.room.leave(ticket, effects);
+            }
+        }
         if self.lent.is_some_and(|(caller, _)| caller == id) {
             self.take_back(effects);
         }
@@ -312,8 +322,10 @@ impl State {
         while let Some(id) = self.client.poll_completion() {
             effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
         }
-        for id in &self.in_parts {
-            if self.client.items(*id) >= PART {
+        for &InParts { id, ticket } in &self.in_parts {
+            // One that waits in the room is woken there.
+            let is_hungry = ticket.is_none() && self.client.is_hungry(id);
+            if is_hungry || self.client.items(id) >= PART {
                 effects.wakers.extend(self.wakers.get_mut(id.index()).and_then(Option::take));
             }
         }

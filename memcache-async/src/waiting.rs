@@ -44,6 +44,32 @@ impl State {
         self.client.cluster().settings().limits.backlog
     }
 
+    /// Whether the next keys of a call that is under way are to be given now. Where other calls wait for the
+    /// same server it takes its place behind them, each time.
+    pub(crate) fn may_feed(
+        &mut self,
+        id: OperationId,
+        cx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let at = self.in_parts.iter().position(|part| part.id == id);
+        let (Some(at), Some(server)) = (at, self.client.feeds(id)) else { return false };
+        let ticket = self.in_parts[at].ticket.take();
+        match ticket {
+            None if self.room.is_free(server) => return self.client.is_hungry(id),
+            Some(ticket) if self.room.is_awake(ticket) && self.has_room(ticket.server) => {
+                self.room.leave(ticket, effects);
+                return true;
+            }
+            _ => {}
+        }
+        let ticket = ticket.unwrap_or_else(|| self.room.wait(server));
+        self.in_parts[at].ticket = Some(ticket);
+        // When its time is over it has its outcome, and is woken for that.
+        self.sleep(ticket, None, cx, effects);
+        false
+    }
+
     /// Has a call sleep in the room until it is its turn, and a driver wake it where its time is over
     /// before.
     pub(crate) fn sleep(

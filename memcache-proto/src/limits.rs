@@ -52,14 +52,15 @@ pub struct Limits {
     pub window: usize,
     /// Request bytes taken in and not yet answered on one connection, sent or waiting, in bytes. Once
     /// there are as many, a call on one key is refused with
-    /// [`Rejection::Full`](crate::client::Rejection::Full), and of a call on many keys the keys beyond
+    /// [`Rejection::Full`](crate::client::Rejection::Full), and of an operation on many keys the keys beyond
     /// them fail so, each for itself, and nothing of them is sent. A request that nothing waits before
-    /// is always taken. Default: 256 MiB, in which a get of a million keys of full length fits. Values
-    /// count too: store more than that at once in several calls, or raise it.
+    /// is always taken. Calls on many keys give no more than about [`backlog`](Self::backlog) at a time, so
+    /// they do not come near it. Default: 256 MiB.
     pub max_queued_bytes: usize,
     /// Request bytes taken in and not yet answered on one connection, in bytes, from which on those who
-    /// can wait had better do so: see [`Client::queued_bytes`](crate::client::Client::queued_bytes).
-    /// 128 KiB, a window that is on its way and one to follow it.
+    /// can wait had better do so: see [`Client::queued_bytes`](crate::client::Client::queued_bytes). Calls on
+    /// many keys give their next ones when half of it waits ([`Client::is_hungry`](crate::client::Client::is_hungry)).
+    /// Default: 128 KiB, a window that is on its way and one to follow it.
     pub backlog: usize,
     /// Lines of one `stats` or `lru_crawler metadump` reply; 10 million, more than any real item
     /// dump that is kept in memory.

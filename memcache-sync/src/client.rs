@@ -82,11 +82,8 @@ impl Client {
             session.submit(operation).map_err(|rejected| rejected.reason.into())
         })?;
         let session = lease.as_mut().expect("a call that was submitted has its session");
-        let outcome = session.drive(&self.0, id, |client, id| {
-            if C::Answer::IN_PARTS {
-                answer.take(client.take_items(id), calls);
-            }
-        });
+        let outcome =
+            session.drive(&self.0, id, |client, now| answer.proceed(client, id, calls, now));
         answer.finish(outcome, calls, |server| session.last_error(server))
     }
 

@@ -122,16 +122,22 @@ impl Session {
         Ok(id)
     }
 
-    /// Brings an operation to its outcome, which has just been submitted. `progress` is called each time
-    /// something may have come in.
+    /// Brings an operation to its outcome, which has just been submitted. `proceed` is called at first and each
+    /// time that something may have come in.
     pub(crate) fn drive(
         &mut self,
         pool: &Pool,
         id: OperationId,
-        mut progress: impl FnMut(&mut Client, OperationId),
+        mut proceed: impl FnMut(&mut Client, Time),
     ) -> Outcome {
         let began = self.now;
         loop {
+            let is_hungry = self.client.is_hungry(id);
+            proceed(&mut self.client, self.now);
+            if is_hungry {
+                // To encode keys and values takes its time, which is no server's fault.
+                self.read_clock();
+            }
             self.take_actions();
             if self.needs_others() && self.ask_others(pool) {
                 continue;
@@ -151,7 +157,6 @@ impl Session {
                     false => self.wait_for_others(pool),
                 }
             }
-            progress(&mut self.client, id);
         }
     }
 

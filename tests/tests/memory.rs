@@ -8,7 +8,7 @@ use memcache_proto::calls::{self, Answer, Call, Config, Error};
 use memcache_proto::client::{Action, Client, FailureKind};
 use memcache_proto::codec::StatsArgument;
 use memcache_proto::value::{Transcoder, ValueError, ValueRef};
-use memcache_proto::{Limits, ProtocolError, Time, Violation};
+use memcache_proto::{Expiry, Limits, ProtocolError, Time, Violation};
 use memcache_tests::Memcached;
 
 const KEYS: usize = 1_000_000;
@@ -52,6 +52,40 @@ fn a_million_keys_take_memory_in_proportion_to_the_answer() {
     }
 }
 
+/// What a call on very many keys takes beside its items and its answer, and what its client keeps when it is
+/// idle again: no more than that of a call on few.
+#[test]
+fn a_million_keys_take_little_memory_of_their_own() {
+    const MOST: u64 = 2 * MIB;
+    let memcached = Memcached::start_with(&["-m", "1024"]);
+    let client = memcache_sync::Client::new([memcached.address()]).expect("a client");
+    let keys: Vec<String> = (0..KEYS).map(|number| format!("own:{number:08}")).collect();
+    let value = [b'x'; 100];
+    type Call = fn(&memcache_sync::Client, &[String], &[u8]) -> Result<usize, Error>;
+    let calls: [(&str, Call); 4] = [
+        ("set_many", |client, keys, value| {
+            client.set_many(keys.iter().map(|key| (key, value)), Expiry::Never)?.into_result()
+        }),
+        ("touch_many", |client, keys, _| client.touch_many(keys, Expiry::Never)?.into_result()),
+        ("get_each", |client, keys, value| {
+            let each = |_, found: Vec<u8>| assert_eq!(found, value);
+            client.get_each(keys, each)?.into_result()
+        }),
+        ("delete_many", |client, keys, _| client.delete_many(keys)?.into_result()),
+    ];
+    for (name, call) in calls {
+        let mut done = None;
+        let info = allocation_counter::measure(|| done = Some(call(&client, &keys, &value)));
+        assert_eq!(done.expect("it has been made").expect("answered"), KEYS, "{name}");
+        // The call has a list of the keys, which are borrowed here, and a set their values.
+        let list = if name == "set_many" { 3 * size_of::<usize>() } else { size_of::<usize>() };
+        let own = info.bytes_max - (KEYS * list) as u64;
+        println!("{name}: {} KiB at most, {} KiB kept", own >> 10, info.bytes_current >> 10);
+        assert!(own <= MOST, "{name} takes {own}");
+        assert!(info.bytes_current <= 1 << 20, "{name} keeps {}", info.bytes_current);
+    }
+}
+
 /// Makes a call on a client whose server sends these bytes, and then the same over and over where there
 /// are to be more. What it returns, and the most memory that was taken meanwhile, in bytes.
 fn peak_of<C: Call>(call: C, reply: &[u8], rest: &[u8]) -> (Result<C::Output, Error>, u64) {
@@ -64,9 +98,10 @@ fn peak_of<C: Call>(call: C, reply: &[u8], rest: &[u8]) -> (Result<C::Output, Er
         let submitted = call.submit(&calls, |operation| {
             Ok(client.submit(operation, Time::ZERO).expect("it is taken in"))
         });
-        let (id, answer) = submitted.expect("it can be sent");
+        let (id, mut answer) = submitted.expect("it can be sent");
         let mut unread = reply.iter().chain(rest.iter().cycle());
         let finished = loop {
+            answer.proceed(&mut client, id, &calls, Time::ZERO);
             if let Some(outcome) = client.take(id) {
                 break outcome;
             }

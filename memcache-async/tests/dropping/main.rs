@@ -3,6 +3,7 @@
 
 mod connection;
 mod ends;
+mod feeding;
 mod harness;
 mod lent;
 mod points;

@@ -128,6 +128,11 @@ pub struct CallKey<'a> {
 }
 
 impl CallKey<'_> {
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.key.as_key().as_bytes().len()
+    }
+
     /// The key, and what chooses its server.
     #[must_use]
     pub fn as_routed(&self) -> RoutedKey<'_> {

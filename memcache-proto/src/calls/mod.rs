@@ -19,10 +19,12 @@
 //! let mut client = Client::new(calls.cluster().clone());
 //!
 //! let call = calls::get::<u64, _>("answer");
-//! let (id, answer) = call.submit(&calls, |operation| {
+//! let (id, mut answer) = call.submit(&calls, |operation| {
 //!     client.submit(operation, Time::ZERO).map_err(|rejected| rejected.reason.into())
 //! })?;
-//! // Here goes the loop that drives the client until `client.take(id)` has the outcome:
+//! // Here goes the loop that drives the client until `client.take(id)` has the outcome. After each step:
+//! answer.proceed(&mut client, id, &calls, Time::ZERO);
+//! // And at the end:
 //! let server = ServerIndex::new(0);
 //! let item = Item { server, flags: Flags::INTEGER, cas: None, value: "42".into() };
 //! let outcome = Outcome::One(Ok(Reply::Item(item)));
@@ -68,7 +70,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::client::{
-    Cluster, DeadServer, Failure, FailureKind, Item, ItemRef, Items, Notice, Operation,
+    Client, Cluster, DeadServer, Failure, FailureKind, Item, ItemRef, Items, Notice, Operation,
     OperationId, Outcome,
 };
 use crate::routing::{DeathCause, Server, ServerAddress, ServerIndex};
@@ -84,8 +86,8 @@ pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};
 pub use lookup::{Lookup, gat, get, gets};
 pub use many::{
-    ChangeMany, Counted, Found, GetMany, Plain, SetMany, WithCas, add_many, delete_many, gat_many,
-    get_many, gets_many, replace_many, set_many, touch_many,
+    ChangeMany, Counted, EachFound, Found, GetEach, GetMany, Plain, SetMany, WithCas, add_many,
+    delete_many, gat_many, get_each, get_many, gets_many, replace_many, set_many, touch_many,
 };
 pub use meta::{
     AskCount, AskDebug, AskDelete, AskInfo, AskItem, MetaCall, invalidate, item_info, meta_debug,
@@ -117,7 +119,7 @@ pub trait Call: Sealed {
     }
 
     /// Checks and encodes the arguments, and gives the operation to `submit`, which is to hand it to
-    /// the client. Nothing is borrowed or kept of what was stored after that.
+    /// the client. Next call [`Answer::proceed`].
     ///
     /// # Errors
     ///
@@ -137,9 +139,28 @@ pub trait Answer: Sealed {
     /// Whether items that have come can be taken before the outcome, with [`take`](Self::take).
     const IN_PARTS: bool = false;
 
+    /// Does what is due while the call is under way: takes the items that have come, and feeds the operation.
+    /// Call it after [`submit`](Call::submit) and each time the client has received something, unless the
+    /// client is behind a lock: then [`take`](Self::take) and [`feed`](Self::feed) do the same in steps.
+    fn proceed(&mut self, client: &mut Client, id: OperationId, calls: &Calls, now: Time) {
+        if Self::IN_PARTS && client.items(id) > 0 {
+            self.take(client.take_items(id), calls);
+        }
+        while client.is_hungry(id) {
+            self.feed(calls, |part| client.feed(id, part, now));
+        }
+    }
+
     /// Takes what [`Client::take_items`](crate::client::Client::take_items) gave.
     fn take(&mut self, items: Items, calls: &Calls) {
         let _ = (items, calls);
+    }
+
+    /// Encodes the next keys of a call on many and gives them to `feed`, which is to hand them to
+    /// [`Client::feed`](crate::client::Client::feed). Call it as long as
+    /// [`Client::is_hungry`](crate::client::Client::is_hungry) says so.
+    fn feed(&mut self, calls: &Calls, feed: impl FnOnce(Operation<'_>)) {
+        let _ = (calls, feed);
     }
 
     /// What the call returns. `source` knows the error, of the system for instance, behind the last
@@ -347,7 +368,9 @@ mod sealed {
     impl<T> Sealed for super::OnServers<'_, T> {}
     impl<T> Sealed for super::One<T> {}
     impl<K, V, M> Sealed for super::Found<K, V, M> {}
-    impl<K> Sealed for super::Counted<K> {}
+    impl<B> Sealed for super::Counted<B> {}
+    impl<K, R, F> Sealed for super::GetEach<K, R, F> {}
+    impl<K, R, F> Sealed for super::EachFound<K, R, F> {}
     impl<T> Sealed for super::EachServer<T> {}
 }
 

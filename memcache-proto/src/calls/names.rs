@@ -16,7 +16,7 @@ macro_rules! names {
 }
 
 names! {
-    Get "get", Gets "gets", Gat "gat", GetMany "get_many",
+    Get "get", Gets "gets", Gat "gat", GetMany "get_many", GetEach "get_each",
     GetsMany "gets_many", GatMany "gat_many",
     Set "set", Add "add", Replace "replace", Append "append", Prepend "prepend", Cas "cas",
     SetMany "set_many", AddMany "add_many", ReplaceMany "replace_many", Delete "delete", DeleteMany "delete_many", Touch "touch",

@@ -77,6 +77,29 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        /// Calls `each` with the key and the value of each item that is there, when it has come, for answers
+        /// that are larger than you want to keep. The result is how many there were. As many of the values wait
+        /// in memory as come at a time.
+        ///
+        /// Values come in the order in which they arrive: those of one server in the order of their keys, those
+        /// of different servers as it happens. Do not block in `each`: nothing is read meanwhile.
+        ///
+        /// # Errors
+        ///
+        /// As [`get_many`](Self::get_many).
+        pub $($async)? fn get_each<V, K>(
+            & $($mut)? $self,
+            keys: impl IntoIterator<Item = K>,
+            each: impl FnMut(K, V),
+        ) -> Result<$crate::calls::Many<usize, K>, $crate::calls::Error>
+        where
+            V: $crate::value::FromValue,
+            K: $crate::ToKey,
+        {
+            let call = $crate::calls::get_each(keys, each);
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
         /// As [`get_many`](Self::get_many), with the cas unique of each item beside its value, for
         /// [`cas`](Self::cas).
         ///
@@ -217,10 +240,9 @@ macro_rules! __calls {
         /// Stores many items, whatever was there, on all servers concerned at once. The result is how many
         /// were stored.
         ///
-        /// All of them wait in memory until they are sent. Where a server's share of them is more than
-        /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes), 256 MiB by default, those beyond
-        /// fail with [`Rejection::Full`](crate::Rejection::Full), and nothing of them was sent: store that
-        /// much in several calls.
+        /// Items are encoded as their servers take them, so memory does not grow with their number. If the
+        /// call ends before all have been, by `operation_timeout` for instance, the rest is in
+        /// [`Many::failed`](crate::Many::failed) and was not sent.
         ///
         /// # Errors
         ///

@@ -1,9 +1,10 @@
 //! Calls as an application makes them, through a client in memory: what their errors say.
 
-use memcache_proto::calls::{self, Answer, Call, Calls, Config, Error, FailedKey, Recaching, Turn};
+use memcache_proto::calls::{self, Calls, Config, Error, FailedKey, Recaching, Turn};
 use memcache_proto::value::{Cause, ToValue, Value, ValueError, ValueRef};
 use memcache_proto::{Expiry, Violation};
 
+use crate::called::run;
 use crate::*;
 
 const NEVER: Expiry = Expiry::Never;
@@ -17,15 +18,6 @@ fn calls(net: &Net) -> Calls {
         config.add_server(&format!("10.0.0.{server}"), 1);
     }
     config.build(|| 1_700_000_000).expect("a client")
-}
-
-fn run<C: Call>(net: &mut Net, calls: &Calls, call: C) -> Result<C::Output, Error> {
-    let submit = |operation: Operation<'_>| {
-        net.try_submit_on(0, operation).map_err(|rejected| rejected.reason.into())
-    };
-    let (id, answer) = call.submit(calls, submit)?;
-    net.run();
-    answer.finish(net.take(id), calls, |_| None)
 }
 
 /// A server that says this, whatever it is asked.

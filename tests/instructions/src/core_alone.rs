@@ -34,6 +34,7 @@ impl CoreAlone {
             client.submit(operation, now).map_err(|rejected| rejected.reason.into())
         })?;
         let outcome = loop {
+            answer.proceed(client, id, calls, now);
             while let Some(action) = client.poll_action(now) {
                 match action {
                     Action::Connect { connection, .. } => client.connected(connection, now),
@@ -49,9 +50,7 @@ impl CoreAlone {
                         buffer[..len].copy_from_slice(read);
                         unread = rest;
                         client.received(connection, len, now);
-                        if C::Answer::IN_PARTS {
-                            answer.take(client.take_items(id), calls);
-                        }
+                        answer.proceed(client, id, calls, now);
                     }
                     other => panic!("{other:?} is not due"),
                 }

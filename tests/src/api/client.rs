@@ -56,6 +56,17 @@ impl Client {
         Ok(found(many, keys, Erased::into))
     }
 
+    /// The keys are told by their numbers.
+    pub fn get_each<V: FromValue + 'static, K: ToKey>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        mut each: impl FnMut(usize, V),
+    ) -> Result<Many<usize, usize>, Error> {
+        let keys: Vec<K> = keys.into_iter().collect();
+        let each = &mut |key: Numbered<'_>, value: Erased| each(key.number(), value.into());
+        Ok(numbers(reading::<V, _>(|| self.0.get_each(Numbered::all(&keys), each))?))
+    }
+
     pub fn gets_many<V: FromValue + 'static, K: ToKey + Eq + Hash>(
         &self,
         keys: impl IntoIterator<Item = K>,

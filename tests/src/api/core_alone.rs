@@ -72,15 +72,13 @@ impl Inner {
             submitted.map_err(|rejected| rejected.reason.into())
         })?;
         loop {
+            answer.proceed(&mut driven.client, id, &self.calls, self.network.now());
             if let Some(outcome) = driven.client.take(id) {
                 return answer.finish(outcome, &self.calls, |_| None);
             }
             driven.step();
             while let Some(notice) = driven.client.poll_notice() {
                 self.calls.report(&notice);
-            }
-            if C::Answer::IN_PARTS {
-                answer.take(driven.client.take_items(id), &self.calls);
             }
         }
     }

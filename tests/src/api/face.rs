@@ -18,6 +18,9 @@ macro_rules! calls {
             fn get_many['k](
                 keys: Vec<Numbered<'k>>
             ) -> Many<HashMap<Numbered<'k>, Erased>, Numbered<'k>>;
+            fn get_each['k](
+                keys: Vec<Numbered<'k>>, each: &mut dyn FnMut(Numbered<'k>, Erased)
+            ) -> Many<usize, Numbered<'k>>;
             fn gets_many['k](
                 keys: Vec<Numbered<'k>>
             ) -> Many<HashMap<Numbered<'k>, (Erased, u64)>, Numbered<'k>>;

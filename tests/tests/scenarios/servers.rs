@@ -28,6 +28,14 @@ pub(crate) fn many(context: &Context) {
         for number in 0..count {
             assert_eq!(found.get(&key(number)), Some(&number));
         }
+        let mut came = vec![false; count];
+        let each = |number: usize, value| {
+            assert!(number == value && !came[number], "{number} comes once, and is {value}");
+            came[number] = true;
+        };
+        let found = client.get_each::<usize, _>(keys(), each).expect("asked");
+        assert_eq!((found.result, found.missing.len()), (count, count));
+        assert!(came.iter().all(|&came| came));
         let found = client.gets_many::<usize, _>(keys()).expect("asked").result;
         assert_eq!(found.len(), count);
         assert!((0..count).all(|number| found[&key(number)].0 == number));

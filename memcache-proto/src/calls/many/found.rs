@@ -3,14 +3,14 @@ use core::marker::PhantomData;
 
 use bytes::Bytes;
 
-use super::{Sent, routed, separated};
+use super::given::{Given, routed};
 use crate::calls::names::CallName;
 use crate::calls::sealed::Sealed;
-use crate::calls::{Answer, Call, Calls, Error, FailedKey, Many, Source};
+use crate::calls::{Answer, Call, CallKey, Calls, Error, FailedKey, Many, Source};
 use crate::client::{ItemRef, Items, Operation, OperationId, Outcome};
 use crate::routing::ServerIndex;
 use crate::value::FromValue;
-use crate::{Expiry, ToKey};
+use crate::{Expiry, Exptime, ToKey};
 
 /// The values of those of the keys that are there, under the caller's own keys, in a map of the
 /// caller's choice. The keys that were not there are in [`Many::missing`]; those that cannot be sent, or
@@ -18,14 +18,14 @@ use crate::{Expiry, ToKey};
 pub fn get_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     keys: impl IntoIterator<Item = K>,
 ) -> GetMany<K, Plain<V>, M> {
-    GetMany::new(CallName::GetMany, keys, None)
+    GetMany::new(CallName::GetMany, keys, None, M::default())
 }
 
 /// As [`get_many`], with the cas unique of each item beside its value.
 pub fn gets_many<V: FromValue, K: ToKey, M: Default + Extend<(K, (V, u64))>>(
     keys: impl IntoIterator<Item = K>,
 ) -> GetMany<K, WithCas<V>, M> {
-    GetMany::new(CallName::GetsMany, keys, None)
+    GetMany::new(CallName::GetsMany, keys, None, M::default())
 }
 
 /// As [`get_many`], and gives the items that are there a new expiry.
@@ -35,7 +35,7 @@ pub fn gat_many<V: FromValue, K: ToKey, M: Default + Extend<(K, V)>>(
     keys: impl IntoIterator<Item = K>,
     expiry: impl Into<Expiry>,
 ) -> GetMany<K, Plain<V>, M> {
-    GetMany::new(CallName::GatMany, keys, Some(expiry.into()))
+    GetMany::new(CallName::GatMany, keys, Some(expiry.into()), M::default())
 }
 
 /// A call made by [`get_many`], [`gets_many`] or [`gat_many`].
@@ -44,7 +44,9 @@ pub struct GetMany<K, R, M> {
     keys: Vec<Option<K>>,
     expiry: Option<Expiry>,
     prefix: Vec<u8>,
-    found: PhantomData<fn() -> (R, M)>,
+    /// Where what is found goes.
+    into: M,
+    reading: PhantomData<fn() -> R>,
 }
 
 /// Items are read as values of this type.
@@ -90,9 +92,14 @@ impl<V: FromValue> Reading for WithCas<V> {
 }
 
 impl<K, R, M> GetMany<K, R, M> {
-    fn new(name: CallName, keys: impl IntoIterator<Item = K>, expiry: Option<Expiry>) -> Self {
+    pub(super) fn new(
+        name: CallName,
+        keys: impl IntoIterator<Item = K>,
+        expiry: Option<Expiry>,
+        into: M,
+    ) -> Self {
         let keys = keys.into_iter().map(Some).collect();
-        GetMany { name, keys, expiry, prefix: Vec::new(), found: PhantomData }
+        GetMany { name, keys, expiry, prefix: Vec::new(), into, reading: PhantomData }
     }
 
     /// Puts `prefix` before every key of this call, behind the client's own `key_prefix`. It always takes
@@ -109,12 +116,14 @@ impl<K, R, M> GetMany<K, R, M> {
 pub struct Found<K, R, M> {
     /// Those that have no answer yet.
     keys: Vec<Option<K>>,
-    sent: Sent,
+    prefix: Vec<u8>,
+    exptime: Option<Exptime>,
+    given: Given,
     many: Many<M, K>,
-    values: PhantomData<fn() -> R>,
+    reading: PhantomData<fn() -> R>,
 }
 
-impl<K: ToKey, R: Reading, M: Default + Extend<(K, R::Read)>> Call for GetMany<K, R, M> {
+impl<K: ToKey, R: Reading, M: Extend<(K, R::Read)>> Call for GetMany<K, R, M> {
     type Output = Many<M, K>;
     type Answer = Found<K, R, M>;
 
@@ -125,28 +134,51 @@ impl<K: ToKey, R: Reading, M: Default + Extend<(K, R::Read)>> Call for GetMany<K
     ) -> Result<(OperationId, Self::Answer), Error> {
         calls.count(self.name);
         let exptime = self.expiry.map(|expiry| calls.exptime(expiry)).transpose()?;
-        let GetMany { mut keys, prefix, .. } = self;
-        let checked = keys.iter().flatten().map(|key| Ok(calls.keys.apply(&prefix, key)?));
-        let (checked, refused) = separated(checked);
-        let (routed, cas) = (routed(&checked), R::CAS);
-        let id = submit(match exptime {
-            Some(exptime) => Operation::GatMany { keys: &routed, exptime, cas },
-            None => Operation::GetMany { keys: &routed, cas },
-        })?;
-        drop(routed);
-        drop(checked);
-        let sent = Sent::without(&refused);
-        let failed = refused.into_iter().filter_map(|(number, error)| {
-            let key = keys.get_mut(number).and_then(Option::take)?;
-            Some(FailedKey { number, key, error })
-        });
-        let failed = failed.collect();
-        let many = Many { result: M::default(), missing: Vec::new(), failed };
-        Ok((id, Found { keys, sent, many, values: PhantomData }))
+        let GetMany { keys, prefix, into, reading, .. } = self;
+        let many = Many { result: into, missing: Vec::new(), failed: Vec::new() };
+        let given = Given::default();
+        let mut found = Found { keys, prefix, exptime, given, many, reading };
+        Ok((found.give(calls, submit)?, found))
     }
 }
 
-impl<K, R: Reading, M: Extend<(K, R::Read)>> Answer for Found<K, R, M> {
+impl<K: ToKey, R: Reading, M> Found<K, R, M> {
+    /// Gives the next keys.
+    fn give<T>(&mut self, calls: &Calls, give: impl FnOnce(Operation<'_>) -> T) -> T {
+        let Found { keys, prefix, exptime, given, many, .. } = self;
+        let (cas, all) = (R::CAS, keys.len());
+        let mut refused = Vec::new();
+        let checked = given.encode(
+            keys,
+            calls.cluster(),
+            |key| Ok(calls.keys.apply(prefix, key.as_ref().expect("it has not been given"))?),
+            CallKey::len,
+            |number, error| refused.push((number, error)),
+        );
+        let routed = &routed(&checked);
+        let operation = match *exptime {
+            Some(exptime) => Operation::GatMany { keys: routed, exptime, cas },
+            None => Operation::GetMany { keys: routed, cas },
+        };
+        let result = given.give(all, operation, give);
+        drop(checked);
+        for (number, error) in refused {
+            if let Some(key) = keys.get_mut(number).and_then(Option::take) {
+                many.failed.push(FailedKey { number, key, error });
+            }
+        }
+        result
+    }
+}
+
+impl<K, R, M: Default> Found<K, R, M> {
+    /// Takes what has been found so far.
+    pub fn take_found(&mut self) -> M {
+        core::mem::take(&mut self.many.result)
+    }
+}
+
+impl<K: ToKey, R: Reading, M: Extend<(K, R::Read)>> Answer for Found<K, R, M> {
     type Output = Many<M, K>;
 
     const IN_PARTS: bool = true;
@@ -155,7 +187,7 @@ impl<K, R: Reading, M: Extend<(K, R::Read)>> Answer for Found<K, R, M> {
         // Put together first, as what is added at once makes room once.
         let mut values = Vec::with_capacity(items.len());
         for (number, item, buffer) in items.parts() {
-            let number = self.sent.number(number);
+            let number = self.given.number(number);
             let Some(key) = self.keys.get_mut(number).and_then(Option::take) else { continue };
             match R::read(calls, &item, buffer) {
                 Ok(value) => values.push((key, value)),
@@ -163,6 +195,10 @@ impl<K, R: Reading, M: Extend<(K, R::Read)>> Answer for Found<K, R, M> {
             }
         }
         self.many.result.extend(values);
+    }
+
+    fn feed(&mut self, calls: &Calls, feed: impl FnOnce(Operation<'_>)) {
+        self.give(calls, feed);
     }
 
     fn finish(
@@ -173,11 +209,17 @@ impl<K, R: Reading, M: Extend<(K, R::Read)>> Answer for Found<K, R, M> {
     ) -> Result<Self::Output, Error> {
         let outcome = outcome.many().map_err(|failure| calls.error(failure, &source))?;
         self.take(outcome.items, calls);
-        for (number, failure) in outcome.failed {
+        let given = self.given.next();
+        let rest = outcome
+            .rest
+            .into_iter()
+            .flat_map(|rest| (given..self.keys.len()).map(move |number| (number, (*rest).clone())));
+        let failed = outcome.failed.into_iter();
+        let failed = failed.map(|(number, failure)| (self.given.number(number), failure));
+        for (number, failure) in failed.chain(rest).collect::<Vec<_>>() {
             if calls.is_miss(&failure) {
                 continue;
             }
-            let number = self.sent.number(number);
             let error = calls.error(failure, &source);
             match self.keys.get_mut(number).and_then(Option::take) {
                 Some(key) => self.many.failed.push(FailedKey { number, key, error }),
