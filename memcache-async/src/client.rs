@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use memcache_proto::ToKey;
 use memcache_proto::calls::{Call, Calls, Error, ToServer};
+use memcache_proto::value::FromValue;
 
 #[cfg(feature = "smol")]
 use crate::builder::Builder;
+use crate::get_stream::GetStream;
 use crate::running::Running;
 use crate::shared::Shared;
 
@@ -114,6 +117,41 @@ impl Client {
     /// See [`Error`].
     pub async fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
         Running::new(self.0.current(), call).await
+    }
+
+    /// The values of those of `keys` that are there, one by one as they come, under the caller's own keys: for
+    /// answers that are larger than you want to keep. A key that is not there has no item in the stream. A key
+    /// that cannot be sent, or whose server fails, or whose value cannot be read as a `V`, is an
+    /// [`Error::OfKey`] at the end.
+    ///
+    /// Values come in the order in which they arrive: those of one server in the order of their keys, those of
+    /// different servers as it happens. Keys are asked for as the values before them are taken.
+    ///
+    /// ```
+    /// use memcache_async::{Client, Expiry};
+    /// use smol::stream::StreamExt;
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// # smol::block_on(async {
+    /// let client = Client::new([address])?;
+    /// client.set_many((1..=1000).map(|number| (format!("key{number}"), number)), Expiry::Never).await?;
+    /// let mut sum = 0;
+    /// let mut found = client.get_stream::<u64, _>((1..=2000).map(|number| format!("key{number}")));
+    /// while let Some(item) = found.next().await {
+    ///     let (_key, number) = item?;
+    ///     sum += number;
+    /// }
+    /// assert_eq!(sum, 500_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_stream<V: FromValue, K: ToKey>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> GetStream<K, V> {
+        GetStream::new(keys, |call| Running::new(self.0.current(), call))
     }
 
     /// Goes on with these servers (addresses, or pairs of an address and a weight) in place of those

@@ -41,6 +41,7 @@ mod client;
 mod connection;
 mod driver;
 mod exchange;
+mod get_stream;
 mod lending;
 mod room;
 mod running;
@@ -61,6 +62,7 @@ pub use builder::Builder;
 pub use client::Client;
 pub use connection::Connection;
 pub use driver::Driver;
+pub use get_stream::GetStream;
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 pub use spare::{ReadSpare, WithSpare};
 

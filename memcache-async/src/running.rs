@@ -3,9 +3,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use memcache_proto::Time;
-use memcache_proto::calls::{Answer, Call, CallKey, Error};
+use memcache_proto::calls::{Answer, Call, CallKey, Error, GetMany, Plain};
 use memcache_proto::client::{Items, OperationId, Outcome};
+use memcache_proto::value::FromValue;
+use memcache_proto::{Time, ToKey};
 
 use crate::room::Ticket;
 use crate::shared::{Effects, Shared};
@@ -140,6 +141,16 @@ impl<C: Call> Running<C> {
             });
         });
         next
+    }
+}
+
+impl<K: ToKey, V: FromValue, M: Default + Extend<(K, V)>> Running<GetMany<K, Plain<V>, M>> {
+    /// Takes what has been found so far, of a call that is under way.
+    pub(crate) fn take_found(&mut self) -> M {
+        match &mut self.stage {
+            Stage::UnderWay(_, answer) => answer.take_found(),
+            Stage::New(..) | Stage::Done => M::default(),
+        }
     }
 }
 

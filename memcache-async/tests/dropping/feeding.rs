@@ -6,7 +6,8 @@ use std::rc::Rc;
 use crate::*;
 
 use memcache_async::proto::value::ValueRef;
-use memcache_async::{Limits, Many, ToValue, ValueError};
+use memcache_async::{GetStream, Limits, Many, ToValue, ValueError};
+use smol::stream::StreamExt;
 
 const BACKLOG: usize = 10_000;
 const VALUE: usize = 100;
@@ -183,4 +184,69 @@ fn a_large_call_ends_in_time() {
     });
     assert!(kinds.into_iter().all(|kind| *kind == FailureKind::OperationTimeout));
     assert_eq!(net.now(), SECOND);
+}
+
+type Text = GetStream<String, String>;
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("key{at}")).collect()
+}
+
+/// Values come as they are taken: what waits for somebody who takes none is bounded.
+#[test]
+fn a_stream_gives_what_comes_and_asks_for_more_as_it_is_taken() {
+    const KEYS: usize = 50_000;
+    let mut net = Net::new(2);
+    let limits = Limits { backlog: BACKLOG, window: BACKLOG / 2, ..Limits::default() };
+    let client = net.builder().limits(limits).build().expect("a client");
+    let names = names(KEYS);
+    for (server, name) in names.iter().enumerate() {
+        // Each server has half of them, its own or not.
+        if server % 2 == 0 {
+            fill(&net, [name]);
+        }
+    }
+    let mut found: Text = client.get_stream(names.clone());
+    let first = net.start(async move { (found.next().await, found) });
+    net.run();
+    let (item, mut found) = first.take().expect("it has come");
+    let (key, value) = item.expect("one").expect("answered");
+    assert_eq!(value, value_of(&key));
+    net.run();
+    let asked = |net: &Net| {
+        let lines = (0..2).flat_map(|server| net.peer(server, harness::Peer::lines));
+        lines.map(|line| line.split(' ').count() - 1).sum::<usize>()
+    };
+    let at_first = asked(&net);
+    assert!(at_first < KEYS / 4, "{at_first}");
+    let rest = net.block_on(async move {
+        let mut rest = 0;
+        while let Some(item) = found.next().await {
+            let (key, value) = item.expect("answered");
+            assert_eq!(value, value_of(&key));
+            rest += 1;
+        }
+        assert!(found.next().await.is_none());
+        rest
+    });
+    assert_eq!((rest + 1, at_first + asked(&net)), (KEYS / 2, KEYS));
+}
+
+#[test]
+fn a_stream_ends_with_its_failures() {
+    let mut net = Net::new(1);
+    let client = net.client();
+    fill(&net, ["key0"]);
+    let found: Text = client.get_stream(["key0", "a key", "nothing"].map(str::to_owned));
+    let items = net.block_on(found.collect::<Vec<_>>());
+    let [Ok((key, _)), Err(error)] = &*items else { panic!("{items:?}") };
+    assert_eq!(key, "key0");
+    assert!(matches!(error, Error::OfKey { number: 1, .. }), "{error}");
+    // A call that fails whole is one error.
+    let client = net.client();
+    let end = close(&client);
+    net.block_on(end);
+    let found: Text = client.get_stream(names(3));
+    let items = net.block_on(found.collect::<Vec<_>>());
+    assert!(matches!(*items, [Err(Error::Closed)]), "{items:?}");
 }
