@@ -314,7 +314,8 @@ impl Slot {
         match self.state {
             State::Closed => true,
             State::Connecting { .. } | State::Waiting { .. } => false,
-            State::Open => self.stream.connection.is_idle(),
+            // Half of a line that nobody waits for is looked into before the next request.
+            State::Open => self.stream.connection.is_unasked(),
         }
     }
 

@@ -412,7 +412,13 @@ impl Connection {
     /// Whether the connection is open and nothing is queued, in flight or half received.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.closed.is_none() && !self.eof && self.queue.is_empty() && self.decoder.is_empty()
+        self.is_unasked() && self.decoder.is_empty()
+    }
+
+    /// Whether the connection is open and no request is queued or in flight. The beginning of something that
+    /// nobody asked for may have come.
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.closed.is_none() && !self.eof && self.queue.is_empty()
     }
 
     /// Whether any byte of a reply has come since the connection was last idle.

@@ -1,5 +1,10 @@
 //! A connection that has rested is looked at before it is written to.
 
+use std::sync::Arc;
+
+use memcache_proto::client::{Client, Cluster};
+use memcache_proto::routing::{Server, ServerAddress};
+
 use crate::*;
 
 /// What has come by itself is the reply to nothing.
@@ -67,4 +72,38 @@ fn only_a_connection_that_has_rested_is_looked_at() {
         }
         assert_eq!(client.transmit(connection), b"get a\r\n");
     }
+}
+
+/// Before its first reply a connection may hear that the server has too many. Half of that line, read for an
+/// operation that was cancelled, keeps nobody from resting or closing.
+#[test]
+fn half_of_a_refusal_that_nobody_waits_for_lets_the_client_rest() {
+    let address = ServerAddress::parse("10.0.0.1").expect("an address");
+    let cluster = Cluster::new(vec![Server::from(address)], Settings::default());
+    let mut client = Client::new(Arc::new(cluster.expect("sound settings")));
+    let now = Time::ZERO;
+    let say = |client: &mut Client, connection, bytes: &[u8]| {
+        client.receive_buffer(connection)[..bytes.len()].copy_from_slice(bytes);
+        client.received(connection, bytes.len(), now);
+    };
+    let delete = Operation::Delete { key: key("a"), noreply: false };
+    let cancelled = client.submit(delete, now).expect("it is taken in");
+    let Some(Action::Connect { connection, .. }) = client.poll_action(now) else {
+        panic!("it connects first")
+    };
+    client.connected(connection, now);
+    assert_eq!(client.poll_action(now), Some(Action::Transmit(connection)));
+    assert_eq!(client.transmit(connection), b"delete a\r\n");
+    client.transmitted(connection, 0, now);
+    client.cancel(cancelled);
+    assert_eq!(client.transmit(connection), b"");
+    client.transmitted(connection, 0, now);
+    say(&mut client, connection, b"ERROR Too many o");
+    assert!(client.is_idle());
+    // The connection is looked at before it is used, and goes.
+    client.submit(delete, now).expect("it is taken in");
+    let mut actions = core::iter::from_fn(|| client.poll_action(now));
+    assert!(actions.any(|action| action == Action::Look(connection)));
+    say(&mut client, connection, b"pen connections\r\n");
+    assert!(!client.is_open(connection));
 }
