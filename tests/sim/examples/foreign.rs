@@ -170,6 +170,7 @@ fn run(source: &mut dyn Source, careless: bool) -> Result<usize, String> {
         group,
         eager: false,
         completes: false,
+        appends: false,
     };
     let members = (0..3).map(member).collect();
     let mut network = Network::new(Time::ZERO, members, vec![SimServer::default()]);

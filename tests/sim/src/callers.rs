@@ -55,8 +55,9 @@ pub(crate) fn draw(
     known: &Known,
     source: &mut dyn Source,
 ) -> (Shape, Vec<Draft>) {
+    const MOST: [usize; 4] = [4, 20, 60, 300];
     let many = |source: &mut dyn Source| {
-        let most = *source.pick(&[4, 20, 60, 300]);
+        let most = *source.pick(&MOST);
         1 + source.below(most)
     };
     match kind {
@@ -79,8 +80,11 @@ pub(crate) fn draw(
             (shape, drafts)
         }
         AskKind::GetMany => {
-            let (count, cas) = (many(source), source.one_in(3));
-            let drafts = (0..count).map(|_| draft(plan, count, source, What::Get { cas }));
+            let count = many(source);
+            let (cas, kind) = source.below_both(3, 3);
+            let cas = cas == 2;
+            let what = if kind == 2 { What::Gat { cas } } else { What::Get { cas } };
+            let drafts = (0..count).map(|_| draft(plan, count, source, what));
             (Shape::Many, drafts.collect())
         }
         AskKind::StoreMany => {
@@ -98,8 +102,10 @@ pub(crate) fn draw(
         }
         AskKind::DeleteMany => {
             let noreply = plan.noreply && source.one_in(3);
-            let count = many(source);
-            let drafts = (0..count).map(|_| draft(plan, count, source, What::Delete));
+            let (most, kind) = source.below_both(MOST.len(), 3);
+            let count = 1 + source.below(MOST[most]);
+            let what = if kind == 2 { What::Touch } else { What::Delete };
+            let drafts = (0..count).map(|_| draft(plan, count, source, what));
             (Shape::Many, drafts.map(|draft| Draft { noreply, ..draft }).collect())
         }
         AskKind::MetaMany | AskKind::QuietRun => {
@@ -169,8 +175,18 @@ fn know(drafts: &mut [Draft], known: &Known) {
 fn servers(what: What) -> (Shape, Vec<Draft>) {
     let (key, value) = (Vec::new(), Vec::new());
     let (noreply, exptime, hash) = (false, Exptime::NEVER, None);
-    let draft =
-        Draft { key, what, noreply, value, exptime, hash, serial: 0, wide: false, made: None };
+    let draft = Draft {
+        key,
+        what,
+        noreply,
+        value,
+        exptime,
+        hash,
+        serial: 0,
+        stamp: 0,
+        wide: false,
+        made: None,
+    };
     (Shape::Servers, vec![draft])
 }
 
@@ -220,7 +236,7 @@ fn draft(plan: &Plan, count: usize, source: &mut dyn Source, what: What) -> Draf
     let noreply = plan.noreply && can_be_silent && source.one_in(4);
     let hash = source.one_in(12).then(|| i64::try_from(number % 5).unwrap_or(0) - 2);
     let wide = stores && plan.wide_flags && source.one_in(16);
-    Draft { key, what, noreply, value, exptime, hash, serial: 0, wide, made: None }
+    Draft { key, what, noreply, value, exptime, hash, serial: 0, stamp: 0, wide, made: None }
 }
 
 /// How long a value is. Of many most are short, and a few are among them that are not.

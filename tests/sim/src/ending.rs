@@ -72,6 +72,7 @@ impl World<'_> {
             exptime: memcache_proto::Exptime::NEVER,
             hash: None,
             serial: 0,
+            stamp: 0,
             wide: false,
             made: None,
         };

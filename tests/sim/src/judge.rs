@@ -37,11 +37,14 @@ pub(crate) struct Judge {
     pub(crate) event: u64,
     pub(crate) parts: Vec<Part>,
     pub(crate) plains: BTreeMap<(usize, Tag), Plain>,
+    /// The requests that have the number of their call on the wire: their own number, or `None` if several of
+    /// the call look the same.
+    stamped: BTreeMap<Tag, Option<u64>>,
     pub(crate) wires: BTreeMap<u64, Wire>,
     /// How many calls have been made.
     pub(crate) calls: u64,
     /// The run that each connection was sent last.
-    runs: BTreeMap<u64, Run>,
+    pub(crate) runs: BTreeMap<u64, Run>,
     pub(crate) history: History,
     /// Of each client: which servers those of its list are, how often it lost a connection or could not make
     /// one, and whether it was told to close some.
@@ -82,7 +85,7 @@ pub(crate) struct Part {
     pub(crate) limit: u32,
     pub(crate) submitted: u64,
     /// Which call it is a part of.
-    call: u64,
+    pub(crate) call: u64,
     /// When it ended, and whether it was said then not to have been sent.
     pub(crate) ended: Option<u64>,
     pub(crate) denied: bool,
@@ -110,9 +113,9 @@ const MAX_RUN_LEN: usize = 8 << 10;
 
 /// Commands of one call that are sent as one.
 #[derive(Clone, Copy)]
-struct Run {
-    call: u64,
-    what: What,
+pub(crate) struct Run {
+    pub(crate) call: u64,
+    pub(crate) what: What,
     /// When its first byte was handed over.
     since: u64,
     len: usize,
@@ -158,6 +161,7 @@ impl Judge {
             event: 0,
             parts: Vec::new(),
             plains: BTreeMap::new(),
+            stamped: BTreeMap::new(),
             wires: BTreeMap::new(),
             history: History::default(),
             lists: Vec::new(),
@@ -198,7 +202,7 @@ impl Judge {
     ) {
         self.event += 1;
         let wire_key = [&settings.key_prefix[..], &draft.key].concat();
-        let tag = draft.tag(wire_key.clone());
+        let tag = self.stamp(draft.tag(wire_key.clone()), draft.serial);
         let times = if draft.is_read() || self.resend_stores { 2 } else { 1 };
         let servers = if shape == Shape::Servers { self.servers } else { 1 };
         let limit = times * u32::try_from(servers).unwrap_or(u32::MAX);
@@ -228,6 +232,33 @@ impl Judge {
             handled: 0,
             told: VecDeque::new(),
         });
+    }
+
+    /// The number of a request, if it is the first of its call that looks like this; else all that look like it
+    /// are counted together from now on.
+    fn stamp(&mut self, tag: Tag, serial: u64) -> Tag {
+        if !matches!(tag, Tag::Gat { .. } | Tag::Touch { .. }) {
+            return tag;
+        }
+        let first = match self.stamped.get_mut(&tag) {
+            None => {
+                self.stamped.insert(tag, Some(serial));
+                return Tag::Serial(serial);
+            }
+            Some(first) => first.take(),
+        };
+        if let Some(part) = first.and_then(|first| self.part_mut(first)) {
+            part.tag = tag.clone();
+            let plain = (part.client, part.limit);
+            self.plains.entry((plain.0, tag.clone())).or_default().limit += plain.1;
+        }
+        tag
+    }
+
+    /// What says most of a request that looks like this on the wire.
+    fn resolve(&self, tag: Tag) -> Tag {
+        let serial = self.stamped.get(&tag).copied().flatten();
+        serial.map_or(tag, Tag::Serial)
     }
 
     pub(crate) fn part(&self, serial: u64) -> Option<&Part> {
@@ -301,6 +332,7 @@ impl Watch for Judge {
         };
         for command in heard {
             for tag in command.tags.clone() {
+                let tag = self.resolve(tag);
                 let since = self.run_since(place.link, tag.clone(), &command);
                 self.begin(place, tag, since, command.digest);
             }
@@ -328,7 +360,7 @@ impl Watch for Judge {
         for told in told {
             let server = place.server;
             let telling = Telling { event, honest, server, life, said: told.said };
-            match told.tag {
+            match self.resolve(told.tag) {
                 Tag::Serial(serial) => {
                     if let Some(part) = self.part_mut(serial) {
                         part.told.push_back(telling);
@@ -349,7 +381,7 @@ impl Watch for Judge {
         });
         self.history.note(self.event, place.server, step);
         for tag in tags_of(&step.command) {
-            let Tag::Serial(serial) = tag else { continue };
+            let Tag::Serial(serial) = self.resolve(tag) else { continue };
             let Some(part) = self.part_mut(serial) else { continue };
             part.handled += 1;
             part.applied += u32::from(!step.refused && is_done(&step.reply));
@@ -378,7 +410,16 @@ impl Judge {
     /// When the first byte was handed over of what a command travels with: the stores of one call, its deletes
     /// and its touches go in runs, which are begun, and then sent, as one.
     fn run_since(&mut self, link: u64, tag: Tag, command: &Heard) -> u64 {
-        let Tag::Serial(serial) = tag else { return command.begun };
+        let serial = match tag {
+            Tag::Serial(serial) => serial,
+            // Which of those that look the same says nothing of the run: they are of one call.
+            Tag::Touch { stamp, .. } => stamp,
+            _ => {
+                // It ends the run: the `version` too that a connection puts in between by itself.
+                self.runs.remove(&link);
+                return command.begun;
+            }
+        };
         let Some(part) = self.part_mut(serial) else { return command.begun };
         let (call, what) = (part.call, part.what);
         if !matches!(what, What::Store(_) | What::Delete | What::Touch) {

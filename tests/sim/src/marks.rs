@@ -88,6 +88,10 @@ pub const LIST: &[Mark] = &[
         "values reordered",
         "A proxy gave the values of a get in another order than that asked for.",
     ),
+    mark!(
+        "read to spare room",
+        "A large value was appended to the client's buffer as it was read."
+    ),
     mark!("flush not allowed", "A server refused to be flushed, as memcached does with -F."),
 ];
 
@@ -192,6 +196,7 @@ pub const EXPECTED: &[&str] = &[
     "value not to be made",
     "waited for a value",
     "update began again",
+    "read to spare room",
 ];
 
 /// The marks of these names.

@@ -47,6 +47,9 @@ pub struct Member<C> {
     pub eager: bool,
     /// Whether it hands bytes over before they are written, as drivers that hear of completions do.
     pub completes: bool,
+    /// Whether it reads to [`to_append`](Simulated::to_append) where it may, as drivers do that can read to
+    /// memory without anything in it.
+    pub appends: bool,
 }
 
 /// Where something happened.
@@ -447,13 +450,22 @@ impl<C: Simulated> Network<C> {
         }
         let place = self.place(at);
         let piece = self.conduct.piece(source);
-        let member = &mut self.members[client].client;
+        let Member { client: member, appends, .. } = &mut self.members[client];
+        // Now and then it cannot, and reads as others do.
+        let appends = *appends && !source.one_in(8);
         let link = &mut self.links[at];
-        let space = member.to_read(socket);
-        if space.is_empty() {
+        let spare = if appends { member.to_append(socket) } else { None };
+        let mut room = match spare {
+            Some(spare) => Room::Spare(spare),
+            None => Room::Space(member.to_read(socket)),
+        };
+        if room.len() == 0 {
+            if let Room::Spare(_) = room {
+                watch.spins(client, "it lends spare room that is none");
+            }
             return false;
         }
-        let most = space.len().min(piece);
+        let most = room.len().min(piece);
         let Some(bytes) = link.take(self.now, most) else {
             if link.has_ended() {
                 link.reading = false;
@@ -465,14 +477,42 @@ impl<C: Simulated> Network<C> {
             }
             return false;
         };
-        space[..bytes.len()].copy_from_slice(&bytes);
+        room.take(&bytes);
         link.reading = false;
         watch.received(&place, &bytes);
         member.read(socket, bytes.len(), self.now);
-        if member.to_read(socket).is_empty() {
+        let lends_spare = appends && member.to_append(socket).is_some();
+        if !lends_spare && member.to_read(socket).is_empty() {
             watch.failed(client);
         }
         true
+    }
+}
+
+/// Where a client reads to.
+enum Room<'a> {
+    Space(&'a mut [u8]),
+    /// To append to, up to its capacity.
+    Spare(&'a mut Vec<u8>),
+}
+
+impl Room<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Room::Space(space) => space.len(),
+            Room::Spare(spare) => spare.capacity() - spare.len(),
+        }
+    }
+
+    /// Reads these bytes to it: no more than its length.
+    fn take(&mut self, bytes: &[u8]) {
+        match self {
+            Room::Space(space) => space[..bytes.len()].copy_from_slice(bytes),
+            Room::Spare(spare) => {
+                sometimes!("read to spare room");
+                spare.extend_from_slice(bytes);
+            }
+        }
     }
 }
 

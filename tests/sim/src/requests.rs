@@ -4,8 +4,8 @@ use memcache_proto::client::{
     Client, NewItem, Operation, OperationId, Rejected, Rejection, RoutedKey, RoutedMeta, Settings,
 };
 use memcache_proto::codec::{
-    Command, Keys, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet,
-    StatsArgument, StoreVerb, Token,
+    Command, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, StatsArgument,
+    StoreVerb, Token,
 };
 use memcache_proto::value::Flags;
 use memcache_proto::{Exptime, Key, Limits, MAX_KEY_LEN, Time};
@@ -26,6 +26,8 @@ pub(crate) struct Draft {
     pub(crate) hash: Option<i64>,
     /// Its number, which it carries over the wire in one way or another.
     pub(crate) serial: u64,
+    /// The number of the first request of its call, which stands for all of them where they have one exptime.
+    pub(crate) stamp: u64,
     /// Whether its flags are more than a server takes.
     pub(crate) wide: bool,
     /// The command as a call of several steps has made it, if one has; its value is signed already.
@@ -93,6 +95,7 @@ impl Draft {
             exptime: Exptime::NEVER,
             hash: key.hash,
             serial: 0,
+            stamp: 0,
             wide: false,
             made: Some(Vec::new()),
         };
@@ -128,6 +131,8 @@ impl Draft {
     pub(crate) fn tag(&self, wire_key: Vec<u8>) -> Tag {
         match self.what {
             What::Get { cas } => Tag::Get { cas, key: wire_key },
+            What::Gat { cas } => Tag::Gat { stamp: self.stamp, cas, key: wire_key },
+            What::Touch => Tag::Touch { stamp: self.stamp, noreply: self.noreply, key: wire_key },
             What::Delete => Tag::Delete { noreply: self.noreply, key: wire_key },
             What::MetaDebug => Tag::Debug { key: wire_key },
             What::Version => Tag::Version,
@@ -170,7 +175,7 @@ impl Draft {
     }
 
     /// The command as it has to stand on the wire, but for the opaque; `None` if it is one of several that
-    /// look the same, or if its own number says all there is to say.
+    /// look the same, or if its tag says all there is to say.
     pub(crate) fn command(&self, wire_key: &[u8]) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let noreply = self.noreply;
@@ -184,12 +189,10 @@ impl Draft {
         }
         let key = Key::new(wire_key).ok()?;
         let command = match self.what {
-            What::Gat { cas } => Command::Gat { exptime: self.far(), keys: Keys::one(&key), cas },
             What::Store(verb) => {
                 let NewItem { flags, exptime, value, .. } = self.item();
                 Command::Store { verb, key, flags, exptime, value, noreply }
             }
-            What::Touch => Command::Touch { key, exptime: self.far(), noreply },
             What::Incr => Command::Incr { key, delta: self.serial, noreply },
             What::Decr => Command::Decr { key, delta: self.serial, noreply },
             _ => return None,
@@ -199,7 +202,7 @@ impl Draft {
     }
 
     fn far(&self) -> Exptime {
-        Exptime::from_wire(FAR + i32::try_from(self.serial).unwrap_or(0))
+        Exptime::from_wire(FAR + i32::try_from(self.stamp).unwrap_or(0))
     }
 
     fn routed(&self) -> RoutedKey<'_> {
@@ -429,7 +432,16 @@ pub(crate) fn submit(
             What::Delete => {
                 taken(client.submit(Operation::DeleteMany { keys: &keys, noreply }, now))
             }
+            What::Touch => {
+                let exptime = first.far();
+                let touch = Operation::TouchMany { keys: &keys, exptime, noreply };
+                taken(client.submit(touch, now))
+            }
             What::Get { cas } => taken(client.submit(Operation::GetMany { keys: &keys, cas }, now)),
+            What::Gat { cas } => {
+                let gat = Operation::GatMany { keys: &keys, exptime: first.far(), cas };
+                taken(client.submit(gat, now))
+            }
             _ => unreachable!("callers ask for no other calls on many keys"),
         };
     }

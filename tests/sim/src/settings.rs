@@ -52,6 +52,7 @@ pub(crate) struct Plan {
 pub(crate) struct Habits {
     pub(crate) eager: bool,
     pub(crate) completes: bool,
+    pub(crate) appends: bool,
 }
 
 /// A kind of operation.
@@ -59,11 +60,13 @@ pub(crate) struct Habits {
 pub(crate) enum AskKind {
     Get,
     Set,
+    /// Now and then all get a new exptime.
     GetMany,
     Store,
     StoreMany,
     Gat,
     Delete,
+    /// Now and then they are not deleted, but get a new exptime.
     DeleteMany,
     Touch,
     Count,
@@ -187,7 +190,11 @@ impl Plan {
         let servers = 1 + source.below(5);
         let members = 1 + source.below(4);
         let members = (0..members)
-            .map(|_| Habits { eager: source.one_in(2), completes: source.one_in(4) })
+            .map(|_| {
+                let eager = source.one_in(2);
+                let (completes, appends) = source.below_both(4, 2);
+                Habits { eager, completes: completes == 3, appends: appends == 1 }
+            })
             .collect();
         let settings = settings(source);
         let asks = asks(batches, source);
@@ -286,12 +293,14 @@ fn limits(source: &mut dyn Source) -> Limits {
     // What bounds statistics: nothing, the lines of them, or their memory. An honest server's own pass.
     let (max_lines, max_stats_bytes) =
         *source.pick(&[(10_000_000, 64 << 20), (100, 64 << 20), (10_000_000, 20_000)]);
+    let (inline, reserved) = source.below_both(4, 3);
     Limits {
         max_lines,
         max_stats_bytes,
         window: *source.pick(&[64 << 10, 1000, 100, 10]),
         max_get_len: *source.pick(&[16_000, 300, 40]),
-        inline_value_len: *source.pick(&[16 << 10, 2000, 16, 0]),
+        inline_value_len: [16 << 10, 2000, 16, 0][inline],
+        reserved_value_len: [1 << 20, 1000, 0][reserved],
         max_queued_bytes: *source.pick(&[256 << 20, 20_000, 500]),
         max_moves: *source.pick(&[100, 1, 0]),
         max_line_len: *source.pick(&[2048, 400]),

@@ -42,7 +42,12 @@ pub trait Simulated {
 
     /// Where to read to; empty only if the connection is closed.
     fn to_read(&mut self, socket: Self::Socket) -> &mut [u8];
-    /// So many bytes have been read to [`to_read`](Self::to_read); 0 is the end of the stream.
+    /// Where to append what is read, in place of [`to_read`](Self::to_read), up to its capacity. `None` if the
+    /// client wants nothing appended now, or never does.
+    fn to_append(&mut self, _: Self::Socket) -> Option<&mut Vec<u8>> {
+        None
+    }
+    /// So many bytes have been read to [`to_read`](Self::to_read), or appended; 0 is the end of the stream.
     fn read(&mut self, socket: Self::Socket, len: usize, now: Time);
     /// There was nothing to read on a connection that was to be [looked at](Want::Look).
     fn looked(&mut self, _: Self::Socket, _: Time) {}
@@ -126,6 +131,10 @@ impl Simulated for Client {
 
     fn to_read(&mut self, socket: ConnectionId) -> &mut [u8] {
         self.receive_buffer(socket)
+    }
+
+    fn to_append(&mut self, socket: ConnectionId) -> Option<&mut Vec<u8>> {
+        self.receive_spare(socket)
     }
 
     fn read(&mut self, socket: ConnectionId, len: usize, now: Time) {

@@ -42,6 +42,15 @@ pub trait Choose: Source {
     fn one_in(&mut self, bound: usize) -> bool {
         bound > 1 && self.below(bound) == bound - 1
     }
+
+    /// A number below `bound`, and one below `kinds`, of one choice. The first is what
+    /// [`below`](Source::below) makes of the same choice. So what is drawn by it may get another kind
+    /// later, and tapes that were recorded before say what they said.
+    fn below_both(&mut self, bound: usize, kinds: usize) -> (usize, usize) {
+        let bound = bound.max(1);
+        let chosen = self.below(bound.saturating_mul(kinds));
+        (chosen % bound, chosen / bound)
+    }
 }
 
 impl<S: Source + ?Sized> Choose for S {}
@@ -316,6 +325,19 @@ mod tests {
         assert_eq!(tape.bytes(10), b"");
         assert!(!tape.one_in(2) && !tape.one_in(1) && !tape.one_in(0));
         assert_eq!(tape.pick(&["calm", "wild"]), &"calm");
+    }
+
+    #[test]
+    fn a_choice_of_two_numbers_keeps_what_was_recorded_of_the_first() {
+        for chosen in 0..3 {
+            assert_eq!(Tape::new(&[chosen]).below_both(3, 4), (chosen.into(), 0));
+        }
+        for seed in 0..100 {
+            let (first, second) = Seed::new(seed).below_both(4, 3);
+            assert_eq!(first, Seed::new(seed).below(4), "seed {seed}");
+            assert!(second < 3);
+        }
+        assert_eq!(Seed::new(1).below_both(0, 0), (0, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use memcache_proto::client::MetaStatus;
 use memcache_proto::codec::{Command, Response};
-use memcache_proto::{Limits, MAX_KEY_LEN};
+use memcache_proto::{Key, Limits, MAX_KEY_LEN};
 
 use crate::said::{Said, next_response};
 
@@ -15,9 +15,29 @@ use crate::said::{Said, next_response};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tag {
     Serial(u64),
-    Get { cas: bool, key: Vec<u8> },
-    Delete { noreply: bool, key: Vec<u8> },
-    Debug { key: Vec<u8> },
+    Get {
+        cas: bool,
+        key: Vec<u8>,
+    },
+    /// These have the number of the first request of their call, which gives all its keys one exptime. The judge
+    /// has the number of the request itself, if the call has no other of this key.
+    Gat {
+        stamp: u64,
+        cas: bool,
+        key: Vec<u8>,
+    },
+    Touch {
+        stamp: u64,
+        noreply: bool,
+        key: Vec<u8>,
+    },
+    Delete {
+        noreply: bool,
+        key: Vec<u8>,
+    },
+    Debug {
+        key: Vec<u8>,
+    },
     Version,
     Stats(Vec<u8>),
     Flush,
@@ -222,9 +242,10 @@ impl Wire {
             }
             (_, _) if is_error => front.rest(&Said::Error, told),
             (Kind::Values, Response::Value { key, flags, cas, value }) => {
-                let wanted = front.tags.iter().zip(&front.answered).position(|(tag, answered)| {
-                    !answered && (key_of(tag) == Some(key.as_bytes()) || key_of(tag).is_none())
-                });
+                let wanted =
+                    front.tags.iter().zip(&front.answered).position(|(tag, answered)| {
+                        !answered && key_of(tag) == Some(key.as_bytes())
+                    });
                 let Some(at) = wanted else {
                     return Err(format!("a value of {key} not asked for"));
                 };
@@ -351,15 +372,15 @@ impl Waiting {
 
 fn key_of(tag: &Tag) -> Option<&[u8]> {
     match tag {
-        Tag::Get { key, .. } => Some(key),
+        Tag::Get { key, .. } | Tag::Gat { key, .. } => Some(key),
         _ => None,
     }
 }
 
 /// What a command is answered by, and whose it is.
 fn read(command: &Command<'_>, text: &[u8]) -> (Kind, Vec<Tag>) {
-    let serial = |exptime: memcache_proto::Exptime| {
-        vec![Tag::Serial(u64::try_from(exptime.to_wire() - FAR).unwrap_or(u64::MAX))]
+    let number = |exptime: memcache_proto::Exptime| {
+        u64::try_from(exptime.to_wire() - FAR).unwrap_or(u64::MAX)
     };
     let or_nothing = |noreply: bool, kind| if noreply { Kind::Nothing } else { kind };
     match *command {
@@ -367,7 +388,11 @@ fn read(command: &Command<'_>, text: &[u8]) -> (Kind, Vec<Tag>) {
             let tags = keys.map(|key| Tag::Get { cas, key: key.as_bytes().to_vec() }).collect();
             (Kind::Values, tags)
         }
-        Command::Gat { exptime, .. } => (Kind::Values, serial(exptime)),
+        Command::Gat { exptime, keys, cas } => {
+            let stamp = number(exptime);
+            let tag = |key: Key<'_>| Tag::Gat { stamp, cas, key: key.as_bytes().to_vec() };
+            (Kind::Values, keys.map(tag).collect())
+        }
         Command::Store { flags, noreply, .. } => {
             let kind = Kind::Line(|response| {
                 matches!(
@@ -388,14 +413,16 @@ fn read(command: &Command<'_>, text: &[u8]) -> (Kind, Vec<Tag>) {
                 Kind::Line(|response| matches!(response, Response::Number(_) | Response::NotFound));
             (or_nothing(noreply, kind), vec![Tag::Serial(delta)])
         }
-        Command::Touch { exptime, noreply, .. } => {
+        Command::Touch { key, exptime, noreply } => {
             let kind =
                 Kind::Line(|response| matches!(response, Response::Touched | Response::NotFound));
-            (or_nothing(noreply, kind), serial(exptime))
+            let key = key.as_bytes().to_vec();
+            (or_nothing(noreply, kind), vec![Tag::Touch { stamp: number(exptime), noreply, key }])
         }
         Command::FlushAll { delay, noreply } => {
             let kind = Kind::Line(|response| matches!(response, Response::Ok));
-            (or_nothing(noreply, kind), delay.map_or(vec![Tag::Flush], serial))
+            let tag = delay.map_or(Tag::Flush, |delay| Tag::Serial(number(delay)));
+            (or_nothing(noreply, kind), vec![tag])
         }
         Command::Version => {
             (Kind::Line(|response| matches!(response, Response::Version(_))), vec![Tag::Version])

@@ -119,6 +119,7 @@ impl<'a> World<'a> {
                 group: self.first,
                 eager: habits.eager,
                 completes: habits.completes,
+                appends: habits.appends,
             });
             self.judge.lists.push(list.clone());
             self.judge.losses.push(0);
@@ -160,8 +161,10 @@ impl<'a> World<'a> {
     pub(crate) fn submit(&mut self, client: usize, shape: Shape, drafts: &mut [Draft]) -> bool {
         self.operations += 1;
         self.judge.calls += 1;
+        let stamp = self.judge.next_serial();
         for draft in drafts.iter_mut() {
             draft.serial = self.judge.next_serial();
+            draft.stamp = stamp;
             requests::sign(draft);
             self.judge.submit(client, shape, draft, &self.plan.settings);
         }
@@ -353,7 +356,7 @@ impl<'a> World<'a> {
                     let reply = match draft.what {
                         _ if draft.noreply && !draft.is_meta() => Reply::Sent,
                         What::Store(_) => Reply::Stored,
-                        What::Get { .. } => Reply::Miss,
+                        What::Get { .. } | What::Gat { .. } => Reply::Miss,
                         _ => Reply::Ok,
                     };
                     self.judge.end(draft.serial, Ok(&reply));

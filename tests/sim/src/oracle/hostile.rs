@@ -44,6 +44,8 @@ struct World {
     client: Client,
     now: Time,
     prefix: &'static [u8],
+    /// Whether it is read to spare room where there is some.
+    appends: bool,
     /// Open ones and those that are being made, by their place.
     sockets: BTreeMap<usize, Socket>,
     /// Everything that any server has sent, by the connection that it was sent on.
@@ -71,13 +73,17 @@ impl World {
         let addresses = names.map(|name| ServerAddress::parse(name).expect("an address"));
         let servers = addresses.into_iter().take(1 + source.below(2)).map(Server::from).collect();
         let prefix: &'static [u8] = if source.one_in(2) { b"p:" } else { b"" };
+        let key_prefix = prefix.to_vec();
+        let (merge_gets, resend_stores) = (source.one_in(2), source.one_in(2));
+        let (flush_on_reconnect, failover) = (source.one_in(4), !source.one_in(3));
+        let (connections, appends) = source.below_both(2, 2);
         let settings = Settings {
-            key_prefix: prefix.to_vec(),
-            merge_gets: source.one_in(2),
-            resend_stores: source.one_in(2),
-            flush_on_reconnect: source.one_in(4),
-            failover: !source.one_in(3),
-            connections_per_server: 1 + source.below(2),
+            key_prefix,
+            merge_gets,
+            resend_stores,
+            flush_on_reconnect,
+            failover,
+            connections_per_server: 1 + connections,
             dead_retry: Duration::from_secs(5),
             operation_timeout: if source.one_in(2) { Some(Duration::from_secs(2)) } else { None },
             debug: source.one_in(2),
@@ -89,6 +95,7 @@ impl World {
             client: Client::new(Arc::new(cluster)),
             now: Time::ZERO,
             prefix,
+            appends: appends == 1,
             sockets: BTreeMap::new(),
             heard: HashMap::new(),
             asked: Vec::new(),
@@ -156,18 +163,22 @@ impl World {
         let items: Vec<_> = keys.iter().map(|&key| item(key)).collect();
         let (key, verb) =
             (keys[0], *source.pick(&[StoreVerb::Set, StoreVerb::Add, StoreVerb::Cas(7)]));
-        let operation = match source.below(12) {
-            0 => Operation::Get { key, cas },
-            1 => Operation::GetMany { keys: &keys, cas },
-            2 => Operation::Gat { key, exptime, cas },
-            3 => Operation::Store { verb, item: item(key), noreply },
-            4 => Operation::StoreMany { verb, items: &items, noreply },
-            5 => Operation::Delete { key, noreply },
-            6 => Operation::DeleteMany { keys: &keys, noreply },
-            7 => Operation::Incr { key, delta: 1, noreply },
-            8 => Operation::Version,
-            9 => Operation::FlushAll { delay: None },
-            10 => Operation::Stats(memcache_proto::codec::StatsArgument::General),
+        let operation = match source.below_both(12, 2) {
+            (0, _) => Operation::Get { key, cas },
+            (1, 0) => Operation::GetMany { keys: &keys, cas },
+            (1, _) => Operation::GatMany { keys: &keys, exptime, cas },
+            (2, _) => Operation::Gat { key, exptime, cas },
+            (3, _) => Operation::Store { verb, item: item(key), noreply },
+            (4, _) => Operation::StoreMany { verb, items: &items, noreply },
+            (5, 0) => Operation::Delete { key, noreply },
+            (5, _) => Operation::Touch { key, exptime, noreply },
+            (6, 0) => Operation::DeleteMany { keys: &keys, noreply },
+            (6, _) => Operation::TouchMany { keys: &keys, exptime, noreply },
+            (7, 0) => Operation::Incr { key, delta: 1, noreply },
+            (7, _) => Operation::Decr { key, delta: 1, noreply },
+            (8, _) => Operation::Version,
+            (9, _) => Operation::FlushAll { delay: None },
+            (10, _) => Operation::Stats(memcache_proto::codec::StatsArgument::General),
             _ => return self.submit_meta(source),
         };
         let is_about_keys = operation.keys() > 0;
@@ -257,6 +268,15 @@ impl World {
     fn say(&mut self, connection: ConnectionId, mut bytes: &[u8]) {
         self.heard.entry(connection).or_default().extend_from_slice(bytes);
         while !bytes.is_empty() {
+            let spare = if self.appends { self.client.receive_spare(connection) } else { None };
+            if let Some(spare) = spare {
+                let len = bytes.len().min(spare.capacity() - spare.len());
+                assert!(len > 0, "spare room is lent that is none");
+                spare.extend_from_slice(&bytes[..len]);
+                self.client.received(connection, len, self.now);
+                bytes = &bytes[len..];
+                continue;
+            }
             let space = self.client.receive_buffer(connection);
             if space.is_empty() {
                 return assert!(
