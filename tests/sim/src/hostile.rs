@@ -114,7 +114,11 @@ impl Liar {
     /// What is said in place of the reply to a command.
     pub(crate) fn lie(&mut self, source: &mut dyn Source, reply: &[u8]) -> Vec<u8> {
         let Hostility { lies, one_in } = &self.hostility;
-        let fitting: Vec<Lie> = lies.iter().copied().filter(|lie| lie.fits(reply)).collect();
+        let mut fitting: Vec<Lie> = lies.iter().copied().filter(|lie| lie.fits(reply)).collect();
+        if fitting.last() == Some(&Lie::Flood) {
+            // Few replies can be flooded, so those that can are more often.
+            fitting.extend([Lie::Flood; 8]);
+        }
         let lies = !fitting.is_empty() && source.one_in(*one_in);
         let lie = lies.then(|| *source.pick(&fitting));
         lie.into_iter().for_each(marks::lied);
