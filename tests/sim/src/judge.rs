@@ -11,7 +11,7 @@ use crate::deaths::Death;
 use crate::history::{Act, Happening, History};
 use crate::network::{Place, Watch};
 use crate::report::Broken;
-use crate::requests::{Draft, Shape, What};
+use crate::requests::{self, Draft, Shape, What};
 use crate::said::Said;
 use crate::server::Step;
 use crate::trace::{Trace, shown};
@@ -192,10 +192,28 @@ impl Judge {
         FIRST + self.parts.len() as u64
     }
 
-    /// A request is about to be submitted.
+    /// Requests are about to be submitted together, for the call of this number. Each has one of its own from now
+    /// on, and all have the stamp of these.
     pub(crate) fn submit(
         &mut self,
         client: usize,
+        call: u64,
+        shape: Shape,
+        drafts: &mut [Draft],
+        settings: &Settings,
+    ) {
+        let stamp = self.next_serial();
+        for draft in drafts {
+            (draft.serial, draft.stamp) = (self.next_serial(), stamp);
+            requests::sign(draft);
+            self.submit_one(client, call, shape, draft, settings);
+        }
+    }
+
+    fn submit_one(
+        &mut self,
+        client: usize,
+        call: u64,
         shape: Shape,
         draft: &Draft,
         settings: &Settings,
@@ -224,7 +242,7 @@ impl Judge {
             unfit: draft.is_unfit(settings),
             limit,
             submitted: self.event,
-            call: self.calls,
+            call,
             ended: None,
             denied: false,
             begun: 0,

@@ -52,6 +52,10 @@ pub const LIST: &[Mark] = &[
     mark!("clients out of descriptors", "The clients' machine had no descriptor left."),
     mark!("server died midway", "A server was gone after some more commands, or bytes of one."),
     mark!("muttered at rest", "Something came unasked on a connection, of its own accord."),
+    mark!(
+        "call ended before it was given whole",
+        "A call on many keys ended before its client had been given all of them."
+    ),
     mark!("clock jumped", "The clock went ahead by seconds."),
     // What hostile servers say.
     mark!("lie: twice", "A reply was said twice."),

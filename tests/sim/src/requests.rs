@@ -1,7 +1,7 @@
 //! What callers ask for: numbered, and put into the words of the client.
 
 use memcache_proto::client::{
-    Client, NewItem, Operation, OperationId, Rejected, Rejection, RoutedKey, RoutedMeta, Settings,
+    Client, NewItem, Operation, OperationId, Rejection, RoutedKey, RoutedMeta, Settings,
 };
 use memcache_proto::codec::{
     Command, MetaArithmetic, MetaDelete, MetaGet, MetaKey, MetaRequest, MetaSet, StatsArgument,
@@ -406,49 +406,55 @@ pub(crate) fn is_of(key: &[u8], value: &[u8]) -> bool {
     true
 }
 
-/// Submits an operation of these requests.
+/// Submits an operation of these requests, of which more follow if that is said.
 pub(crate) fn submit(
     client: &mut Client,
     shape: Shape,
     drafts: &[Draft],
+    more: bool,
     now: Time,
 ) -> Result<OperationId, Rejection> {
+    with_operation(shape, drafts, |operation| {
+        let operation = if more { Operation::Part(&operation) } else { operation };
+        client.submit(operation, now).map_err(|rejected| rejected.reason)
+    })
+}
+
+/// Goes on with an operation on many keys by these requests, of which more follow if that is said.
+pub(crate) fn feed(client: &mut Client, id: OperationId, drafts: &[Draft], more: bool, now: Time) {
+    with_operation(Shape::Many, drafts, |operation| {
+        let operation = if more { Operation::Part(&operation) } else { operation };
+        client.feed(id, operation, now);
+    });
+}
+
+/// Does something with the operation of these requests.
+fn with_operation<T>(shape: Shape, drafts: &[Draft], work: impl FnOnce(Operation<'_>) -> T) -> T {
     let first = drafts.first().expect("something is asked for");
-    let taken = |submitted: Result<OperationId, Rejected<'_>>| {
-        submitted.map_err(|rejected| rejected.reason)
-    };
     let noreply = first.noreply;
     if shape == Shape::Many {
         if drafts.iter().any(Draft::is_meta) {
             let requests: Vec<_> = drafts.iter().map(Draft::routed_meta).collect();
-            return taken(client.submit(Operation::MetaMany { requests: &requests }, now));
+            return work(Operation::MetaMany { requests: &requests });
         }
         let keys: Vec<_> = drafts.iter().map(Draft::routed).collect();
+        let (keys, exptime) = (&*keys, first.far());
         return match first.what {
             What::Store(verb) => {
                 let items: Vec<_> = drafts.iter().map(Draft::item).collect();
-                taken(client.submit(Operation::StoreMany { verb, items: &items, noreply }, now))
+                work(Operation::StoreMany { verb, items: &items, noreply })
             }
-            What::Delete => {
-                taken(client.submit(Operation::DeleteMany { keys: &keys, noreply }, now))
-            }
-            What::Touch => {
-                let exptime = first.far();
-                let touch = Operation::TouchMany { keys: &keys, exptime, noreply };
-                taken(client.submit(touch, now))
-            }
-            What::Get { cas } => taken(client.submit(Operation::GetMany { keys: &keys, cas }, now)),
-            What::Gat { cas } => {
-                let gat = Operation::GatMany { keys: &keys, exptime: first.far(), cas };
-                taken(client.submit(gat, now))
-            }
+            What::Delete => work(Operation::DeleteMany { keys, noreply }),
+            What::Touch => work(Operation::TouchMany { keys, exptime, noreply }),
+            What::Get { cas } => work(Operation::GetMany { keys, cas }),
+            What::Gat { cas } => work(Operation::GatMany { keys, exptime, cas }),
             _ => unreachable!("callers ask for no other calls on many keys"),
         };
     }
     if first.is_meta() {
-        return taken(client.submit(Operation::Meta(&first.routed_meta()), now));
+        return work(Operation::Meta(&first.routed_meta()));
     }
-    let operation = match first.what {
+    work(match first.what {
         What::Version => Operation::Version,
         What::Stats(bits) => Operation::Stats(stats_argument(bits)),
         What::Flush => Operation::FlushAll { delay: None },
@@ -461,6 +467,5 @@ pub(crate) fn submit(
         What::Incr => Operation::Incr { key: first.routed(), delta: first.serial, noreply },
         What::Decr => Operation::Decr { key: first.routed(), delta: first.serial, noreply },
         _ => unreachable!("meta requests have been submitted"),
-    };
-    taken(client.submit(operation, now))
+    })
 }

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     /// Whether those who ask say noreply, and give up, now and then.
     pub(crate) noreply: bool,
     pub(crate) cancels: bool,
+    /// How many keys of a call on many a client is given at a time.
+    pub(crate) part: usize,
     /// Whether connections are closed from above, clients reset, servers exchanged.
     pub(crate) upheavals: bool,
     /// Whether time passes while something is under way.
@@ -209,6 +211,8 @@ impl Plan {
             buffer: if latency_ms > 1 { 256 << 10 } else { *source.pick(&[256 << 10, 1000, 50]) },
             sharing_ms: *source.pick(&[0, 0, 30, 3000]),
         };
+        let noreply = source.one_in(2);
+        let (cancels, part) = source.below_both(2, 6);
         Plan {
             settings,
             servers,
@@ -216,8 +220,9 @@ impl Plan {
             conduct,
             asks,
             faults,
-            noreply: source.one_in(2),
-            cancels: source.one_in(2),
+            noreply,
+            cancels: cancels == 1,
+            part: [usize::MAX, usize::MAX, usize::MAX, 20, 3, 1][part],
             upheavals: source.one_in(2),
             waits: source.one_in(2),
             keys: *source.pick(&[12, 3, 40, 400]),
@@ -294,15 +299,20 @@ fn limits(source: &mut dyn Source) -> Limits {
     let (max_lines, max_stats_bytes) =
         *source.pick(&[(10_000_000, 64 << 20), (100, 64 << 20), (10_000_000, 20_000)]);
     let (inline, reserved) = source.below_both(4, 3);
+    let window = *source.pick(&[64 << 10, 1000, 100, 10]);
+    let max_get_len = *source.pick(&[16_000, 300, 40]);
+    let max_queued_bytes = *source.pick(&[256 << 20, 20_000, 500]);
+    let (max_moves, backlog) = source.below_both(3, 3);
     Limits {
         max_lines,
         max_stats_bytes,
-        window: *source.pick(&[64 << 10, 1000, 100, 10]),
-        max_get_len: *source.pick(&[16_000, 300, 40]),
+        window,
+        max_get_len,
         inline_value_len: [16 << 10, 2000, 16, 0][inline],
         reserved_value_len: [1 << 20, 1000, 0][reserved],
-        max_queued_bytes: *source.pick(&[256 << 20, 20_000, 500]),
-        max_moves: *source.pick(&[100, 1, 0]),
+        max_queued_bytes,
+        max_moves: [100, 1, 0][max_moves],
+        backlog: [128 << 10, 1000, 0][backlog],
         max_line_len: *source.pick(&[2048, 400]),
         max_value_len: *source.pick(&[1 << 30, 100 << 10]),
         // Not so short that what the end of a run stores is refused.

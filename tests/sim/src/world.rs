@@ -47,11 +47,22 @@ pub(crate) struct World<'a> {
 pub(crate) struct Asked {
     pub(crate) client: usize,
     pub(crate) id: OperationId,
+    /// Its number.
+    call: u64,
     /// When it has to have ended, at the latest.
     deadline: Time,
     pub(crate) drafts: Vec<Draft>,
+    /// How many of them the client has been given.
+    given: usize,
     /// Which of its requests were told before its end.
     pub(crate) told: Vec<bool>,
+}
+
+impl Asked {
+    /// Those of its requests that the client has been given.
+    pub(crate) fn given(&self) -> &[Draft] {
+        &self.drafts[..self.given]
+    }
 }
 
 /// The run has broken a check: it ends here.
@@ -161,13 +172,10 @@ impl<'a> World<'a> {
     pub(crate) fn submit(&mut self, client: usize, shape: Shape, drafts: &mut [Draft]) -> bool {
         self.operations += 1;
         self.judge.calls += 1;
-        let stamp = self.judge.next_serial();
-        for draft in drafts.iter_mut() {
-            draft.serial = self.judge.next_serial();
-            draft.stamp = stamp;
-            requests::sign(draft);
-            self.judge.submit(client, shape, draft, &self.plan.settings);
-        }
+        let call = self.judge.calls;
+        let most = if shape == Shape::Many { self.plan.part } else { usize::MAX };
+        let given = drafts.len().min(most);
+        self.judge.submit(client, call, shape, &mut drafts[..given], &self.plan.settings);
         let now = self.network.now;
         let serial = drafts.first().map_or(0, |draft| draft.serial);
         self.judge.trace.note(now, 7, &[serial], b"", || {
@@ -179,7 +187,8 @@ impl<'a> World<'a> {
             (format!("client {client}"), format!("{what}, from number {serial} on"))
         });
         let member = &mut self.network.members[client].client;
-        let id = match requests::submit(member, shape, drafts, now) {
+        let more = given < drafts.len();
+        let id = match requests::submit(member, shape, &drafts[..given], more, now) {
             Ok(id) => id,
             Err(reason) => {
                 drafts.iter().for_each(|draft| self.judge.reject(draft.serial, &reason));
@@ -193,8 +202,33 @@ impl<'a> World<'a> {
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
-        self.asked.push(Asked { client, id, deadline, drafts, told });
+        self.asked.push(Asked { client, id, call, deadline, drafts, given, told });
         true
+    }
+
+    /// Gives operations on many keys their next ones, unless that is left for later. Whether there were any to
+    /// give.
+    fn feed(&mut self) -> bool {
+        let mut is_hungry = false;
+        for at in 0..self.asked.len() {
+            let asked = &mut self.asked[at];
+            let member = &mut self.network.members[asked.client].client;
+            if !member.is_hungry(asked.id) {
+                continue;
+            }
+            is_hungry = true;
+            if self.source.one_in(4) {
+                continue;
+            }
+            let (from, all) = (asked.given, asked.drafts.len());
+            let given = all.min(from + self.plan.part);
+            asked.given = given;
+            let next = &mut asked.drafts[from..given];
+            let settings = &self.plan.settings;
+            self.judge.submit(asked.client, asked.call, Shape::Many, next, settings);
+            requests::feed(member, asked.id, next, given < all, self.network.now);
+        }
+        is_hungry
     }
 
     pub(crate) fn forget(&mut self, asked: &Asked) {
@@ -203,7 +237,7 @@ impl<'a> World<'a> {
             (format!("client {}", asked.client), format!("gives number {serial} up"))
         });
         self.callers.retain(|caller| caller.waits_for != Some(serial));
-        for draft in &asked.drafts {
+        for draft in asked.given() {
             self.judge.withdraw(draft.serial);
             self.judge.forget(draft.serial);
         }
@@ -213,8 +247,9 @@ impl<'a> World<'a> {
     pub(crate) fn step(&mut self) -> Result<bool, Ended> {
         let before = self.operations;
         let happened = self.network.step(self.source, self.judge);
+        let fed = self.feed();
         self.collect()?;
-        Ok(happened || self.operations > before)
+        Ok(happened || fed || self.operations > before)
     }
 
     /// Until nothing more happens at this moment.
@@ -348,8 +383,18 @@ impl<'a> World<'a> {
                     }
                     self.judge.end(asked.drafts[*number].serial, Err(failure));
                 }
+                if many.rest.is_some() != (asked.given < asked.drafts.len()) {
+                    let seen = format!(
+                        "{} of {} from {serial} on were given, and the rest: {:?}",
+                        asked.given,
+                        asked.drafts.len(),
+                        many.rest,
+                    );
+                    return self.judge.breaks(checks::ENDS, seen);
+                }
+                sometimes!("call ended before it was given whole", many.rest.is_some());
                 // What is expected of most is not told.
-                for (draft, told) in asked.drafts.iter().zip(told) {
+                for (draft, told) in asked.given().iter().zip(told) {
                     if told {
                         continue;
                     }
