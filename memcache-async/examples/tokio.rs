@@ -1,77 +1,22 @@
-//! The client on tokio. `Tokio` and its two `impl`s are what to copy, with these in Cargo.toml:
+//! The client on tokio, with this in Cargo.toml:
 //!
 //! ```text
-//! memcache-async = { version = "0.1", default-features = false, features = ["compression"] }
-//! tokio = { version = "1", features = ["net", "rt", "time"] }
-//! tokio-util = { version = "0.7", features = ["compat"] }
+//! memcache-async = { version = "0.1", default-features = false, features = ["compression", "tokio"] }
 //! ```
 //!
 //! This runs it, with nothing installed:
 //!
 //! ```text
-//! cargo run -p memcache-async --no-default-features --example tokio
+//! cargo run -p memcache-async --no-default-features --features tokio --example tokio
 //! ```
 
 use std::error::Error;
-use std::future::Future;
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use memcache_async::{
-    Builder, Endpoint, Expiry, Runtime, ServerAddress, Spawn, Stream, connect_any,
-};
+use memcache_async::{Client, Expiry};
 use memcache_sync::server::Server;
-use tokio::net::{TcpListener, TcpStream, UnixStream, lookup_host};
-use tokio::runtime::Handle;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_util::compat::TokioAsyncReadCompatExt;
-
-/// Tokio, as the runtime of a client. The client may be used from anywhere, its sockets and timers are
-/// those of the tokio runtime that the handle belongs to.
-#[derive(Clone, Debug)]
-struct Tokio(Handle);
-
-impl Tokio {
-    /// The runtime that this is called in.
-    fn current() -> Self {
-        Tokio(Handle::current())
-    }
-}
-
-impl Runtime for Tokio {
-    async fn connect(
-        &self,
-        address: &ServerAddress,
-        deadline: Instant,
-    ) -> io::Result<Box<dyn Stream>> {
-        match address.endpoint() {
-            Endpoint::Unix { path } => Ok(Box::new(UnixStream::connect(path).await?.compat())),
-            Endpoint::Tcp { host, port, .. } => {
-                let addresses = lookup_host((host, port)).await?;
-                let connect = TcpStream::connect;
-                let stream = connect_any(self, address, addresses, deadline, connect).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream.compat()))
-            }
-            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an unknown kind of address")),
-        }
-    }
-
-    async fn sleep_until(&self, deadline: Instant) {
-        tokio::time::sleep_until(deadline.into()).await;
-    }
-
-    /// The clock that tokio sleeps by, which a test may have paused.
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-}
-
-impl Spawn for Tokio {
-    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(driver);
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Servers of this process's own, one of each kind. They stop when they are dropped.
@@ -82,10 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn tour(servers: [&str; 2]) -> Result<(), Box<dyn Error>> {
     println!("servers: {}", servers.join(", "));
-    let client = Builder::new(Tokio::current())
-        .servers(servers)
-        .socket_timeout(Duration::from_secs(1))
-        .build()?;
+    let client =
+        Client::tokio_builder().servers(servers).socket_timeout(Duration::from_secs(1)).build()?;
 
     // A clone for each task; they are all the same client, with one connection to each server.
     let mut tasks = JoinSet::new();
@@ -106,7 +49,7 @@ async fn tour(servers: [&str; 2]) -> Result<(), Box<dyn Error>> {
     // This server accepts and never answers. A time limit of the caller's own drops the call; without
     // one the call fails when the server has been silent for the socket_timeout.
     let silent = TcpListener::bind("127.0.0.1:0").await?;
-    let waiting = Builder::new(Tokio::current())
+    let waiting = Client::tokio_builder()
         .server(&silent.local_addr()?.to_string())
         .socket_timeout(Duration::from_millis(300))
         .build()?;

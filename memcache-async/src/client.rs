@@ -8,7 +8,7 @@ use memcache_proto::ToKey;
 use memcache_proto::calls::{Call, Calls, Error, ToServer};
 use memcache_proto::value::FromValue;
 
-#[cfg(feature = "smol")]
+#[cfg(any(feature = "smol", feature = "tokio"))]
 use crate::builder::Builder;
 use crate::get_stream::GetStream;
 use crate::running::Running;
@@ -86,6 +86,49 @@ impl Client {
     /// The settings of a client to be, on smol. [`Builder::new`] is for other runtimes.
     pub fn builder() -> Builder<crate::Smol> {
         Builder::new(crate::Smol::new())
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Client {
+    /// As [`Builder::new`] with the default settings, on the tokio runtime that this is called in; it
+    /// connects when it is used. [`Client::tokio_builder`] is for other settings.
+    ///
+    /// ```
+    /// use memcache_async::{Client, Expiry};
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let client = Client::tokio([address])?; // "127.0.0.1:11211", say
+    /// client.set("greeting", "hello", Expiry::Never).await?;
+    /// assert_eq!(client.get::<String>("greeting").await?.as_deref(), Some("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] if one is no address, [`Error::Cluster`] if there is none.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime. There use [`Builder::new`] with
+    /// [`Tokio::on`](crate::Tokio::on).
+    #[track_caller]
+    pub fn tokio<S: ToServer>(servers: impl IntoIterator<Item = S>) -> Result<Self, Error> {
+        Self::tokio_builder().servers(servers).build()
+    }
+
+    /// The settings of a client to be, on the tokio runtime that this is called in.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime, as [`Client::tokio`] does.
+    #[track_caller]
+    pub fn tokio_builder() -> Builder<crate::Tokio> {
+        Builder::new(crate::Tokio::current())
     }
 }
 

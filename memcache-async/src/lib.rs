@@ -21,13 +21,15 @@
 //!
 //! # Runtimes
 //!
-//! `Smol` is the default. Any other is a [`Runtime`] of a few lines (connect and sleep), and either it
-//! can [`Spawn`] or the caller polls the client's [`Driver`]: the examples `tokio` and `own_executor`
-//! show one of each. `over_a_pipe` is of a [`Connection`], which needs no runtime.
+//! `Smol` is the default. `Tokio` and `AsyncStd` are behind features. Any other is a [`Runtime`] of a few
+//! lines (connect and sleep), and either it can [`Spawn`] or you poll the client's [`Driver`]: the example
+//! `own_executor` is such a one. `over_a_pipe` is of a [`Connection`], which needs no runtime.
 //!
 //! # Features
 //!
 //! * `smol` (on by default): `Smol`, `Client::new` and `Client::builder`.
+//! * `tokio`: `Tokio`, `Client::tokio` and `Client::tokio_builder`. With `default-features = false` nothing of
+//!   smol is built.
 //! * `async-std`: `AsyncStd`. async-std is no longer maintained; new programs had better use smol.
 //! * `compression` (on by default): zlib values.
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
@@ -52,12 +54,16 @@ mod signal;
 mod smol;
 mod spare;
 mod state;
+#[cfg(feature = "tokio")]
+mod tokio;
 mod waiting;
 
 #[cfg(feature = "async-std")]
 pub use crate::async_std::AsyncStd;
 #[cfg(feature = "smol")]
 pub use crate::smol::Smol;
+#[cfg(feature = "tokio")]
+pub use crate::tokio::Tokio;
 pub use builder::Builder;
 pub use client::Client;
 pub use connection::Connection;

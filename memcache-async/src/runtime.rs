@@ -19,8 +19,8 @@ use crate::spare::{ReadSpare, WithSpare};
 /// thread does.
 ///
 /// With [`Spawn`] the client starts its drivers itself; without, whoever has the client polls them:
-/// [`Builder::build_with_driver`](crate::Builder::build_with_driver). `Smol` and `AsyncStd` are such
-/// runtimes, behind features; the examples `tokio` and `own_executor` make two more.
+/// [`Builder::build_with_driver`](crate::Builder::build_with_driver). `Smol`, `Tokio` and `AsyncStd`
+/// are such runtimes, behind features; the example `own_executor` makes another.
 pub trait Runtime: Send + Sync + 'static {
     /// Connects to `address`, before `deadline` if it can be helped: past it nobody polls the future
     /// any more. [`connect_any`] tries every address of a host.

@@ -14,7 +14,6 @@ pub mod python;
 mod relay;
 mod scripted;
 mod target;
-mod tokio_runtime;
 mod unix_memcached;
 mod virtual_time;
 
@@ -29,6 +28,5 @@ pub use patience::{block_on, poll_times, settles};
 pub use relay::Relay;
 pub use scripted::{Scripted, Seen, Step};
 pub use target::Target;
-pub use tokio_runtime::Tokio;
 pub use unix_memcached::UnixMemcached;
 pub use virtual_time::{Line, Network, VirtualServer};

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use memcache_async::proto::calls;
-use memcache_async::{Builder, Client, Expiry, Smol, Spawn, ToKey};
-use memcache_tests::Tokio;
+use memcache_async::{Builder, Client, Expiry, Smol, Spawn, ToKey, Tokio};
 use smol::Executor;
 
 use crate::contender::{Contender, Row};
@@ -57,7 +56,7 @@ impl On {
                 build(builder.merge_gets(merge_gets).max_rest(max_rest), servers)
             }
             On::Tokio(tokio) => {
-                let builder = Builder::new(Tokio(tokio.handle().clone()));
+                let builder = Builder::new(Tokio::on(tokio.handle()));
                 build(builder.merge_gets(merge_gets).max_rest(max_rest), servers)
             }
         }

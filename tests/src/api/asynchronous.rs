@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::LazyLock;
 
-use memcache_async::{AsyncStd, Builder, Smol, Spawn};
+use memcache_async::{AsyncStd, Builder, Smol, Spawn, Tokio};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::{Tokio, WithBuffers};
+use crate::WithBuffers;
 
 /// [`memcache_async::Client`] on the runtime `R`, with a thread that waits for each call.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl BlockOn for Tokio {
     const NAME: &'static str = "memcache-async on tokio";
 
     fn client(config: &Config) -> Result<memcache_async::Client, Error> {
-        client_on(Tokio(TOKIO.handle().clone()), config)
+        client_on(Tokio::on(TOKIO.handle()), config)
     }
 
     fn block_on(future: Pin<&mut dyn Future<Output = ()>>) {

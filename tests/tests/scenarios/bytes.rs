@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use memcache_async::{AsyncStd, Smol};
+use memcache_async::{AsyncStd, Smol, Tokio};
 use memcache_sync::proto::calls;
 use memcache_sync::{Error, Expiry, StatsArgument, Value};
+use memcache_tests::Target;
 use memcache_tests::api::{Api, AsyncClient, Client, CoreAlone, SyncClient};
-use memcache_tests::{Target, Tokio};
 
 use crate::{Context, NEVER, scenarios};
 

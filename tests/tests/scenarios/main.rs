@@ -12,10 +12,10 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use memcache_async::{AsyncStd, Smol};
+use memcache_async::{AsyncStd, Smol, Tokio};
 use memcache_sync::{Error, Expiry, FromValue};
+use memcache_tests::Target;
 use memcache_tests::api::{Api, AsyncClient, Client, Config, CoreAlone, SyncClient};
-use memcache_tests::{Target, Tokio};
 
 const NEVER: Expiry = Expiry::Never;
 
