@@ -14,7 +14,7 @@ pub(crate) struct Death {
     /// The operation that last failed there though it was asked for after the death, by the number of its
     /// first request: when it was asked for, and until when nobody else was to try.
     last: Option<(Time, Time)>,
-    /// When a client said that it is dead, since it last answered.
+    /// When a client said that it is dead, or found it so without a word, since it last answered.
     told: Vec<Time>,
     /// Of each client: how many connections ended, or had no answer in time, since it last had a reply.
     ends: std::collections::BTreeMap<usize, usize>,
@@ -83,6 +83,9 @@ impl Judge {
         let death = self.death(client, server);
         // What was asked for at one moment may be one operation.
         if death.since.is_none_or(|since| since >= at) {
+            // What was asked for before the death puts the next try off again if it fails, and takes the place of
+            // one that is under way. Nobody is told of that.
+            death.told.extend(death.since.map(|_| now));
             return;
         }
         // Who has not found out in the time of the lease is replaced.
