@@ -35,6 +35,7 @@
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
 //!   the client and its servers.
 //! * `json`: `Json`, values of any type that serde can write.
+//! * `server`: `server::Server`, an in-memory memcached for examples and tests.
 
 #[cfg(feature = "async-std")]
 mod async_std;
@@ -71,6 +72,27 @@ pub use driver::Driver;
 pub use get_stream::GetStream;
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 pub use spare::{ReadSpare, WithSpare};
+
+/// An in-memory memcached for examples and tests. It runs on threads of its own, so it is of use under any
+/// runtime, and its calls may be made anywhere but [`wait`](server::Server::wait), which blocks.
+///
+/// ```
+/// use memcache_async::server::Server;
+/// use memcache_async::{Client, Expiry};
+///
+/// # smol::block_on(async {
+/// let server = Server::start()?; // it ends when it is dropped
+/// let client = Client::new([server.address()])?;
+/// client.set("answer", 42, Expiry::Never).await?;
+/// assert_eq!(client.get::<u64>("answer").await?, Some(42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "server")]
+pub mod server {
+    pub use memcache_sync::server::{Builder, Server, Stopper};
+}
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
