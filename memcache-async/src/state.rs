@@ -200,7 +200,7 @@ impl State {
         self.submitted = true;
         self.wait(id, cx, effects);
         // The others never have as many replies, and need not be looked at after each step.
-        if in_parts && many || self.client.feeds(id).is_some() {
+        if in_parts && many || self.client.feeding(id).is_some() {
             self.in_parts.push(InParts { id, ticket: None });
         }
         if self.under_way > 1 {

@@ -53,7 +53,7 @@ impl State {
         effects: &mut Effects,
     ) -> bool {
         let at = self.in_parts.iter().position(|part| part.id == id);
-        let (Some(at), Some(server)) = (at, self.client.feeds(id)) else { return false };
+        let (Some(at), Some(server)) = (at, self.client.feeding(id)) else { return false };
         let ticket = self.in_parts[at].ticket.take();
         match ticket {
             None if self.room.is_free(server) => return self.client.is_hungry(id),

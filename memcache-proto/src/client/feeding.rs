@@ -6,8 +6,8 @@ use crate::routing::ServerIndex;
 
 impl Client {
     /// Whether the next [part](Operation::Part) of an operation is to be given with [`feed`](Self::feed): more
-    /// keys were said to follow, and its connections have room for them. Ask after each
-    /// [`submit`](Self::submit), [`feed`](Self::feed) and [`received`](Self::received).
+    /// keys were said to follow, and its connections have room for them. Ask after [`submit`](Self::submit)
+    /// and whenever anything has happened since.
     ///
     /// A connection has room if at most half of [`Limits::backlog`](crate::Limits::backlog) waits on it. So
     /// beside your own items an operation of any number of keys takes at most so much and two parts for each
@@ -21,17 +21,17 @@ impl Client {
         queued <= self.cluster.settings().limits.backlog / 2
     }
 
-    /// The server that had most to do when the last [part](Operation::Part) of an operation was taken in, which
-    /// is the one that the next part waits for. `None` if no more keys follow.
+    /// The server that the next [part](Operation::Part) of an operation waits for: the one that had most to do
+    /// when the last was taken in. `None` if no more keys follow.
     #[must_use]
-    pub fn feeds(&self, operation: OperationId) -> Option<ServerIndex> {
+    pub fn feeding(&self, operation: OperationId) -> Option<ServerIndex> {
         let fullest = self.operations.fullest(operation)?;
         Some(self.slots.get(fullest)?.id.server)
     }
 
     /// Goes on with an operation whose first part was submitted: takes in the keys of this part, which are
     /// numbered on from those before. If the part is an [`Operation::Part`], more are to follow; else it is the
-    /// last. All parts are of the same kind. Next see to [`poll_action`](Self::poll_action).
+    /// last. Next see to [`poll_action`](Self::poll_action).
     ///
     /// Does nothing if the operation has ended: [`Many::rest`](super::Many::rest) then says why.
     pub fn feed(&mut self, id: OperationId, part: Operation<'_>, now: Time) {

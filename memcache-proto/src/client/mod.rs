@@ -95,7 +95,7 @@
 //! ```
 //! # use memcache_proto::Time;
 //! # use memcache_proto::client::{Client, Operation, OperationId, RoutedKey};
-//! /// Gives what there is room for. Call it after `submit` and after each `received`.
+//! /// Gives what there is room for. Call it after `submit` and whenever anything has happened since.
 //! fn feed(client: &mut Client, id: OperationId, rest: &mut &[RoutedKey<'_>], now: Time) {
 //!     while client.is_hungry(id) {
 //!         let (keys, more) = rest.split_at(rest.len().min(1000));

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::items::Items;
 use super::operation::Rejection;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
+use super::waiter::MAX_KEYS;
 use crate::Time;
 use crate::routing::ServerIndex;
 
@@ -127,7 +128,8 @@ impl Operations {
         let entry = self.entry_mut(id)?;
         let parts = entry.parts.as_mut()?;
         let first = parts.keys;
-        let Some(end) = u32::try_from(keys).ok().and_then(|keys| first.checked_add(keys)) else {
+        let end = u32::try_from(keys).ok().and_then(|keys| first.checked_add(keys));
+        let Some(end) = end.filter(|&end| end <= MAX_KEYS) else {
             self.stop_parts(id, FailureKind::Rejected(Rejection::Full));
             return None;
         };
@@ -161,14 +163,12 @@ impl Operations {
         }
     }
 
-    /// No more keys follow. Whether the operation waited for some.
-    pub(super) fn end_parts(&mut self, id: OperationId) -> bool {
-        let waited = self.entry_mut(id).is_some_and(|entry| entry.parts.take().is_some());
-        if waited {
+    /// No more keys follow, if the operation waited for some.
+    pub(super) fn end_parts(&mut self, id: OperationId) {
+        if self.entry_mut(id).is_some_and(|entry| entry.parts.take().is_some()) {
             self.in_parts -= 1;
             self.release(id);
         }
-        waited
     }
 
     /// Takes no more keys of an operation in: those that were to follow fail so.
@@ -182,8 +182,10 @@ impl Operations {
 
     /// As [`stop_parts`](Self::stop_parts), of all operations.
     pub(super) fn stop_all_parts(&mut self, kind: &FailureKind) {
-        for index in 0..if self.in_parts > 0 { self.entries.len() } else { 0 } {
-            self.stop_parts(self.id(index), kind.clone());
+        if self.in_parts > 0 {
+            for index in 0..self.entries.len() {
+                self.stop_parts(self.id(index), kind.clone());
+            }
         }
     }
 
@@ -520,5 +522,21 @@ mod tests {
         operations.deliver(begun[4], 0, Ok(Reply::Ok));
         assert_eq!(operations.next_deadline(), None);
         assert_eq!(operations.pop_expired(due(9)), None);
+    }
+
+    /// More keys than can be numbered end an operation, and nothing of them is lost.
+    #[test]
+    fn keys_that_cannot_be_numbered_are_left_out() {
+        let mut operations = Operations::default();
+        let id = operations.begin_parts(Time::ZERO, None);
+        assert_eq!(operations.extend(id, 3), Some(0));
+        assert_eq!(operations.extend(id, MAX_KEYS as usize - 3), Some(3));
+        assert!(operations.wait_for_parts());
+        assert_eq!(operations.extend(id, 1), None);
+        assert!(!operations.wait_for_parts() && operations.is_pending(id));
+        operations.answered(id, MAX_KEYS as usize);
+        let Some(Outcome::Many(many)) = operations.take(id) else { panic!("it is done") };
+        let rest = many.rest.expect("some were left out");
+        assert_eq!(rest.kind, FailureKind::Rejected(Rejection::Full));
     }
 }

@@ -39,6 +39,9 @@ enum Asked {
 #[derive(Clone, Copy)]
 struct Number(u32);
 
+/// How many keys an operation may have.
+pub(super) const MAX_KEYS: u32 = Number::ANSWERED;
+
 impl Number {
     const ANSWERED: u32 = 1 << 31;
 
