@@ -167,8 +167,10 @@ impl Wire {
             let answered = vec![false; if matches!(kind, Kind::Values) { tags.len() } else { 0 }];
             let digest = digest(text);
             heard.push(Heard { tags: tags.clone(), begun: self.begun, digest, len });
-            if !core::mem::take(&mut self.refused_early) {
-                self.waiting.push_back(Waiting { kind, tags, answered, doubted: false });
+            let doubted = core::mem::take(&mut self.refused_early);
+            // The error may be about another quiet one, behind this.
+            if !doubted || matches!(kind, Kind::Meta { quiet: true, .. }) {
+                self.waiting.push_back(Waiting { kind, tags, answered, doubted });
             }
             self.begun = event;
             taken += len;
