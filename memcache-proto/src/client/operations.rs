@@ -1,12 +1,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::time::Duration;
 
 use super::items::Items;
 use super::operation::Rejection;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
-use super::waiter::MAX_KEYS;
+use super::waiter::{MAX_KEYS, Waiter};
 use crate::Time;
 use crate::routing::ServerIndex;
 
@@ -63,6 +64,12 @@ struct Parts {
     first: u32,
     /// The slot that had most to do after the last part.
     fullest: u32,
+}
+
+/// Whether it is what is expected of most keys of an operation on many, which is not told.
+#[inline]
+fn is_expected(answer: &Result<Reply, Failure>) -> bool {
+    matches!(answer, Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent))
 }
 
 /// What kind of outcome an operation is to have.
@@ -243,9 +250,8 @@ impl Operations {
         }
         match &mut entry.outcome {
             Some(Outcome::One(outcome)) => *outcome = answer,
+            Some(Outcome::Many(_)) if is_expected(&answer) => {}
             Some(Outcome::Many(many)) => match answer {
-                // What is expected of most is not told.
-                Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent) => {}
                 Ok(Reply::Item(item)) => many.items.push_own(number, item),
                 Ok(reply) => many.replies.push((number as usize, reply)),
                 Err(failure) => many.failed.push((number as usize, failure)),
@@ -267,11 +273,29 @@ impl Operations {
         number: u32,
         answer: &Result<Reply, Failure>,
     ) {
-        let is_told = !matches!(answer, Ok(Reply::Miss | Reply::Stored | Reply::Ok | Reply::Sent));
-        if !is_told && self.items_of(id).is_some() {
+        if is_expected(answer) && self.items_of(id).is_some() {
             return self.answered(id, 1);
         }
         self.deliver(id, number, answer.clone());
+    }
+
+    /// The same answer for each of these places of a request.
+    pub(super) fn deliver_each(
+        &mut self,
+        waiter: &mut Waiter,
+        places: Range<usize>,
+        answer: &Result<Reply, Failure>,
+    ) {
+        let id = waiter.operation;
+        if is_expected(answer) && self.items_of(id).is_some() {
+            let count = waiter.answer_each(places);
+            return self.answered(id, count);
+        }
+        for place in places {
+            if let Some(number) = waiter.answer(place) {
+                self.deliver(id, number, answer.clone());
+            }
+        }
     }
 
     /// Takes an answer back, so that there is another to come; one of many only if `one_of_many` says so.

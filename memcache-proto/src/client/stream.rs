@@ -395,15 +395,13 @@ impl Stream {
                 }
                 Event::Each { count, response } => {
                     let reply = Reply::of(&response, server);
-                    let next = part.answered..part.answered + count;
-                    part.answered = next.end;
-                    for index in next {
-                        let Some(waiter) = waiter_at(waiters, part.waiters, index) else {
-                            continue;
-                        };
-                        if let Some(number) = waiter.answer(index) {
-                            operations.deliver_again(waiter.operation, number, &reply);
-                        }
+                    let (mut next, end) = (part.answered, part.answered + count);
+                    part.answered = end;
+                    while next < end {
+                        let Some(waiter) = waiter_at(waiters, part.waiters, next) else { break };
+                        let last = end.min(waiter.start() + waiter.len()).max(next + 1);
+                        operations.deliver_each(waiter, next..last, &reply);
+                        next = last;
                     }
                     continue;
                 }

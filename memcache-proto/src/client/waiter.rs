@@ -1,6 +1,7 @@
 //! Who waits for the answer to a request.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::nature;
 use super::operations::OperationId;
@@ -165,6 +166,19 @@ impl Waiter {
         let number = self.numbers_mut().get_mut(at).filter(|number| !number.is_answered())?;
         number.answer();
         Some(number.get())
+    }
+
+    /// The keys at these places of the request are answered from now on. Returns how many of them were not
+    /// before.
+    pub(super) fn answer_each(&mut self, places: Range<usize>) -> usize {
+        let from = places.start.saturating_sub(self.start());
+        let to = places.end.saturating_sub(self.start());
+        let mut count = 0;
+        for number in self.numbers_mut().get_mut(from..to).unwrap_or_default() {
+            count += usize::from(!number.is_answered());
+            number.answer();
+        }
+        count
     }
 
     /// Whether any of them has not been answered.

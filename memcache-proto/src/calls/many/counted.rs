@@ -89,10 +89,13 @@ impl<B: Batch> Answer for Counted<B> {
             let error = calls.error(*rest, &source);
             failed.extend((given.next()..keys.len()).map(|number| (number, error.clone())));
         }
+        let mut many = Many { result, missing: Vec::new(), failed: Vec::new() };
+        if failed.is_empty() && missing.is_empty() {
+            return Ok(many);
+        }
         failed.sort_by_key(|&(number, _)| number);
         missing.sort_unstable();
         let (mut failed, mut missing) = (failed.into_iter().peekable(), missing.iter().peekable());
-        let mut many = Many { result, missing: Vec::new(), failed: Vec::new() };
         for (number, key) in keys.enumerate() {
             if missing.next_if_eq(&&number).is_some() {
                 many.missing.push(key);
