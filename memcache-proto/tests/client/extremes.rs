@@ -202,7 +202,11 @@ fn a_get_line_is_as_long_as_it_may_be_and_no_longer() {
         (|c| c.settings.limits.max_get_len = usize::MAX, 32 << 10),
         (|c| c.settings.limits.window = 10_000, 5_000),
     ] {
-        let (mut net, calls) = called(1, change);
+        let (mut net, calls) = called(1, |config| {
+            // What is given at a time makes several lines.
+            config.settings.limits.backlog = 1 << 20;
+            change(config);
+        });
         let found: Many<HashMap<_, u8>, _> =
             run(&mut net, &calls, get_many(&names)).expect("asked");
         assert_eq!(found.missing.len(), 2_000);

@@ -6,8 +6,9 @@ use crate::client::{Cluster, Operation, RoutedKey};
 /// The most keys that are given at a time for each server.
 const KEYS: usize = 1024;
 
-/// So many parts, about, make a server's backlog: a part leaves room for others beside it.
-const SHARE: usize = 8;
+/// So many parts, about, make a server's backlog: a part leaves room for others beside it, and the keys of one
+/// fit into one get of the usual length.
+const SHARE: usize = 9;
 
 /// For so many servers at most a part has keys: the more servers, the larger it is, as each gets a share of it.
 const SERVERS: usize = 16;
