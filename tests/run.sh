@@ -109,7 +109,7 @@ fi
 # The programs run side by side, two more than there are processors, as most of them wait for servers and
 # clocks. What a program says is shown when it has ended. No test needs the examples.
 mkdir -p target/tests
-"${tests[@]}" --lib --bins --tests --no-run --message-format json-render-diagnostics >target/tests/built.json
+"${tests[@]}" --tests --no-run --message-format json-render-diagnostics >target/tests/built.json
 programs=$(sed -n 's|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1\t\2|p' \
     target/tests/built.json)
 # Those that take longest come first, so that none of them is left alone at the end.

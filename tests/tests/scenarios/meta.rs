@@ -203,7 +203,7 @@ pub(crate) fn stale(context: &Context) {
 
 pub(crate) fn recached(context: &Context) {
     let early = Duration::from_secs(30);
-    let lease = Duration::from_secs(1);
+    let lease = Duration::from_secs(10);
     let recache = Recache { early, lease, ..Recache::default() };
     let client = context.connect(context.builder().recache(recache));
     let expiry = Duration::from_secs(100);
