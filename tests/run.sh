@@ -106,7 +106,7 @@ if [ $# -gt 0 ] || ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 501)); then
     exec "${tests[@]}" "$@"
 fi
 
-# The programs run side by side, two more than there are processors, as most of them wait for servers and
+# The programs run side by side, one more than there are processors, as most of them wait for servers and
 # clocks. What a program says is shown when it has ended. No test needs the examples.
 mkdir -p target/tests
 "${tests[@]}" --tests --no-run --message-format json-render-diagnostics >target/tests/built.json
@@ -133,7 +133,7 @@ reap() {
 }
 SECONDS=0
 while IFS=$'\t' read -r directory program; do
-    [ "${#running[@]}" -le $(($(nproc) + 1)) ] || reap
+    [ "${#running[@]}" -le "$(nproc)" ] || reap
     name=$(basename "$program")
     case $program in
         doc) "${tests[@]}" --doc >"target/tests/$name.log" 2>&1 & ;;

@@ -1,7 +1,9 @@
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::ops::Range;
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -244,7 +246,13 @@ impl Memcached {
     /// Where it cannot be started again.
     pub fn restart(&mut self) {
         self.kill();
-        self.try_start().expect("the server starts again");
+        let deadline = Instant::now() + PATIENCE;
+        // Somebody may have the port for a moment, to see whether it is free.
+        while let Err(error) = self.try_start() {
+            assert!(Instant::now() < deadline, "the server starts again: {error}");
+            self.kill();
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn try_start(&mut self) -> io::Result<()> {
@@ -299,10 +307,24 @@ fn guard(server: u32) -> io::Result<Child> {
         .spawn()
 }
 
+/// A port that nobody listens on. It is none of those that the system gives to outgoing connections: one of these
+/// would have it while the server is down.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = PORTS.end - PORTS.start;
+    loop {
+        // Test programs that run side by side begin far from each other.
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let at = process::id().wrapping_mul(7919).wrapping_add(step) % u32::from(ports);
+        let port = PORTS.start + u16::try_from(at).expect("it is less than all of them");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
+
+/// Where [`free_port`] looks: below what Linux takes for outgoing connections by default.
+const PORTS: Range<u16> = 15_000..32_000;
 
 fn connect(port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;

@@ -133,7 +133,7 @@ fn a_lone_task_sends_once_and_receives_twice() {
 /// A server that stores once and then answers so many gets, each after a while.
 fn slow_server(gets: u32) -> Scripted {
     let reply = format!("VALUE lone 0 100\r\n{}\r\nEND\r\n", "v".repeat(100));
-    let get = [Step::Lines(1), Step::Wait(Duration::from_millis(1)), Step::send(&reply)];
+    let get = [Step::Lines(1), Step::Wait(Duration::from_millis(5)), Step::send(&reply)];
     let gets = std::iter::repeat_n(get, gets as usize).flatten();
     let script: Vec<Step> =
         [Step::Lines(2), Step::send("STORED\r\n")].into_iter().chain(gets).collect();
