@@ -41,7 +41,7 @@ pub(crate) struct Judge {
     /// the call look the same.
     stamped: BTreeMap<Tag, Option<u64>>,
     pub(crate) wires: BTreeMap<u64, Wire>,
-    /// How many calls have been made.
+    /// How many calls have been made; each part of one that is given in parts counts.
     pub(crate) calls: u64,
     /// The run that each connection was sent last.
     pub(crate) runs: BTreeMap<u64, Run>,
@@ -111,13 +111,12 @@ pub(crate) struct Part {
 /// The most bytes of a run; half of the window if that is less.
 const MAX_RUN_LEN: usize = 8 << 10;
 
-/// Commands of one call that are sent as one.
-#[derive(Clone, Copy)]
+/// Commands of one call that may be sent as one.
 pub(crate) struct Run {
     pub(crate) call: u64,
     pub(crate) what: What,
-    /// When its first byte was handed over.
-    since: u64,
+    /// When the first byte of each was handed over, and how long it is.
+    commands: VecDeque<(u64, usize)>,
     len: usize,
 }
 
@@ -445,14 +444,19 @@ impl Judge {
             return command.begun;
         }
         let most = MAX_RUN_LEN.min(self.limits.window / 2);
-        let new = Run { call, what, since: command.begun, len: 0 };
-        let run = self.runs.entry(link).or_insert(new);
-        let goes_on = (run.call, run.what) == (call, what) && run.len + command.len <= most;
-        if !goes_on {
-            *run = new;
+        let new = || Run { call, what, commands: VecDeque::new(), len: 0 };
+        let run = self.runs.entry(link).or_insert_with(new);
+        if (run.call, run.what) != (call, what) {
+            *run = new();
         }
+        run.commands.push_back((command.begun, command.len));
         run.len += command.len;
-        run.since
+        // Where a run ends is not to be seen here, as what did not fit any more may have gone over another
+        // connection: it has begun with none that it would be too long with.
+        while run.len > most && run.commands.len() > 1 {
+            run.len -= run.commands.pop_front().map_or(0, |(_, len)| len);
+        }
+        run.commands.front().map_or(command.begun, |&(begun, _)| begun)
     }
 
     /// A command was handed over whole, of which the first byte went in the event `since`.

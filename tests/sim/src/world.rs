@@ -47,8 +47,6 @@ pub(crate) struct World<'a> {
 pub(crate) struct Asked {
     pub(crate) client: usize,
     pub(crate) id: OperationId,
-    /// Its number.
-    call: u64,
     /// When it has to have ended, at the latest.
     deadline: Time,
     pub(crate) drafts: Vec<Draft>,
@@ -202,7 +200,7 @@ impl<'a> World<'a> {
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
-        self.asked.push(Asked { client, id, call, deadline, drafts, given, told });
+        self.asked.push(Asked { client, id, deadline, drafts, given, told });
         true
     }
 
@@ -224,8 +222,10 @@ impl<'a> World<'a> {
             let given = all.min(from + self.plan.part);
             asked.given = given;
             let next = &mut asked.drafts[from..given];
-            let settings = &self.plan.settings;
-            self.judge.submit(asked.client, asked.call, Shape::Many, next, settings);
+            // Its commands travel with none of the part before.
+            self.judge.calls += 1;
+            let (call, settings) = (self.judge.calls, &self.plan.settings);
+            self.judge.submit(asked.client, call, Shape::Many, next, settings);
             requests::feed(member, asked.id, next, given < all, self.network.now);
         }
         is_hungry
