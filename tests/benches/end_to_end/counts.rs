@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::compare::rounded;
 use crate::contender::Row;
 use crate::lone::{contender, items};
+use crate::watch::Watch;
 
 /// A tracer lets so much time pass between two calls that a client would think it had rested, and look at
 /// its connection.
@@ -19,6 +20,7 @@ pub(crate) fn just(arguments: &[String]) {
     let [client, row, address, count] = arguments else { panic!("just what?") };
     let row = Row::named(row).expect("a row");
     let count = count.parse().expect("a number");
+    Watch::turn_off();
     contender(client, address, &items(), TRACED).run(row, count, &mut Default::default());
 }
 
