@@ -254,7 +254,7 @@ impl<'a> World<'a> {
 
     /// Until nothing more happens at this moment.
     pub(crate) fn drive(&mut self) -> Goes {
-        for _ in 0..200_000 {
+        for _ in 0..2_000_000 {
             if !self.step()? {
                 return self.check_rest();
             }
