@@ -1,3 +1,5 @@
+mod parts;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -5,11 +7,11 @@ use core::ops::Range;
 use core::time::Duration;
 
 use super::items::Items;
-use super::operation::Rejection;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
-use super::waiter::{MAX_KEYS, Waiter};
+use super::waiter::Waiter;
 use crate::Time;
 use crate::routing::ServerIndex;
+use parts::Parts;
 
 /// An operation of one [`Client`](super::Client), from its submission until its outcome is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,17 +55,6 @@ struct Entry {
     /// What has been taken in of an operation of which more keys are to follow. It counts as an answer that is
     /// still to come.
     parts: Option<Parts>,
-}
-
-/// What has been taken in of an operation whose keys are given part by part.
-#[derive(Clone, Copy, Default)]
-struct Parts {
-    /// How many keys.
-    keys: u32,
-    /// The number of the first key of the last part.
-    first: u32,
-    /// The slot that had most to do after the last part.
-    fullest: u32,
 }
 
 /// Whether it is what is expected of most keys of an operation on many, which is not told.
@@ -119,86 +110,6 @@ impl Operations {
             self.deadlines.push_back((now + timeout, id));
         }
         id
-    }
-
-    /// Begins an operation on many keys, none of which has been given yet.
-    pub(super) fn begin_parts(&mut self, now: Time, timeout: Option<Duration>) -> OperationId {
-        let id = self.begin(Shape::Many, 1, now, timeout);
-        self.entries[id.index()].parts = Some(Parts::default());
-        self.in_parts += 1;
-        id
-    }
-
-    /// Makes room for so many keys more of an operation that waits for them. Returns the number of the first;
-    /// `None` if it waits for none, or would have more keys than can be numbered: then it ends without them.
-    pub(super) fn extend(&mut self, id: OperationId, keys: usize) -> Option<u32> {
-        let entry = self.entry_mut(id)?;
-        let parts = entry.parts.as_mut()?;
-        let first = parts.keys;
-        let end = u32::try_from(keys).ok().and_then(|keys| first.checked_add(keys));
-        let Some(end) = end.filter(|&end| end <= MAX_KEYS) else {
-            self.stop_parts(id, FailureKind::Rejected(Rejection::Full));
-            return None;
-        };
-        (parts.first, parts.keys) = (first, end);
-        entry.remaining += keys;
-        Some(first)
-    }
-
-    /// The number of the first key of the part that is being taken in, or was taken in last.
-    #[inline]
-    pub(super) fn part(&self, id: OperationId) -> u32 {
-        if self.in_parts == 0 {
-            return 0;
-        }
-        self.entry(id).and_then(|entry| entry.parts).map_or(0, |parts| parts.first)
-    }
-
-    /// The slot that had most to do after the last part; `None` if the operation waits for no more keys.
-    #[inline]
-    pub(super) fn fullest(&self, id: OperationId) -> Option<usize> {
-        if self.in_parts == 0 {
-            return None;
-        }
-        Some(self.entry(id)?.parts?.fullest as usize)
-    }
-
-    pub(super) fn set_fullest(&mut self, id: OperationId, slot: usize) {
-        let parts = self.entry_mut(id).and_then(|entry| entry.parts.as_mut());
-        if let Some(parts) = parts {
-            parts.fullest = u32::try_from(slot).unwrap_or(u32::MAX);
-        }
-    }
-
-    /// No more keys follow, if the operation waited for some.
-    pub(super) fn end_parts(&mut self, id: OperationId) {
-        if self.entry_mut(id).is_some_and(|entry| entry.parts.take().is_some()) {
-            self.in_parts -= 1;
-            self.release(id);
-        }
-    }
-
-    /// Takes no more keys of an operation in: those that were to follow fail so.
-    fn stop_parts(&mut self, id: OperationId, kind: FailureKind) {
-        let entry = self.entry_mut(id).filter(|entry| entry.parts.is_some());
-        if let Some(Outcome::Many(many)) = entry.and_then(|entry| entry.outcome.as_mut()) {
-            many.rest = Some(Box::new(Failure::not_sent(None, kind)));
-        }
-        self.end_parts(id);
-    }
-
-    /// As [`stop_parts`](Self::stop_parts), of all operations.
-    pub(super) fn stop_all_parts(&mut self, kind: &FailureKind) {
-        if self.in_parts > 0 {
-            for index in 0..self.entries.len() {
-                self.stop_parts(self.id(index), kind.clone());
-            }
-        }
-    }
-
-    /// Whether an operation waits for more keys.
-    pub(super) fn wait_for_parts(&self) -> bool {
-        self.in_parts > 0
     }
 
     fn id(&self, index: usize) -> OperationId {
@@ -546,21 +457,5 @@ mod tests {
         operations.deliver(begun[4], 0, Ok(Reply::Ok));
         assert_eq!(operations.next_deadline(), None);
         assert_eq!(operations.pop_expired(due(9)), None);
-    }
-
-    /// More keys than can be numbered end an operation, and nothing of them is lost.
-    #[test]
-    fn keys_that_cannot_be_numbered_are_left_out() {
-        let mut operations = Operations::default();
-        let id = operations.begin_parts(Time::ZERO, None);
-        assert_eq!(operations.extend(id, 3), Some(0));
-        assert_eq!(operations.extend(id, MAX_KEYS as usize - 3), Some(3));
-        assert!(operations.wait_for_parts());
-        assert_eq!(operations.extend(id, 1), None);
-        assert!(!operations.wait_for_parts() && operations.is_pending(id));
-        operations.answered(id, MAX_KEYS as usize);
-        let Some(Outcome::Many(many)) = operations.take(id) else { panic!("it is done") };
-        let rest = many.rest.expect("some were left out");
-        assert_eq!(rest.kind, FailureKind::Rejected(Rejection::Full));
     }
 }
