@@ -368,7 +368,7 @@ mod sealed {
     impl<T> Sealed for super::OnServers<'_, T> {}
     impl<T> Sealed for super::One<T> {}
     impl<K, V, M> Sealed for super::Found<K, V, M> {}
-    impl<B> Sealed for super::Counted<B> {}
+    impl<B: super::many::Batch> Sealed for super::Counted<B> {}
     impl<K, R, F> Sealed for super::GetEach<K, R, F> {}
     impl<K, R, F> Sealed for super::EachFound<K, R, F> {}
     impl<T> Sealed for super::EachServer<T> {}

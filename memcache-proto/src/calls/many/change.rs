@@ -72,6 +72,7 @@ impl<K: ToKey> Call for ChangeMany<K> {
 
 impl<K: ToKey> Batch for ChangeMany<K> {
     type Key = K;
+    type Exptime = Option<Exptime>;
 
     fn give<R>(
         &self,

@@ -1,16 +1,15 @@
 use alloc::vec::Vec;
 
 use super::given::Given;
-use crate::Exptime;
 use crate::calls::sealed::Sealed;
 use crate::calls::{Answer, Calls, Error, FailedKey, Many, Source};
 use crate::client::{Operation, OperationId, Outcome, Reply};
 use crate::routing::ServerIndex;
 
 /// The answer to the calls on many keys that find nothing: those that store, delete and touch.
-pub struct Counted<B> {
+pub struct Counted<B: Batch> {
     batch: B,
-    exptime: Option<Exptime>,
+    exptime: B::Exptime,
     given: Given,
     /// Those that could not be sent.
     refused: Vec<(usize, Error)>,
@@ -20,12 +19,14 @@ pub struct Counted<B> {
 pub trait Batch: Sealed {
     /// A key.
     type Key;
+    /// The exptime of the items, if the call has one.
+    type Exptime: Copy;
 
-    /// Gives the next of them.
+    /// Gives the next of the keys.
     fn give<R>(
         &self,
         calls: &Calls,
-        exptime: Option<Exptime>,
+        exptime: Self::Exptime,
         given: &mut Given,
         refuse: impl FnMut(usize, Error),
         give: impl FnOnce(Operation<'_>) -> R,
@@ -43,7 +44,7 @@ impl<B: Batch> Counted<B> {
     /// Gives the first of the keys.
     pub(super) fn begin(
         batch: B,
-        exptime: Option<Exptime>,
+        exptime: B::Exptime,
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self), Error> {

@@ -9,6 +9,7 @@ mod given;
 mod set;
 
 pub use change::{ChangeMany, delete_many, touch_many};
+pub(super) use counted::Batch;
 pub use counted::Counted;
 pub use each::{EachFound, GetEach, get_each};
 pub use found::{Found, GetMany, Plain, WithCas, gat_many, get_many, gets_many};

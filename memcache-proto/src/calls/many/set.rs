@@ -103,17 +103,18 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
     ) -> Result<(OperationId, Self::Answer), Error> {
         calls.count(self.name);
         let exptime = calls.exptime(self.expiry)?;
-        Counted::begin(self, Some(exptime), calls, submit)
+        Counted::begin(self, exptime, calls, submit)
     }
 }
 
 impl<K: ToKey, V: ToValue> Batch for SetMany<K, V> {
     type Key = K;
+    type Exptime = Exptime;
 
     fn give<R>(
         &self,
         calls: &Calls,
-        exptime: Option<Exptime>,
+        exptime: Exptime,
         given: &mut Given,
         refuse: impl FnMut(usize, Error),
         give: impl FnOnce(Operation<'_>) -> R,
@@ -127,7 +128,6 @@ impl<K: ToKey, V: ToValue> Batch for SetMany<K, V> {
             |(key, value)| key.len() + value.bytes.len(),
             refuse,
         );
-        let exptime = exptime.unwrap_or(Exptime::NEVER);
         let new_items = encoded.iter().map(|(key, value)| {
             let (key, flags, value) = (key.as_routed(), value.flags, &*value.bytes);
             NewItem { key, flags, exptime, value }
