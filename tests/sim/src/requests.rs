@@ -414,22 +414,26 @@ pub(crate) fn submit(
     more: bool,
     now: Time,
 ) -> Result<OperationId, Rejection> {
-    with_operation(shape, drafts, |operation| {
-        let operation = if more { Operation::Part(&operation) } else { operation };
+    with_operation(shape, drafts, more, |operation| {
         client.submit(operation, now).map_err(|rejected| rejected.reason)
     })
 }
 
 /// Goes on with an operation on many keys by these requests, of which more follow if that is said.
 pub(crate) fn feed(client: &mut Client, id: OperationId, drafts: &[Draft], more: bool, now: Time) {
-    with_operation(Shape::Many, drafts, |operation| {
-        let operation = if more { Operation::Part(&operation) } else { operation };
-        client.feed(id, operation, now);
-    });
+    with_operation(Shape::Many, drafts, more, |operation| client.feed(id, operation, now));
 }
 
-/// Does something with the operation of these requests.
-fn with_operation<T>(shape: Shape, drafts: &[Draft], work: impl FnOnce(Operation<'_>) -> T) -> T {
+/// Does something with the operation of these requests, of which more follow if that is said.
+fn with_operation<T>(
+    shape: Shape,
+    drafts: &[Draft],
+    more: bool,
+    work: impl FnOnce(Operation<'_>) -> T,
+) -> T {
+    let work = |operation: Operation<'_>| {
+        if more { work(Operation::Part(&operation)) } else { work(operation) }
+    };
     let first = drafts.first().expect("something is asked for");
     let noreply = first.noreply;
     if shape == Shape::Many {
