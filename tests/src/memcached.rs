@@ -307,20 +307,19 @@ fn guard(server: u32) -> io::Result<Child> {
         .spawn()
 }
 
-/// A port that nobody listens on. It is none of those that the system gives to outgoing connections: one of these
-/// would have it while the server is down.
+/// A port that nobody listens on. The system does not give it to outgoing connections, so none of them takes it
+/// while the server is down.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let ports = PORTS.end - PORTS.start;
-    loop {
+    let next = |_| {
         // Test programs that run side by side begin far from each other.
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let at = process::id().wrapping_mul(7919).wrapping_add(step) % u32::from(ports);
-        let port = PORTS.start + u16::try_from(at).expect("it is less than all of them");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+        let at = process::id().wrapping_mul(7919).wrapping_add(step)
+            % u32::from(PORTS.end - PORTS.start);
+        PORTS.start + u16::try_from(at).expect("it is less than all of them")
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    PORTS.map(next).find(is_free).expect("a free port")
 }
 
 /// Where [`free_port`] looks: below what Linux takes for outgoing connections by default.
