@@ -91,8 +91,9 @@ impl Client {
 
 #[cfg(feature = "tokio")]
 impl Client {
-    /// As [`Builder::new`] with the default settings, on the tokio runtime that this is called in; it
-    /// connects when it is used. [`Client::tokio_builder`] is for other settings.
+    /// A client of these servers (addresses, or pairs of an address and a weight) with the default settings, on
+    /// the tokio runtime that this is called in. It connects when it is used. For other settings call
+    /// [`Client::tokio_builder`].
     ///
     /// ```
     /// use memcache_async::{Client, Expiry};
@@ -110,7 +111,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] if one is no address, [`Error::Cluster`] if there is none.
+    /// [`Error::Address`] if one of them is not an address, [`Error::Cluster`] if the list is empty.
     ///
     /// # Panics
     ///

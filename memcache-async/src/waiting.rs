@@ -44,8 +44,8 @@ impl State {
         self.client.cluster().settings().limits.backlog
     }
 
-    /// Whether the next keys of a call that is under way are to be given now. Where other calls wait for the
-    /// same server it takes its place behind them, each time.
+    /// Returns true if a call that is under way may give its next keys now. If other calls wait for the same
+    /// server, it takes its place behind them, each time.
     pub(crate) fn may_feed(
         &mut self,
         id: OperationId,

@@ -43,7 +43,7 @@ fn it_runs_on_runtimes_of_one_thread_and_of_many() {
     }
 }
 
-/// What is tokio's is made and polled where the handle belongs to, whoever makes the call.
+/// The client enters the runtime of its handle by itself, whichever thread makes the call.
 #[test]
 fn it_may_be_used_from_threads_that_tokio_does_not_know() {
     let (server, runtime) = (server(), runtime());

@@ -5,9 +5,9 @@ use crate::Time;
 use crate::routing::ServerIndex;
 
 impl Client {
-    /// Whether the next [part](Operation::Part) of an operation is to be given with [`feed`](Self::feed): more
-    /// keys were said to follow, and its connections have room for them. Ask after [`submit`](Self::submit)
-    /// and whenever anything has happened since.
+    /// Returns true if an operation waits for its next [part](Operation::Part) and its connections have room for
+    /// it: give it with [`feed`](Self::feed). Ask after [`submit`](Self::submit) and whenever anything has
+    /// happened since.
     ///
     /// A connection has room if at most half of [`Limits::backlog`](crate::Limits::backlog) waits on it. So
     /// beside your own items an operation of any number of keys takes at most so much and two parts for each

@@ -124,10 +124,10 @@ pub enum Operation<'a> {
         /// The requests.
         requests: &'a [RoutedMeta<'a>],
     },
-    /// The first keys of an operation on many, of which more follow: submit it, then give the rest with
-    /// [`Client::feed`](super::Client::feed), part by part, each time that
-    /// [`Client::is_hungry`](super::Client::is_hungry) says so. No part has to be as large as the call, so
-    /// memory stays bounded.
+    /// Some keys of an operation on many, and more follow. Submit the first part, then give the others with
+    /// [`Client::feed`](super::Client::feed), each time that [`Client::is_hungry`](super::Client::is_hungry)
+    /// says so. Give the last keys without this. The client never has more than some parts, so the memory that
+    /// it takes does not grow with the call.
     Part(&'a Operation<'a>),
     /// Invalidate everything on every server. [`Outcome::servers`](super::Outcome::servers).
     FlushAll {
