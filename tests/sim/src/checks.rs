@@ -97,7 +97,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: PROBE,
-        sentence: "One operation at a time finds out whether a dead server is back; all others pass it over.",
+        sentence: "Of the operations that were asked for after a server's death one at a time finds out whether \
+                   it is back, for as long as its lease; all others pass it over.",
     },
     Check { name: SPINS, sentence: "No client acts without end at one moment." },
     Check { name: ENDS, sentence: "Every operation ends, and once." },

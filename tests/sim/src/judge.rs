@@ -133,9 +133,10 @@ pub(crate) struct Plain {
     pub(crate) told: VecDeque<Telling>,
 }
 
-/// What a server said, when, and whether it was to be believed.
+/// What a server said, and whether it was to be believed.
 pub(crate) struct Telling {
-    pub(crate) event: u64,
+    /// When the request was begun that it answers.
+    pub(crate) begun: u64,
     pub(crate) honest: bool,
     pub(crate) server: usize,
     pub(crate) life: u32,
@@ -358,7 +359,6 @@ impl Watch for Judge {
 
     fn received(&mut self, place: &Place, bytes: &[u8]) {
         self.event += 1;
-        let event = self.event;
         self.trace.note(place.now, 5, &[place.link], bytes, || {
             let what = if bytes.is_empty() { "the end".into() } else { shown(bytes) };
             (format!("{} <-", who(place)), what)
@@ -376,7 +376,7 @@ impl Watch for Judge {
         }
         for told in told {
             let server = place.server;
-            let telling = Telling { event, honest, server, life, said: told.said };
+            let telling = Telling { begun: told.begun, honest, server, life, said: told.said };
             match self.resolve(told.tag) {
                 Tag::Serial(serial) => {
                     if let Some(part) = self.part_mut(serial) {

@@ -89,9 +89,12 @@ impl Judge {
             Tag::Serial(_) => self.part_mut(serial).map(|part| &mut part.told),
             _ => self.plains.get_mut(&(client, tag)).map(|plain| &mut plain.told),
         };
+        // Of those that it may be, the one that was begun first: what a later request might have been told, too, is
+        // left for that.
         let found = told.and_then(|told| {
-            let fits = |one: &Telling| one.event >= submitted && one.said.agrees(reply);
-            let at = told.iter().position(fits)?;
+            let fits = |one: &Telling| one.begun > submitted && one.said.agrees(reply);
+            let fitting = told.iter().enumerate().filter(|(_, one)| fits(one));
+            let (at, _) = fitting.min_by_key(|(_, one)| one.begun)?;
             told.remove(at)
         });
         if found.is_none() {

@@ -62,6 +62,8 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) tag: Tag,
+    /// The number of the event in which the first byte of the request was handed over.
+    pub(crate) begun: u64,
     pub(crate) said: Said,
 }
 
@@ -91,6 +93,8 @@ pub(crate) struct Wire {
 struct Waiting {
     kind: Kind,
     tags: Vec<Tag>,
+    /// The number of the event in which the first byte of it was handed over.
+    begun: u64,
     /// Which of the keys of a get have had their value.
     answered: Vec<bool>,
     /// Whether an error was said that may be about it.
@@ -170,7 +174,8 @@ impl Wire {
             let doubted = core::mem::take(&mut self.refused_early);
             // The error may be about another quiet one, behind this.
             if !doubted || matches!(kind, Kind::Meta { quiet: true, .. }) {
-                self.waiting.push_back(Waiting { kind, tags, answered, doubted });
+                let begun = self.begun;
+                self.waiting.push_back(Waiting { kind, tags, begun, answered, doubted });
             }
             self.begun = event;
             taken += len;
@@ -253,7 +258,7 @@ impl Wire {
                 };
                 front.answered[at] = true;
                 let said = Said::Item { flags: flags.bits(), cas: *cas, value: value.to_vec() };
-                told.push(Told { tag: front.tags[at].clone(), said });
+                told.push(Told { tag: front.tags[at].clone(), begun: front.begun, said });
                 false
             }
             (Kind::Values, Response::End) => front.rest(&Said::Miss, told),
@@ -346,14 +351,14 @@ impl Wire {
                 true => Said::Unknown,
             };
             for tag in waiting.tags {
-                told.push(Told { tag, said: said.clone() });
+                told.push(Told { tag, begun: waiting.begun, said: said.clone() });
             }
         }
         // What was said before is about those before.
         self.waiting.iter_mut().for_each(|waiting| waiting.doubted = false);
         if let (Some(waiting), Some(said)) = (self.waiting.pop_front(), said) {
             for tag in waiting.tags {
-                told.push(Told { tag, said: said.clone() });
+                told.push(Told { tag, begun: waiting.begun, said: said.clone() });
             }
         }
         Ok(())
@@ -365,7 +370,7 @@ impl Waiting {
     fn rest(&self, said: &Said, told: &mut Vec<Told>) -> bool {
         for (at, tag) in self.tags.iter().enumerate() {
             if !self.answered.get(at).copied().unwrap_or(false) {
-                told.push(Told { tag: tag.clone(), said: said.clone() });
+                told.push(Told { tag: tag.clone(), begun: self.begun, said: said.clone() });
             }
         }
         true
