@@ -119,14 +119,17 @@ impl Compared {
     }
 }
 
-/// How many calls of each caller make a turn.
+/// How many calls of each caller make a turn. What only the first calls take (connections are made, memory
+/// grows) is not counted: a number is taken only if as many calls take as long once more.
 fn calls_of_a_turn(side: &mut impl FnMut(usize) -> Watch) -> usize {
     let mut count = 1;
     loop {
-        let cpu = side(count).cpu;
-        if cpu >= TURN / 2 {
-            let scaled = count as u128 * TURN.as_nanos() / cpu.as_nanos();
-            return usize::try_from(scaled).unwrap_or(1).max(1);
+        if side(count).cpu >= TURN / 2 {
+            let cpu = side(count).cpu;
+            if cpu >= TURN / 2 {
+                let scaled = count as u128 * TURN.as_nanos() / cpu.as_nanos();
+                return usize::try_from(scaled).unwrap_or(1).max(1);
+            }
         }
         count *= 2;
     }

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::thread;
 
 use async_memcached::AsciiProtocol;
 use memcache_async::{Client, Expiry};
@@ -16,6 +15,7 @@ use crate::ours_async::On;
 use crate::raw::Raw;
 use crate::record::tagged;
 use crate::watch::Watch;
+use crate::workers::Workers;
 
 const TASKS: usize = 50;
 const THREADS: usize = 16;
@@ -53,7 +53,7 @@ pub(crate) fn crowd(options: &Options) -> Vec<Json> {
 fn tasks(section: &str, address: &str, options: &Options, records: &mut Vec<Json>) {
     let items = Arc::new(items());
     fill(address, &items);
-    let mut raws: Vec<_> = (0..TASKS).map(|_| Raw::connect(address)).collect();
+    let raws = raw_threads(address, &items, TASKS);
     let servers = [address.to_owned()];
     let ours = [On::smol(), On::tokio()].map(|on| {
         let clients = [true, false].map(|merged| on.client(&servers, merged, MAX_REST));
@@ -67,7 +67,7 @@ fn tasks(section: &str, address: &str, options: &Options, records: &mut Vec<Json
         };
         let rounds = options.rounds();
         for (on, [merged, unmerged]) in &ours {
-            let mut raw = |count| raw_threads(&mut raws, &items, work, count);
+            let mut raw = |count| raws.run(work, count);
             let compared = Compared::measure(rounds, TASKS, &mut raw, |count| {
                 ours_tasks(on, merged, &items, work, TASKS, count)
             });
@@ -89,7 +89,7 @@ fn tasks(section: &str, address: &str, options: &Options, records: &mut Vec<Json
         let compared = Compared::measure(
             rounds,
             TASKS,
-            |count| raw_threads(&mut raws, &items, work, count),
+            |count| raws.run(work, count),
             |count| theirs.run(work, count),
         );
         add(&row, "async-memcached", compared);
@@ -98,7 +98,7 @@ fn tasks(section: &str, address: &str, options: &Options, records: &mut Vec<Json
         let compared = Compared::measure(
             rounds,
             TASKS,
-            |count| raw_threads(&mut raws, &items, work, count),
+            |count| raws.run(work, count),
             |count| raw_in_turn(&mut others, &items, work, count),
         );
         add(&row, "raw, one thread", compared);
@@ -106,40 +106,36 @@ fn tasks(section: &str, address: &str, options: &Options, records: &mut Vec<Json
 }
 
 fn threads(section: &str, address: &str, options: &Options, records: &mut Vec<Json>) {
-    let items = items();
-    let mut raws: Vec<_> = (0..THREADS).map(|_| Raw::connect(address)).collect();
-    let client = memcache_sync::Client::builder().server(address).sessions(THREADS).build();
-    let client = client.expect("a client");
+    let items = Arc::new(items());
+    let raws = raw_threads(address, &items, THREADS);
+    let client = memcache_sync::Client::builder().server(address).sessions(THREADS);
+    let client = client.build().expect("a client");
+    let ours = sync_threads(&client, &items, THREADS);
     for work in [Work::Get, Work::Set] {
         let compared = Compared::measure(
             options.rounds(),
             THREADS,
-            |count| raw_threads(&mut raws, &items, work, count),
-            |count| sync_threads(&client, &items, work, count),
+            |count| raws.run(work, count),
+            |count| ours.run(work, count),
         );
         let row = format!("{THREADS} threads, {}", work.name());
         records.push(tagged(section, &row, "sync", compared.record(1)));
     }
 }
 
-/// Each connection has a thread of its own.
-fn raw_threads(raws: &mut [Raw], items: &Items, work: Work, count: usize) -> Watch {
-    let mut watch = Watch::default();
-    watch.start();
-    thread::scope(|scope| {
-        for (raw, seed) in raws.iter_mut().zip(1..) {
-            scope.spawn(move || {
-                for (key, value) in items.random(seed).take(count) {
-                    match work {
-                        Work::Get => assert_eq!(raw.get(key), value),
-                        Work::Set => raw.set(key, value),
-                    }
+/// So many raw loops, each with a thread and a connection of its own.
+fn raw_threads(address: &str, items: &Arc<Items>, threads: usize) -> Workers {
+    Workers::new((1..).take(threads).map(|seed| {
+        let (mut raw, items) = (Raw::connect(address), items.clone());
+        move |work, count| {
+            for (key, value) in items.random(seed).take(count) {
+                match work {
+                    Work::Get => assert_eq!(raw.get(key), value),
+                    Work::Set => raw.set(key, value),
                 }
-            });
+            }
         }
-    });
-    watch.stop();
-    watch
+    }))
 }
 
 /// One thread has all connections: it writes to each, then reads from each.
@@ -165,26 +161,22 @@ fn raw_in_turn(raws: &mut [Raw], items: &Items, work: Work, count: usize) -> Wat
     watch
 }
 
-fn sync_threads(client: &memcache_sync::Client, items: &Items, work: Work, count: usize) -> Watch {
-    let mut watch = Watch::default();
-    watch.start();
-    thread::scope(|scope| {
-        for seed in (1..).take(THREADS) {
-            scope.spawn(move || {
-                for (key, value) in items.random(seed).take(count) {
-                    match work {
-                        Work::Get => {
-                            let found = client.get::<Vec<u8>>(key).expect("an answer");
-                            assert_eq!(found.as_deref(), Some(value));
-                        }
-                        Work::Set => client.set(key, value, Expiry::Never).expect("stored"),
+/// So many threads that share a client.
+fn sync_threads(client: &memcache_sync::Client, items: &Arc<Items>, threads: usize) -> Workers {
+    Workers::new((1..).take(threads).map(|seed| {
+        let (client, items) = (client.clone(), items.clone());
+        move |work, count| {
+            for (key, value) in items.random(seed).take(count) {
+                match work {
+                    Work::Get => {
+                        let found = client.get::<Vec<u8>>(key).expect("an answer");
+                        assert_eq!(found.as_deref(), Some(value));
                     }
+                    Work::Set => client.set(key, value, Expiry::Never).expect("stored"),
                 }
-            });
+            }
         }
-    });
-    watch.stop();
-    watch
+    }))
 }
 
 /// So many tasks that share a client, each with as many calls.

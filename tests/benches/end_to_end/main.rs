@@ -32,6 +32,7 @@ mod tables;
 mod targets;
 mod tasks;
 mod watch;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
