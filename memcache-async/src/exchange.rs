@@ -66,3 +66,17 @@ pub(crate) fn receive_from(
         None => with_spare.poll_read(cx, client.receive_buffer(id)),
     }
 }
+
+/// As [`receive`], but where this is pending nobody may be woken by what comes.
+pub(crate) fn look(
+    client: &mut Client,
+    id: ConnectionId,
+    stream: &mut dyn Stream,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let buffer = client.receive_buffer(id);
+    match stream.with_spare() {
+        Some(with_spare) => with_spare.poll_read_now(cx, buffer),
+        None => Pin::new(stream).poll_read(cx, buffer),
+    }
+}

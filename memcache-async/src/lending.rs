@@ -67,7 +67,7 @@ impl State {
             && !client.is_done(id)
         {
             if client.wants(connection).look {
-                result = exchange::receive_from(client, connection, &mut **stream, cx)
+                result = exchange::look(client, connection, &mut **stream, cx)
                     .map_ok(|len| client.received(connection, len, now));
                 if result.is_pending() {
                     socket.signal.take_ready();

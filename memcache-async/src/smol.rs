@@ -126,6 +126,18 @@ where
             Ok(read.map(|(len, _)| len)?)
         })
     }
+
+    /// The reactor is not asked: for each wait it is told what to watch, and its thread may run when the reply comes.
+    fn poll_read_now(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.0.get_ref().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
 }
 
 impl<T> AsyncRead for Socket<T>

@@ -73,6 +73,21 @@ pub trait ReadSpare: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         cx: &mut Context<'_>,
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>>;
+
+    /// Reads what has come, as `poll_read` does, for somebody who does not wait for more: if this is pending,
+    /// nobody has to be woken. So an open connection is looked at before it is used after a pause. Default:
+    /// `poll_read`.
+    ///
+    /// # Errors
+    ///
+    /// As `poll_read`.
+    fn poll_read_now(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, buffer)
+    }
 }
 
 /// A [`Stream`](crate::Stream) whose large values are [read into spare room](ReadSpare). A runtime's

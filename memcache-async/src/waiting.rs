@@ -13,7 +13,7 @@ use crate::state::State;
 
 impl State {
     pub(crate) fn is_crowded(&self) -> bool {
-        !self.room.is_empty() || self.servers().any(|server| !self.has_room(server))
+        !self.room.is_empty() || self.client.is_crowded()
     }
 
     /// The server that a call on this key has to wait for, or a call on several; `None` where it has

@@ -117,6 +117,14 @@ impl Client {
         slots.map(|slot| slot.stream.connection.queued_bytes()).min().unwrap_or(0)
     }
 
+    /// Returns true if there is a server for which [`Limits::backlog`](crate::Limits::backlog) or more waits, by
+    /// [`queued_bytes`](Self::queued_bytes): what is submitted now may have to wait for it. To ask costs no more
+    /// where there are more servers.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.slots.is_any_server_full()
+    }
+
     fn submit_one(
         &mut self,
         operation: &Operation<'_>,

@@ -32,6 +32,8 @@ pub(super) struct Slots {
     busy: Vec<u32>,
     /// No busy slot is due before; `None` if none of them is due at any time.
     due: Option<Time>,
+    /// How many of the busy ones are full.
+    full: usize,
     #[cfg(test)]
     visits: Visits,
 }
@@ -52,6 +54,7 @@ enum Mark {
     Busy {
         /// Where it stands in [`Slots::busy`].
         at: u32,
+        is_full: bool,
     },
 }
 
@@ -113,6 +116,7 @@ impl Slots {
             touched: Vec::new(),
             busy: Vec::new(),
             due: None,
+            full: 0,
             #[cfg(test)]
             visits: Visits::default(),
         }
@@ -173,6 +177,16 @@ impl Slots {
         late
     }
 
+    /// Whether [`Limits::backlog`](crate::Limits::backlog) or more waits at each slot of some server.
+    pub(super) fn is_any_server_full(&self) -> bool {
+        if self.full == 0 && !self.touched().any(|slot| self.is_full(slot)) {
+            return false;
+        }
+        let each = self.cluster.settings().connections_per_server;
+        let mut servers = (0..self.len()).step_by(each.max(1)).map(|first| first..first + each);
+        each == 1 || servers.any(|slots| self.of(slots).all(|slot| self.is_full(slot)))
+    }
+
     /// Looks at the touched slots, if they are more than a few, so that nobody who asks has to. Call it now and
     /// then: it costs no more than the changes did.
     #[inline]
@@ -190,6 +204,11 @@ impl Slots {
 
     fn touched(&self) -> impl Iterator<Item = &Slot> {
         self.touched.iter().map(|&at| &self[place(at)])
+    }
+
+    fn is_full(&self, slot: &Slot) -> bool {
+        // Where nothing waits there is room.
+        slot.stream.connection.queued_bytes() >= self.cluster.settings().limits.backlog.max(1)
     }
 
     /// When a slot is due to be seen to.
@@ -224,7 +243,10 @@ impl Slots {
         match core::mem::replace(&mut place.mark, Mark::Touched) {
             Mark::Touched => return,
             Mark::AtRest => {}
-            Mark::Busy { at } => self.take_off(at),
+            Mark::Busy { at, is_full } => {
+                self.full -= usize::from(is_full);
+                self.take_off(at);
+            }
         }
         self.touched.push(number(at));
     }
@@ -233,7 +255,9 @@ impl Slots {
     fn take_off(&mut self, hole: u32) {
         self.busy.swap_remove(place(hole));
         if let Some(&moved) = self.busy.get(place(hole)) {
-            self.places[place(moved)].mark = Mark::Busy { at: hole };
+            if let Mark::Busy { at, .. } = &mut self.places[place(moved)].mark {
+                *at = hole;
+            }
         }
         if self.busy.is_empty() {
             self.due = None;
@@ -247,9 +271,11 @@ impl Slots {
             let mark = match slot.is_at_rest() {
                 true => Mark::AtRest,
                 false => {
-                    self.due = self.due_of(slot).into_iter().chain(self.due).min();
+                    let (due, is_full) = (self.due_of(slot), self.is_full(slot));
+                    self.due = due.into_iter().chain(self.due).min();
+                    self.full += usize::from(is_full);
                     self.busy.push(at);
-                    Mark::Busy { at: number(self.busy.len() - 1) }
+                    Mark::Busy { at: number(self.busy.len() - 1), is_full }
                 }
             };
             self.places[place(at)].mark = mark;
@@ -457,11 +483,51 @@ mod tests {
         }
     }
 
+    /// Beside a scan of all servers: calls at random, and sockets that take what they are given sooner or later.
+    #[test]
+    fn a_full_server_is_never_missed() {
+        let mut random: u64 = 1;
+        let mut below = |end: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % end
+        };
+        for connections_per_server in [1, 2] {
+            let mut settings = Settings { connections_per_server, ..Settings::default() };
+            settings.limits.backlog = 40;
+            let mut client = client_with(12, settings);
+            let (mut actions, mut seen) = (Vec::new(), [0; 2]);
+            for step in 0..3_000 {
+                // Many calls for a while, then none.
+                let calls = if step % 100 < 30 { below(20) } else { 0 };
+                for _ in 0..calls {
+                    let key = (i64::try_from(below(12)).unwrap(), Key::new("foo").unwrap());
+                    let get = Operation::Get { key: key.into(), cas: false };
+                    client.submit(get, NOW).unwrap();
+                }
+                let mut servers = (0..12).map(ServerIndex::new);
+                let crowded = servers.any(|server| client.queued_bytes(server) >= 40);
+                assert_eq!(client.is_crowded(), crowded, "{step}");
+                seen[usize::from(crowded)] += 1;
+                while let Some(action) = client.poll_action(NOW) {
+                    actions.push(action);
+                }
+                let (now, later) = actions.drain(..).partition(|_| below(3) == 0);
+                actions = later;
+                Vec::into_iter(now).for_each(|action| act(&mut client, action));
+            }
+            assert!(seen.iter().all(|&times| times > 100), "{seen:?}");
+        }
+    }
+
     fn client(servers: usize) -> Client {
+        client_with(servers, Settings::default())
+    }
+
+    fn client_with(servers: usize, settings: Settings) -> Client {
         let address =
             |number| format!("127.0.0.1:{}", 1 + number).parse::<ServerAddress>().unwrap();
         let servers = (0..servers).map(|number| Server::from(address(number))).collect();
-        Client::new(Arc::new(Cluster::new(servers, Settings::default()).unwrap()))
+        Client::new(Arc::new(Cluster::new(servers, settings).unwrap()))
     }
 
     /// A get of a key that the server does not have, with all that an adapter asks.
@@ -476,7 +542,7 @@ mod tests {
             }
             client.handle_timeout(NOW);
         }
-        core::hint::black_box(client.is_idle());
+        core::hint::black_box((client.is_idle(), client.is_crowded()));
         assert!(client.take(id).is_some());
     }
 
