@@ -2,6 +2,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::Credentials;
 use crate::routing::{Distribution, Health, KeyHash, Route, Selector, Server, ServerIndex};
 use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
 
@@ -41,6 +42,8 @@ pub struct Settings {
     /// misses where the application asked for that, until its server is back: no key is ever found on two
     /// servers. The setting matters for distributions by which a key has more than one candidate.
     pub failover: bool,
+    /// Who logs in on each connection, before anything else is sent there; nobody.
+    pub credentials: Option<Credentials>,
     /// How long a connection may rest before it is looked at first when it is used again; 1 ms. What the
     /// server has sent or done meanwhile (a reply too many, the end of the connection) is so found before
     /// a request is written, and the request goes out on a new connection. A look costs a system call; one
@@ -68,6 +71,7 @@ impl Default for Settings {
             resend_stores: false,
             flush_on_reconnect: false,
             failover: true,
+            credentials: None,
             max_rest: Duration::from_millis(1),
             debug: false,
             limits: Limits::default(),

@@ -142,6 +142,7 @@ mod again;
 mod closing;
 mod cluster;
 mod connecting;
+mod credentials;
 mod dispatch;
 mod ending;
 mod exchange;
@@ -175,6 +176,7 @@ pub use crate::routing::{ConnectFailure, DeathCause};
 
 pub use action::{Action, ConnectionId, Wants};
 pub use cluster::{Cluster, ClusterError, Settings};
+pub use credentials::{Credentials, CredentialsError};
 pub use items::{IntoIter as ItemsIntoIter, ItemRef, Items};
 pub use meta::{MetaReply, MetaStatus, RoutedMeta};
 pub use notice::{Notice, NoticeEvent};
