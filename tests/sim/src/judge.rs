@@ -72,6 +72,15 @@ pub(crate) struct Judge {
     pub(crate) swaps: BTreeSet<(usize, u32, Vec<u8>, u64)>,
 }
 
+/// What a request was given to its client with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The number of its call.
+    pub(crate) call: u64,
+    /// That of the part of the call; the call's own for the first part.
+    pub(crate) part: u64,
+}
+
 /// A request about one key, or to all servers.
 pub(crate) struct Part {
     pub(crate) client: usize,
@@ -84,8 +93,8 @@ pub(crate) struct Part {
     /// How often it may be sent.
     pub(crate) limit: u32,
     pub(crate) submitted: u64,
-    /// Which call it is a part of.
-    pub(crate) call: u64,
+    /// Which part of which call it was given with.
+    pub(crate) given: Given,
     /// When it ended, and whether it was said then not to have been sent.
     pub(crate) ended: Option<u64>,
     pub(crate) denied: bool,
@@ -113,7 +122,7 @@ const MAX_RUN_LEN: usize = 8 << 10;
 
 /// Commands of one call that may be sent as one.
 pub(crate) struct Run {
-    pub(crate) call: u64,
+    pub(crate) given: Given,
     pub(crate) what: What,
     /// When the first byte of each was handed over, and how long it is.
     commands: VecDeque<(u64, usize)>,
@@ -192,12 +201,12 @@ impl Judge {
         FIRST + self.parts.len() as u64
     }
 
-    /// Requests are about to be submitted together, for the call of this number. Each has one of its own from now
+    /// Requests are about to be given together. Each has one of its own from now
     /// on, and all have the stamp of these.
     pub(crate) fn submit(
         &mut self,
         client: usize,
-        call: u64,
+        given: Given,
         shape: Shape,
         drafts: &mut [Draft],
         settings: &Settings,
@@ -206,14 +215,14 @@ impl Judge {
         for draft in drafts {
             (draft.serial, draft.stamp) = (self.next_serial(), stamp);
             requests::sign(draft);
-            self.submit_one(client, call, shape, draft, settings);
+            self.submit_one(client, given, shape, draft, settings);
         }
     }
 
     fn submit_one(
         &mut self,
         client: usize,
-        call: u64,
+        given: Given,
         shape: Shape,
         draft: &Draft,
         settings: &Settings,
@@ -242,7 +251,7 @@ impl Judge {
             unfit: draft.is_unfit(settings),
             limit,
             submitted: self.event,
-            call,
+            given,
             ended: None,
             denied: false,
             begun: 0,
@@ -438,15 +447,19 @@ impl Judge {
             }
         };
         let Some(part) = self.part_mut(serial) else { return command.begun };
-        let (call, what) = (part.call, part.what);
+        let (given, what) = (part.given, part.what);
+        let (client, losses) = (part.client, part.losses);
         if !matches!(what, What::Store(_) | What::Delete | What::Touch) {
             self.runs.remove(&link);
             return command.begun;
         }
         let most = MAX_RUN_LEN.min(self.limits.window / 2);
-        let new = || Run { call, what, commands: VecDeque::new(), len: 0 };
+        let new = || Run { given, what, commands: VecDeque::new(), len: 0 };
+        // What has gone to another connection joins what is there of its call, of whichever part.
+        let moved = losses < self.losses[client];
         let run = self.runs.entry(link).or_insert_with(new);
-        if (run.call, run.what) != (call, what) {
+        let same = run.given == given || moved && run.given.call == given.call;
+        if !same || run.what != what {
             *run = new();
         }
         run.commands.push_back((command.begun, command.len));

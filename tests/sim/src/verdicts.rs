@@ -185,7 +185,7 @@ impl Judge {
     fn failed(&mut self, serial: u64, failure: &Failure) {
         let Some(part) = self.part(serial) else { return };
         let (client, tag, begun) = (part.client, part.tag.clone(), part.begun + part.refused);
-        let (call, what) = (part.call, part.what);
+        let (call, what) = (part.given.call, part.what);
         let list = &self.lists[client];
         let lied = failure.server.is_some_and(|server| self.lied[list[server.index()]]);
         if let (false, FailureKind::Protocol(violation)) = (lied, &failure.kind) {
@@ -201,7 +201,8 @@ impl Judge {
             Delivery::NotSent => self.deny(serial),
             Delivery::Unanswered => {
                 // A run that has been begun is sent as one.
-                let in_run = self.runs.values().any(|run| (run.call, run.what) == (call, what));
+                let in_run =
+                    self.runs.values().any(|run| (run.given.call, run.what) == (call, what));
                 let partly =
                     self.wires.values().any(|wire| wire.client == client && wire.has_part());
                 if matches!(tag, Tag::Serial(_)) && begun == 0 && !partly && !in_run {

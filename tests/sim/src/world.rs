@@ -11,7 +11,7 @@ use crate::callers::{self, Known};
 use crate::checks;
 use crate::computing::Caller;
 use crate::faults;
-use crate::judge::Judge;
+use crate::judge::{Given, Judge};
 use crate::network::{Member, Network};
 use crate::requests::{self, Draft, Shape, What};
 use crate::server::{SimServer, UNIX_START};
@@ -46,6 +46,7 @@ pub(crate) struct World<'a> {
 /// An operation that is under way.
 pub(crate) struct Asked {
     pub(crate) client: usize,
+    call: u64,
     pub(crate) id: OperationId,
     /// When it has to have ended, at the latest.
     deadline: Time,
@@ -171,9 +172,10 @@ impl<'a> World<'a> {
         self.operations += 1;
         self.judge.calls += 1;
         let call = self.judge.calls;
+        let of_call = Given { call, part: call };
         let most = if shape == Shape::Many { self.plan.part } else { usize::MAX };
         let given = drafts.len().min(most);
-        self.judge.submit(client, call, shape, &mut drafts[..given], &self.plan.settings);
+        self.judge.submit(client, of_call, shape, &mut drafts[..given], &self.plan.settings);
         let now = self.network.now;
         let serial = drafts.first().map_or(0, |draft| draft.serial);
         self.judge.trace.note(now, 7, &[serial], b"", || {
@@ -200,7 +202,7 @@ impl<'a> World<'a> {
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
-        self.asked.push(Asked { client, id, deadline, drafts, given, told });
+        self.asked.push(Asked { client, call, id, deadline, drafts, given, told });
         true
     }
 
@@ -224,8 +226,9 @@ impl<'a> World<'a> {
             let next = &mut asked.drafts[from..given];
             // Its commands travel with none of the part before.
             self.judge.calls += 1;
-            let (call, settings) = (self.judge.calls, &self.plan.settings);
-            self.judge.submit(asked.client, call, Shape::Many, next, settings);
+            let of_call = Given { call: asked.call, part: self.judge.calls };
+            let settings = &self.plan.settings;
+            self.judge.submit(asked.client, of_call, Shape::Many, next, settings);
             requests::feed(member, asked.id, next, given < all, self.network.now);
         }
         is_hungry
