@@ -161,6 +161,12 @@ impl<S> Link<S> {
         true
     }
 
+    /// When the server reads next; `None` once it is to end when it has answered what it has read.
+    fn next_arrival(&self) -> Option<Time> {
+        let next = self.up.front().filter(|_| self.ends_when_served.is_none());
+        next.map(|(at, _)| (*at).max(self.up_stalled))
+    }
+
     /// Gives the server what has arrived. Whether there was anything.
     pub(crate) fn arrive(&mut self, now: Time) -> bool {
         if self.ended.is_some() {
@@ -169,12 +175,17 @@ impl<S> Link<S> {
             return false;
         }
         let mut arrived = false;
-        while self.up.front().is_some_and(|(at, _)| (*at).max(self.up_stalled) <= now) {
-            let Some((_, bytes)) = self.up.pop_front() else { break };
-            self.up_len -= bytes.len();
+        while self.next_arrival().is_some_and(|at| at <= now) {
+            let Some((at, mut bytes)) = self.up.pop_front() else { break };
             let len = self.ends_after.map_or(bytes.len(), |(left, _)| left.min(bytes.len()));
+            let rest = bytes.split_off(len);
+            self.up_len -= len;
             if !self.deaf {
-                self.serving.receive(&bytes[..len]);
+                self.serving.receive(&bytes);
+            }
+            if !rest.is_empty() {
+                // It is not read if the connection ends, and still is if that is mended before.
+                self.up.push_front((at, rest));
             }
             arrived = true;
             if let Some((left, how)) = &mut self.ends_after {
@@ -247,8 +258,7 @@ impl<S> Link<S> {
     /// When something happens on it, if nothing is done before.
     pub(crate) fn next(&self, eager: bool) -> Option<Time> {
         let opens = self.opens_at.filter(|_| !self.left);
-        let up = self.up.front().map(|(at, _)| (*at).max(self.up_stalled));
-        let up = up.filter(|_| self.ended.is_none());
+        let up = self.next_arrival().filter(|_| self.ended.is_none());
         let reads = (self.reading || eager) && !self.left && self.opens_at.is_none();
         let down = self.down.front().map(|(at, _)| (*at).max(self.down_stalled));
         let down = down.filter(|_| reads);
