@@ -239,7 +239,7 @@ impl Client {
 
     /// Makes every server that is dead worth a try again.
     pub fn forget_dead_hosts(&self) {
-        self.calls().cluster().health().forget_dead_hosts();
+        self.calls().cluster().forget_dead_hosts();
     }
 
     /// Ends the client, all its clones: calls made from now on, and those that still wait for their

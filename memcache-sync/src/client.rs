@@ -128,7 +128,7 @@ impl Client {
 
     /// Makes every server that is dead worth a try again.
     pub fn forget_dead_hosts(&self) {
-        self.calls().cluster().health().forget_dead_hosts();
+        self.calls().cluster().forget_dead_hosts();
     }
 }
 

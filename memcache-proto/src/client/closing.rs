@@ -23,6 +23,8 @@ pub(super) enum Cause {
     Stream(CloseReason),
     /// The server broke the protocol.
     Protocol(Violation),
+    /// The server did not let it in.
+    Login,
     /// The owner of the client asked for it.
     Asked,
 }
@@ -131,6 +133,11 @@ impl Client {
         slot.state = State::Closed;
         (slot.transmitting, slot.receiving) = (false, false);
         (slot.spare_at, slot.awaits) = (None, false);
+        slot.login = None;
+        if core::mem::take(&mut slot.tries_login) {
+            // It has not come to know.
+            self.cluster.logins().end_probe(server);
+        }
         let was_looking = core::mem::take(&mut slot.look);
         self.actions.push_back(Action::Close(slot.id));
 
@@ -205,7 +212,7 @@ impl Client {
                 self.judge_connect(at, cause, now)
             }
             Cause::Timeout => Verdict::Dead,
-            Cause::Asked | Cause::Stream(CloseReason::Form) => Verdict::Alive,
+            Cause::Login | Cause::Asked | Cause::Stream(CloseReason::Form) => Verdict::Alive,
             Cause::Stream(_) | Cause::Protocol(_) => {
                 let health = self.cluster.health();
                 let slot = &mut self.slots[at];
@@ -228,7 +235,7 @@ impl Client {
                 let reason = end.cause.failure();
                 self.note(end.server, NoticeEvent::Disconnected { reason });
             }
-            Cause::Connect(_) | Cause::Timeout | Cause::Asked => {}
+            Cause::Connect(_) | Cause::Timeout | Cause::Login | Cause::Asked => {}
         }
     }
 
@@ -247,7 +254,10 @@ impl Client {
         // Another may have found it dead meanwhile.
         let alive = slot.probe.is_some() || self.cluster.health().is_available(end.server, now);
         let connected = match &end.cause {
-            Cause::Connect(_) | Cause::Asked | Cause::Stream(CloseReason::Refused) => false,
+            Cause::Connect(_)
+            | Cause::Login
+            | Cause::Asked
+            | Cause::Stream(CloseReason::Refused) => false,
             Cause::Timeout | Cause::Stream(_) | Cause::Protocol(_) => end.open,
         };
         match end.verdict {
@@ -327,6 +337,7 @@ impl Cause {
         match self {
             Cause::Connect(failure) => FailureKind::Connect(*failure),
             Cause::Timeout => FailureKind::SocketTimeout,
+            Cause::Login => FailureKind::LoginRefused,
             Cause::Asked | Cause::Stream(CloseReason::Disconnected) => FailureKind::Disconnected,
             Cause::Stream(CloseReason::Eof) => FailureKind::Eof,
             Cause::Protocol(violation) => FailureKind::Protocol(violation.clone()),

@@ -101,6 +101,8 @@ pub struct Cluster {
     servers: Vec<Server>,
     selector: Selector,
     health: Health,
+    /// Those that have refused a login are dead here.
+    logins: Health,
     settings: Settings,
 }
 
@@ -120,8 +122,8 @@ impl Cluster {
         if selector.candidate(0, 0).is_none() {
             return Err(ClusterError::NoServers);
         }
-        let health = Health::new(servers.len());
-        Ok(Cluster { servers, selector, health, settings })
+        let [health, logins] = [(); 2].map(|()| Health::new(servers.len()));
+        Ok(Cluster { servers, selector, health, logins, settings })
     }
 
     /// The servers, in the order given.
@@ -146,6 +148,17 @@ impl Cluster {
     #[must_use]
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Which servers have lately refused a login: those that are dead here.
+    pub(super) fn logins(&self) -> &Health {
+        &self.logins
+    }
+
+    /// Has every server that is left alone, as it is dead or has refused a login, tried by the next call.
+    pub fn forget_dead_hosts(&self) {
+        self.health.forget_dead_hosts();
+        self.logins.forget_dead_hosts();
     }
 
     /// How the clients behave.

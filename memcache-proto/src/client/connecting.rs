@@ -202,7 +202,7 @@ impl Cause {
             Cause::Stream(CloseReason::Refused) => DeathCause::TooManyConnections,
             Cause::Protocol(_) => DeathCause::Protocol,
             Cause::Stream(_) => DeathCause::Closed,
-            Cause::Asked => DeathCause::Asked,
+            Cause::Login | Cause::Asked => DeathCause::Asked,
         }
     }
 

@@ -10,7 +10,7 @@ use core::fmt;
 /// ```
 /// use memcache_proto::client::{Credentials, CredentialsError};
 ///
-/// let credentials = Credentials::new("shop", "correct horse")?;
+/// let credentials = Credentials::new("shop", "correct-horse")?;
 /// assert_eq!(format!("{credentials:?}"), "Credentials(***)");
 /// assert_eq!(Credentials::new("two words", "secret"), Err(CredentialsError::User));
 /// # Ok::<(), CredentialsError>(())
@@ -30,14 +30,15 @@ impl Credentials {
     /// # Errors
     ///
     /// [`CredentialsError`] where no line of memcached's file could have these: both have at least one byte and
-    /// no control characters, a user has no space and no colon, and together they have at most 254 bytes.
+    /// no space and no control characters, a user has no colon, and together they have at most 254 bytes.
     pub fn new(
         user: impl AsRef<[u8]>,
         password: impl AsRef<[u8]>,
     ) -> Result<Self, CredentialsError> {
         let (user, password) = (user.as_ref(), password.as_ref());
-        let is_plain = |text: &[u8]| !text.is_empty() && !text.iter().any(u8::is_ascii_control);
-        if !is_plain(user) || user.iter().any(|byte| b" :".contains(byte)) {
+        let may_be = |byte: &u8| *byte != b' ' && !byte.is_ascii_control();
+        let is_plain = |text: &[u8]| !text.is_empty() && text.iter().all(may_be);
+        if !is_plain(user) || user.contains(&b':') {
             return Err(CredentialsError::User);
         }
         if !is_plain(password) {
@@ -74,7 +75,7 @@ impl fmt::Debug for Credentials {
 pub enum CredentialsError {
     /// The user is empty, or has a space, a colon or a control character.
     User,
-    /// The password is empty, or has a control character.
+    /// The password is empty, or has a space or a control character.
     Password,
     /// Both together have more than 254 bytes.
     TooLong,
@@ -87,7 +88,7 @@ impl fmt::Display for CredentialsError {
                 "the user of the login is empty, or has a space, a colon or a control character"
             }
             CredentialsError::Password => {
-                "the password of the login is empty, or has a control character"
+                "the password of the login is empty, or has a space or a control character"
             }
             CredentialsError::TooLong => {
                 "the user and the password of the login have more than 254 bytes together"

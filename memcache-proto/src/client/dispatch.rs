@@ -374,6 +374,10 @@ impl Client {
             // It was to be closed, and nobody waits for that.
             self.close(at, Cause::Asked, now);
         }
+        if self.slots[at].state == State::Closed && !self.may_log_in(at, server, now) {
+            self.end_idle_probe(at);
+            return Err(FailureKind::LoginRefused);
+        }
         let settings = self.cluster.settings();
         let slot = &mut self.slots[at];
         let connection = &slot.stream.connection;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 #[cfg(doc)]
 use super::Action;
 use super::closing::Cause;
+use super::login::Login;
 use super::{Client, ConnectionId, NoticeEvent, State};
 use crate::{ProtocolError, Time};
 
@@ -20,10 +21,12 @@ impl Client {
     pub fn transmit(&mut self, connection: ConnectionId) -> &[u8] {
         let operations = &self.operations;
         match self.slots.get_mut(connection.index()) {
-            Some(slot) if slot.id == connection && slot.state == State::Open && !slot.look => {
+            Some(slot) if slot.id != connection => &[],
+            Some(slot) if slot.state == State::Open && !slot.look => {
                 slot.stream.transmit(operations)
             }
-            _ => &[],
+            Some(slot) => slot.login.as_deref().map_or(&[], Login::unsent),
+            None => &[],
         }
     }
 
@@ -43,6 +46,10 @@ impl Client {
     pub fn transmitted(&mut self, connection: ConnectionId, len: usize, now: Time) {
         if let Some(slot) = self.slot_mut(connection) {
             slot.transmitting = false;
+            if let Some(login) = &mut slot.login {
+                login.transmitted(len);
+                return self.update(connection.index());
+            }
             // More requests are no progress while a reply is owed: a server that is hung takes them all.
             let owed = slot.stream.connection.is_owed();
             slot.stream.connection.transmitted(len);
@@ -79,7 +86,8 @@ impl Client {
     pub fn receive_buffer(&mut self, connection: ConnectionId) -> &mut [u8] {
         match self.slot_mut(connection) {
             Some(slot) if slot.state == State::Open => slot.stream.connection.receive_buffer(),
-            _ => &mut [],
+            Some(slot) => slot.login.as_deref_mut().map_or(&mut [], Login::space),
+            None => &mut [],
         }
     }
 
@@ -116,10 +124,13 @@ impl Client {
     pub fn received(&mut self, connection: ConnectionId, len: usize, now: Time) {
         let at = connection.index();
         let Some(slot) = self.slots.get_mut(at) else { return };
-        if slot.id != connection || slot.state != State::Open {
+        if slot.id != connection {
             return;
         }
         slot.receiving = false;
+        if slot.state != State::Open {
+            return self.login_received(at, len, now);
+        }
         if slot.look {
             // There may be more, and what has come may be its beginning.
             sometimes!("look found eof", len == 0);
@@ -142,13 +153,7 @@ impl Client {
         let news = slot.stream.deliver(server, limits, operations, chunks, &mut unanswered);
         let closed = Cause::of(&slot.stream.connection);
         if news.replied {
-            cluster.health().replied(server, now);
-            slot.strikes = 0;
-            (slot.began, slot.question) = (None, None);
-            if slot.probe.take().is_some() && cluster.health().mark_alive(server) {
-                sometimes!("probe revived");
-                self.note(server, NoticeEvent::Revived);
-            }
+            self.replied(at, now);
         }
         if let Some(reason) = news.not_flushed {
             sometimes!("flush refused");
@@ -157,6 +162,19 @@ impl Client {
         match closed {
             Some(cause) => self.close_with(at, cause, unanswered, None, now),
             None => self.update(at),
+        }
+    }
+
+    /// A server has replied on the connection of a slot.
+    pub(super) fn replied(&mut self, at: usize, now: Time) {
+        let slot = &mut self.slots[at];
+        let (server, health) = (slot.id.server, self.cluster.health());
+        health.replied(server, now);
+        slot.strikes = 0;
+        (slot.began, slot.question) = (None, None);
+        if slot.probe.take().is_some() && health.mark_alive(server) {
+            sometimes!("probe revived");
+            self.note(server, NoticeEvent::Revived);
         }
     }
 }

@@ -149,6 +149,7 @@ mod exchange;
 mod feeding;
 mod items;
 mod lines;
+mod login;
 mod meta;
 mod nature;
 mod notice;
@@ -288,6 +289,9 @@ impl Client {
                 transmit: !slot.look && slot.stream.connection.wants_transmit(),
                 receive: slot.stream.connection.awaits_reply(),
             },
+            Some(Slot { login: Some(login), .. }) => {
+                Wants { look: false, transmit: !login.unsent().is_empty(), receive: true }
+            }
             _ => Wants::default(),
         }
     }
@@ -295,11 +299,15 @@ impl Client {
     /// Whether a connection has been made and not been closed.
     #[must_use]
     pub fn is_open(&self, connection: ConnectionId) -> bool {
-        self.slot(connection).is_some_and(|slot| slot.state == State::Open)
+        self.slot(connection).is_some_and(|slot| slot.state == State::Open || slot.login.is_some())
     }
 
-    /// The connection has been made.
+    /// The connection has been made. If there are [`Settings::credentials`] it logs in, and sends nothing else
+    /// before the server has let it in; [`connected_as`](Self::connected_as) does so by others.
     pub fn connected(&mut self, connection: ConnectionId, now: Time) {
+        if let Some(credentials) = &self.cluster.clone().settings().credentials {
+            return self.connected_as(connection, credentials, now);
+        }
         if self.slot(connection).is_some_and(|slot| slot.state.is_connecting()) {
             self.cluster.health().opened(connection.server);
             self.open(connection.index(), now);
@@ -336,8 +344,12 @@ impl Client {
 
     /// The connection was lost: a read or a write failed.
     pub fn disconnected(&mut self, connection: ConnectionId, now: Time) {
-        if self.slot(connection).is_some() {
-            self.close(connection.index(), Cause::Stream(CloseReason::Disconnected), now);
+        if let Some(slot) = self.slot(connection) {
+            let cause = match slot.login {
+                Some(_) => Cause::Connect(ConnectFailure::Handshake),
+                None => Cause::Stream(CloseReason::Disconnected),
+            };
+            self.close(connection.index(), cause, now);
         }
     }
 
@@ -416,6 +428,17 @@ impl Client {
     /// Gives the actions that a slot has come to need.
     fn update(&mut self, at: usize) {
         let slot = &mut self.slots[at];
+        if let Some(login) = &slot.login {
+            if !slot.transmitting && !login.unsent().is_empty() {
+                slot.transmitting = true;
+                self.actions.push_back(Action::Transmit(slot.id));
+            }
+            if !slot.receiving {
+                slot.receiving = true;
+                self.actions.push_back(Action::Receive(slot.id));
+            }
+            return;
+        }
         if slot.state != State::Open {
             return;
         }

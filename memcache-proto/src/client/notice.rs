@@ -26,6 +26,8 @@ pub enum NoticeEvent {
     },
     /// The server was dead, and has answered.
     Revived,
+    /// The server has not let a new connection in. Calls that need one fail for `dead_retry`.
+    LoginRefused,
     /// The server sent what no request had asked for, or what is not of the protocol. Its connection is
     /// closed.
     UnexpectedReply {
@@ -62,6 +64,7 @@ impl NoticeEvent {
     pub fn is_trouble(&self) -> bool {
         match self {
             NoticeEvent::MarkedDead { .. }
+            | NoticeEvent::LoginRefused
             | NoticeEvent::UnexpectedReply { .. }
             | NoticeEvent::NotFlushed { .. } => true,
             NoticeEvent::Revived
@@ -78,6 +81,7 @@ impl fmt::Display for NoticeEvent {
         match self {
             NoticeEvent::MarkedDead { reason } => write!(f, "marked dead: {reason}"),
             NoticeEvent::Revived => write!(f, "is back"),
+            NoticeEvent::LoginRefused => write!(f, "refused the login"),
             NoticeEvent::UnexpectedReply { error } => {
                 write!(f, "closed the connection: the server sent {error}")
             }

@@ -259,9 +259,7 @@ impl Reply {
             | Response::Me { .. } => MetaReply::of(response, server)
                 .map_or(Reply::Ok, |reply| Reply::Meta(Box::new(reply))),
             _ => match response.as_error_line() {
-                Some(line) => {
-                    return Err(Failure::answered(server, FailureKind::Server(line)));
-                }
+                Some(line) => return Err(Failure::answered(server, FailureKind::of(line))),
                 None => Reply::Ok,
             },
         })
@@ -361,6 +359,11 @@ pub enum FailureKind {
     Form,
     /// The server has too many open connections.
     Refused,
+    /// The server refused the login on a new connection. Calls on it fail with this at once for `dead_retry`;
+    /// then one of them tries again. The server is not dead, and no key goes to another.
+    LoginRefused,
+    /// The server asks for a login, and none was made: there are no credentials.
+    LoginRequired,
     /// The server answered with an error.
     Server(ErrorLine),
     /// The server answered a run of quiet requests with an error that does not say which of them it is
@@ -373,6 +376,15 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// What a server's error says.
+    fn of(line: ErrorLine) -> Self {
+        match line {
+            // What memcached answers whatever it is asked, until there is a login.
+            ErrorLine::Client(text) if text == "unauthenticated" => FailureKind::LoginRequired,
+            line => FailureKind::Server(line),
+        }
+    }
+
     /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,
     /// may not meet again.
     #[must_use]
@@ -390,6 +402,8 @@ impl FailureKind {
             | FailureKind::Form
             | FailureKind::Refused => true,
             FailureKind::Protocol(_)
+            | FailureKind::LoginRefused
+            | FailureKind::LoginRequired
             | FailureKind::Server(_)
             | FailureKind::Unknown(_)
             | FailureKind::Rejected(_)
@@ -417,6 +431,13 @@ impl fmt::Display for FailureKind {
             ),
             FailureKind::Disconnected => write!(f, "the connection was lost"),
             FailureKind::Protocol(violation) => write!(f, "the server sent {violation}"),
+            FailureKind::LoginRefused => write!(
+                f,
+                "the server refused the login: it does not know these credentials, or asks for none",
+            ),
+            FailureKind::LoginRequired => {
+                write!(f, "the server asks for a login: the client needs credentials")
+            }
             FailureKind::Form => {
                 write!(
                     f,

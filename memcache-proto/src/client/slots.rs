@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::ops::{Index, IndexMut, Range};
 
 use super::closing::Cause;
+use super::login::Login;
 use super::stream::Stream;
 use super::{Cluster, ConnectionId, OperationId};
 use crate::Time;
@@ -84,6 +85,10 @@ pub(super) struct Slot {
     pub(super) spare_at: Option<Time>,
     /// Whether it would, by now.
     pub(super) awaits: bool,
+    /// The login that is under way on a connection that has been made.
+    pub(super) login: Option<Box<Login>>,
+    /// Whether it is the one to find out whether a server that has refused a login still does.
+    pub(super) tries_login: bool,
     /// In the first slot of a server: at which of its slots a request was queued last.
     pub(super) queued_at: u32,
 }
@@ -331,6 +336,8 @@ impl Slot {
             why: None,
             spare_at: None,
             awaits: false,
+            login: None,
+            tries_login: false,
             queued_at: u32::MAX,
         }
     }

@@ -44,9 +44,9 @@ use crate::{Excerpt, Limits, ProtocolError, Violation};
 pub use error::{CloseReason, SubmitError};
 pub use event::{Delivery, Event, Reply, ValueBytes};
 use expect::Expect;
-pub(crate) use queue::Commands;
 use queue::Queue;
 pub use queue::RequestId;
+pub(crate) use queue::{Commands, is_refusal};
 
 /// The protocol on one stream, without the stream.
 ///

@@ -667,7 +667,7 @@ fn is_error(item: &Item<'_>) -> bool {
 }
 
 /// What a server that has too many connections sends unasked before it closes the newest.
-fn is_refusal(response: &Response<'_>) -> bool {
+pub(crate) fn is_refusal(response: &Response<'_>) -> bool {
     matches!(response, Response::Error(b"Too many open connections"))
 }
 

@@ -107,6 +107,13 @@ pub const LIST: &[Mark] = &[
         "dead by refusal",
         "A server was found dead because it said that it has too many connections.",
     ),
+    mark("logged in", "A server let a connection in."),
+    mark("login refused", "A server did not let a connection in."),
+    mark("login tried again", "A call was the one to try a login that had been refused."),
+    mark(
+        "login broken off",
+        "A server ended the connection, or said something else, at the login.",
+    ),
     mark("connect failed, server alive", "A connect failed, and the server was not dead for it."),
     mark("await given", "A connection waited for one that another client can spare."),
     mark(

@@ -7,6 +7,7 @@ mod delivery;
 mod evidence;
 mod extremes;
 mod failover;
+mod login;
 mod looking;
 mod many;
 mod noreply;
