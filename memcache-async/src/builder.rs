@@ -1,13 +1,17 @@
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memcache_proto::calls::{Config, Error};
+use memcache_proto::client::Credentials;
+use memcache_proto::routing::ServerAddress;
+use memcache_proto::value::Cause;
 
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::driver::{Driver, Tasks};
-use crate::runtime::{AnyRuntime, Polled, Runtime, Spawn, Spawned};
+use crate::runtime::{AnyRuntime, Polled, Runtime, Secrets, Spawn, Spawned, WithSecrets};
 use crate::shared::Shared;
 
 /// The settings of a [`Client`], by python-memcached's names where it has them.
@@ -29,6 +33,7 @@ use crate::shared::Shared;
 pub struct Builder<R> {
     runtime: R,
     config: Config,
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl<R> Builder<R> {
@@ -37,7 +42,7 @@ impl<R> Builder<R> {
     pub fn new(runtime: R) -> Self {
         let mut config = Config::default();
         config.settings.merge_gets = true;
-        Builder { runtime, config }
+        Builder { runtime, config, secrets: None }
     }
 
     memcache_proto::__settings!();
@@ -68,16 +73,49 @@ impl<R> Builder<R> {
 }
 
 impl<R: Runtime> Builder<R> {
+    /// Has `secrets` say who logs in, in place of [`credentials`](Self::credentials): for passwords that change.
+    /// It is asked before each connection is made, and may take its time, up to `socket_timeout` with the connect;
+    /// a connection that has logged in stays in.
+    ///
+    /// ```
+    /// use memcache_async::{Client, Credentials};
+    ///
+    /// # async fn password_of(_user: &str) -> std::io::Result<String> { Ok("secret".into()) }
+    /// let client = Client::builder()
+    ///     .server("10.0.0.1")
+    ///     .credentials_from(|_server| async {
+    ///         let password = password_of("shop").await?;
+    ///         Ok(Credentials::new("shop", password)?)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), memcache_async::Error>(())
+    /// ```
+    ///
+    /// If it fails, calls that need a connection do, with
+    /// [`ConnectFailure::NoCredentials`](crate::ConnectFailure::NoCredentials) and its error as their source. No
+    /// server is dead for it.
+    pub fn credentials_from<F>(
+        mut self,
+        secrets: impl Fn(ServerAddress) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Credentials, Cause>> + Send + 'static,
+    {
+        self.secrets = Some(Arc::new(move |server| Box::pin(secrets(server))));
+        self
+    }
+
     /// The client. It connects when it is used, and has the runtime poll its drivers.
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
+    /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
+    /// credentials are none.
     pub fn build(self) -> Result<Client, Error>
     where
         R: Spawn,
     {
-        client(self.config, Arc::new(Spawned(self.runtime)))
+        client(self.config, Arc::new(Spawned(self.runtime)), self.secrets)
     }
 
     /// The client, and the future that drives its connections: somebody has to poll it for as long as
@@ -107,12 +145,20 @@ impl<R: Runtime> Builder<R> {
     pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
         let tasks = Arc::new(Tasks::default());
         let runtime = Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
-        Ok((client(self.config, runtime)?, Driver::new(tasks)))
+        Ok((client(self.config, runtime, self.secrets)?, Driver::new(tasks)))
     }
 }
 
-fn client(config: Config, runtime: Arc<dyn AnyRuntime>) -> Result<Client, Error> {
+fn client(
+    config: Config,
+    runtime: Arc<dyn AnyRuntime>,
+    secrets: Option<Arc<Secrets>>,
+) -> Result<Client, Error> {
     let calls = Arc::new(config.build(unix_now)?);
+    let runtime: Arc<dyn AnyRuntime> = match secrets {
+        Some(secrets) => Arc::new(WithSecrets { runtime, secrets }),
+        None => runtime,
+    };
     Ok(Client::from_shared(Shared::new(calls, runtime)))
 }
 

@@ -11,7 +11,7 @@ use memcache_proto::Time;
 use memcache_proto::client::ConnectionId;
 
 use crate::exchange;
-use crate::runtime::{BoxFuture, Stream, connect_failure};
+use crate::runtime::{BoxFuture, Connected, connect_failure};
 use crate::shared::{Effects, Shared};
 use crate::signal::Signal;
 use crate::state::{Reader, State};
@@ -33,7 +33,7 @@ pub(crate) struct Driving {
 enum Connect {
     /// It is not to connect yet.
     NotYet,
-    UnderWay(BoxFuture<io::Result<Box<dyn Stream>>>),
+    UnderWay(BoxFuture<io::Result<Connected>>),
     Done,
 }
 
@@ -76,12 +76,15 @@ impl Driving {
         self.shared.with(|state, effects| {
             let Some((client, socket)) = state.socket(id) else {
                 // It comes too late.
-                return effects.streams.extend(result.ok());
+                return effects.streams.extend(result.ok().map(|connected| connected.stream));
             };
             match result {
-                Ok(stream) => {
+                Ok(Connected { stream, credentials }) => {
                     socket.stream = Some(stream);
-                    client.connected(id, effects.now);
+                    match credentials {
+                        Some(credentials) => client.connected_as(id, &credentials, effects.now),
+                        None => client.connected(id, effects.now),
+                    }
                     state.forget_error(id.server());
                 }
                 Err(error) => {

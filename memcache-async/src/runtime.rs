@@ -7,7 +7,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
+use memcache_proto::calls::NoCredentials;
+use memcache_proto::client::Credentials;
 use memcache_proto::routing::{Endpoint, ServerAddress};
+use memcache_proto::value::Cause;
 
 use crate::driver::Tasks;
 use crate::spare::{ReadSpare, WithSpare};
@@ -123,13 +126,61 @@ async fn before<T>(future: impl Future<Output = T>, end: impl Future<Output = ()
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// A connection that has been made, and who is to log in if that is not told by the settings.
+pub(crate) struct Connected {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+/// Finds out who logs in to a server.
+pub(crate) type Secrets =
+    dyn Fn(ServerAddress) -> BoxFuture<Result<Credentials, Cause>> + Send + Sync;
+
+/// A runtime, and who logs in on the connections that it makes.
+pub(crate) struct WithSecrets {
+    pub(crate) runtime: Arc<dyn AnyRuntime>,
+    pub(crate) secrets: Arc<Secrets>,
+}
+
+impl AnyRuntime for WithSecrets {
+    fn connect(
+        self: Arc<Self>,
+        address: ServerAddress,
+        deadline: Instant,
+    ) -> BoxFuture<io::Result<Connected>> {
+        Box::pin(async move {
+            let credentials = (self.secrets)(address.clone()).await;
+            let credentials =
+                credentials.map_err(|cause| io::Error::other(NoCredentials(cause)))?;
+            let connected = self.runtime.clone().connect(address, deadline).await?;
+            Ok(Connected { credentials: Some(credentials), ..connected })
+        })
+    }
+
+    fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {
+        self.runtime.clone().sleep_until(deadline)
+    }
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn spawn(&self, driver: BoxFuture<()>) {
+        self.runtime.spawn(driver);
+    }
+
+    fn end(&self) {
+        self.runtime.end();
+    }
+}
+
 /// A [`Runtime`] whose type is not told.
 pub(crate) trait AnyRuntime: Send + Sync {
     fn connect(
         self: Arc<Self>,
         address: ServerAddress,
         deadline: Instant,
-    ) -> BoxFuture<io::Result<Box<dyn Stream>>>;
+    ) -> BoxFuture<io::Result<Connected>>;
 
     fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()>;
 
@@ -156,8 +207,11 @@ macro_rules! any_runtime {
             $self: Arc<Self>,
             address: ServerAddress,
             deadline: Instant,
-        ) -> BoxFuture<io::Result<Box<dyn Stream>>> {
-            Box::pin(async move { $self.$runtime.connect(&address, deadline).await })
+        ) -> BoxFuture<io::Result<Connected>> {
+            Box::pin(async move {
+                let stream = $self.$runtime.connect(&address, deadline).await?;
+                Ok(Connected { stream, credentials: None })
+            })
         }
 
         fn sleep_until($self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {

@@ -78,6 +78,7 @@ pub mod calls;
 pub mod client;
 pub mod codec;
 pub mod connection;
+mod credentials;
 mod eight;
 mod error;
 mod escape;
@@ -93,6 +94,7 @@ pub mod server;
 mod time;
 pub mod value;
 
+pub use credentials::{Credentials, CredentialsError};
 pub use error::{ErrorLine, Excerpt, ProtocolError, Violation};
 pub use escape::Escaped;
 pub use expiry::{Expiry, ExpiryError, Exptime};

@@ -3,9 +3,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memcache_proto::calls::{Config, Error};
+use memcache_proto::client::Credentials;
+use memcache_proto::routing::ServerAddress;
+use memcache_proto::value::Cause;
 
 use crate::client::Client;
 use crate::connector::{Connector, Sockets};
+use crate::dialing::{Dialer, Secrets};
 use crate::pool::Pool;
 
 /// The settings of a [`Client`], by python-memcached's names where it has them.
@@ -28,11 +32,17 @@ pub struct Builder {
     config: Config,
     sessions: usize,
     connector: Arc<dyn Connector>,
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { config: Config::default(), sessions: 64, connector: Arc::new(Sockets) }
+        Builder {
+            config: Config::default(),
+            sessions: 64,
+            connector: Arc::new(Sockets),
+            secrets: None,
+        }
     }
 }
 
@@ -61,14 +71,44 @@ impl Builder {
         self
     }
 
+    /// Has `secrets` say who logs in, in place of [`credentials`](Self::credentials): for passwords that change.
+    /// It is asked before each connection is made, by the thread that makes it, which may wait for it; a connection
+    /// that has logged in stays in.
+    ///
+    /// ```
+    /// use memcache_sync::{Client, Credentials};
+    ///
+    /// let client = Client::builder()
+    ///     .server("10.0.0.1")
+    ///     .credentials_from(|_server| {
+    ///         let password = std::fs::read_to_string("/run/secrets/memcached")?;
+    ///         Ok(Credentials::new("shop", password.trim())?)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), memcache_sync::Error>(())
+    /// ```
+    ///
+    /// If it fails, calls that need a connection do, with
+    /// [`ConnectFailure::NoCredentials`](crate::ConnectFailure::NoCredentials) and its error as their source. No
+    /// server is dead for it.
+    pub fn credentials_from(
+        mut self,
+        secrets: impl Fn(&ServerAddress) -> Result<Credentials, Cause> + Send + Sync + 'static,
+    ) -> Self {
+        self.secrets = Some(Arc::new(secrets));
+        self
+    }
+
     /// The client. It connects when it is used.
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
+    /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
+    /// credentials are none.
     pub fn build(self) -> Result<Client, Error> {
         let calls = self.config.build(unix_now)?;
-        Ok(Client::from_pool(Pool::new(calls, self.connector, self.sessions)))
+        let dialer = Dialer { connector: self.connector, secrets: self.secrets };
+        Ok(Client::from_pool(Pool::new(calls, dialer, self.sessions)))
     }
 }
 

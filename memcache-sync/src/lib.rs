@@ -26,6 +26,7 @@
 mod builder;
 mod client;
 mod connector;
+mod dialing;
 mod pool;
 mod process;
 #[cfg(feature = "server")]
@@ -44,8 +45,8 @@ pub use memcache_proto::calls::{
     Profile, Recache, Slabs, ToServer,
 };
 pub use memcache_proto::client::{
-    ClusterError, ConnectFailure, DeadServer, DeathCause, Delivery, Failure, FailureKind,
-    NoticeEvent, Rejection, Stored,
+    ClusterError, ConnectFailure, Credentials, CredentialsError, DeadServer, DeathCause, Delivery,
+    Failure, FailureKind, NoticeEvent, Rejection, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{

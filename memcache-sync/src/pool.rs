@@ -8,14 +8,14 @@ use memcache_proto::client::{Cluster, ConnectionId};
 use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
 
-use crate::connector::Connector;
+use crate::dialing::Dialer;
 use crate::session::{Session, Spare};
 
 /// The sessions of a client. One is used by one thread at a time, and comes back only when it owes
 /// nothing to anybody.
 pub(crate) struct Pool {
     calls: RwLock<Arc<Calls>>,
-    connector: Arc<dyn Connector>,
+    dialer: Arc<Dialer>,
     origin: Origin,
     limit: usize,
     state: Mutex<State>,
@@ -74,10 +74,10 @@ pub(crate) struct Lease<'a> {
 }
 
 impl Pool {
-    pub(crate) fn new(calls: Calls, connector: Arc<dyn Connector>, limit: usize) -> Self {
+    pub(crate) fn new(calls: Calls, dialer: Dialer, limit: usize) -> Self {
         Pool {
             calls: RwLock::new(Arc::new(calls)),
-            connector,
+            dialer: Arc::new(dialer),
             origin: Origin::new(Instant::now()),
             limit,
             state: Mutex::default(),
@@ -121,7 +121,7 @@ impl Pool {
         // After a fork the sockets are still the parent's too; to write to them would mix both up.
         let idle = idle.filter(|session| session.is_fit(calls.cluster()));
         let session = idle.unwrap_or_else(|| {
-            Box::new(Session::new(calls.clone(), self.connector.clone(), self.origin))
+            Box::new(Session::new(calls.clone(), self.dialer.clone(), self.origin))
         });
         Ok(Lease { pool: self, session: Some(session), generation })
     }
@@ -271,7 +271,8 @@ mod tests {
         let mut config = Config::default();
         config.add_server("127.0.0.1:1", 1);
         config.settings.operation_timeout = operation_timeout;
-        Pool::new(config.build(|| 0).unwrap(), Arc::new(Sockets), limit)
+        let dialer = Dialer { connector: Arc::new(Sockets), secrets: None };
+        Pool::new(config.build(|| 0).unwrap(), dialer, limit)
     }
 
     fn lease(pool: &Pool) -> Result<Lease<'_>, Error> {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use memcache_proto::Credentials;
 use memcache_proto::server::{Connection, Settings, Store};
 use memcache_proto::{Limits, Origin};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -66,6 +67,14 @@ impl Builder {
     #[must_use]
     pub fn shutdown_enabled(mut self, enabled: bool) -> Self {
         self.settings.shutdown_enabled = enabled;
+        self
+    }
+
+    /// Has each connection log in before it is served; nobody has to if this is not called. Everything else is
+    /// answered `CLIENT_ERROR unauthenticated` until then.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.settings.credentials = Some(credentials);
         self
     }
 

@@ -16,7 +16,7 @@ use memcache_proto::routing::{ConnectFailure, ServerIndex};
 use memcache_proto::{Origin, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::connector::Connector;
+use crate::dialing::Dialer;
 use crate::pool::Pool;
 use crate::process::Process;
 use crate::socket::Socket;
@@ -36,7 +36,7 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 pub(crate) struct Session {
     pub(crate) client: Client,
     calls: Calls,
-    connector: Arc<dyn Connector>,
+    dialer: Arc<Dialer>,
     origin: Origin,
     /// The time as it was last read from the clock.
     now: Time,
@@ -60,14 +60,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(calls: Calls, connector: Arc<dyn Connector>, origin: Origin) -> Self {
+    pub(crate) fn new(calls: Calls, dialer: Arc<Dialer>, origin: Origin) -> Self {
         let cluster = calls.cluster().clone();
         let servers = cluster.servers().len();
         let socket_timeout = cluster.settings().socket_timeout;
         Session {
             client: Client::new(cluster),
             calls,
-            connector,
+            dialer,
             origin,
             now: Time::ZERO,
             socket_timeout,

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Calls, Error, KeyRules, Recache};
-use crate::client::{Cluster, NoticeEvent, Settings};
+use crate::client::{Cluster, Credentials, CredentialsError, NoticeEvent, Settings};
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub cache_cas: usize,
     /// The times of `get_or_set_with`.
     pub recache: Recache,
+    /// What is wrong with the credentials that were given; nothing.
+    pub credentials_error: Option<CredentialsError>,
     /// Who is told what happens between the clients and their servers; nobody.
     pub debug: Option<DebugHook>,
 }
@@ -39,16 +41,27 @@ impl Config {
         self.servers.push((address, weight).to_server());
     }
 
+    /// Sets who logs in. If nobody can have such credentials [`build`](Self::build) says so.
+    pub fn set_credentials(&mut self, user: &str, password: &str) {
+        let credentials = Credentials::new(user, password);
+        self.credentials_error = credentials.as_ref().err().copied();
+        self.settings.credentials = credentials.ok();
+    }
+
     /// The calls of a client with these settings. `unix_now` gives the time in seconds since 1970; an
     /// expiry of more than 30 days is turned into a moment with it.
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none.
+    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none, and
+    /// [`Error::Credentials`] where nobody can have the credentials.
     pub fn build(
         mut self,
         unix_now: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Calls, Error> {
+        if let Some(error) = self.credentials_error {
+            return Err(Error::Credentials(error));
+        }
         let servers = self.servers.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.settings.debug |= self.debug.is_some();
         Ok(Calls {

@@ -1,3 +1,23 @@
+use core::fmt;
+
+use crate::value::Cause;
+
+/// Why there are no credentials to log in with: the error of the application's own that was to give them.
+#[derive(Debug)]
+pub struct NoCredentials(pub Cause);
+
+impl fmt::Display for NoCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there are no credentials to log in with: {}", self.0)
+    }
+}
+
+impl core::error::Error for NoCredentials {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(self.0.get())
+    }
+}
+
 /// The translation of the system's errors into reasons, the same of every adapter.
 #[doc(hidden)]
 #[macro_export]
@@ -17,6 +37,9 @@ macro_rules! __connect_failure {
             const EMFILE: i32 = 24;
             const ENOBUFS: i32 =
                 if cfg!(any(target_os = "linux", target_os = "android")) { 105 } else { 55 };
+            if error.get_ref().is_some_and(|error| error.is::<$crate::calls::NoCredentials>()) {
+                return ConnectFailure::NoCredentials;
+            }
             match (error.kind(), error.raw_os_error()) {
                 (_, Some(ENFILE | EMFILE | ENOBUFS)) => ConnectFailure::LocalShortage,
                 (ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory, _) => {

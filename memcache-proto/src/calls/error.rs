@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::keys::KeyFault;
-use crate::client::{ClusterError, DeadServer, Failure, Rejection, Stored};
+use crate::client::{ClusterError, CredentialsError, DeadServer, Failure, Rejection, Stored};
 use crate::escape::Quoting;
 use crate::routing::AddressError;
 use crate::value::{Cause, ValueError};
@@ -79,6 +79,8 @@ pub enum Error {
     Address(AddressError),
     /// There can be no such client.
     Cluster(ClusterError),
+    /// Nobody can log in by the credentials that were given.
+    Credentials(CredentialsError),
 }
 
 impl Error {
@@ -165,6 +167,7 @@ impl fmt::Display for Error {
             Error::Closed => write!(f, "the client has been closed"),
             Error::Address(error) => error.fmt(f),
             Error::Cluster(error) => error.fmt(f),
+            Error::Credentials(error) => error.fmt(f),
         }
     }
 }

@@ -81,6 +81,7 @@ use names::{CallName, Counts};
 pub use cas_ids::CasIds;
 pub use change::{Change, decr, delete, incr, touch};
 pub use config::{Config, DebugHook, ToServer};
+pub use connect_failure::NoCredentials;
 pub use error::{DeadServers, Error, Source};
 pub use fetched::Fetched;
 pub use keys::{CallKey, KeyRules};

@@ -99,6 +99,18 @@ macro_rules! __settings {
             self
         }
 
+        /// Has each connection log in, before anything else is sent there, to servers that ask for it: a memcached
+        /// with `-Y`. Nobody logs in by default.
+        ///
+        /// A server that refuses fails all calls on it with
+        /// [`FailureKind::LoginRefused`](crate::FailureKind::LoginRefused): no key goes to another server, and it is
+        /// asked again after `dead_retry`. The password can be read on the way, unless the connection is one of TLS
+        /// or does not leave the machine.
+        pub fn credentials(mut self, user: &str, password: &str) -> Self {
+            self.config.set_credentials(user, password);
+            self
+        }
+
         /// How long a connection may rest before it is looked at when it is used again. Default: 1 ms.
         ///
         /// A look costs one system call, and finds out what came unasked: that the server has closed the

@@ -379,8 +379,17 @@ impl FailureKind {
     /// What a server's error says.
     fn of(line: ErrorLine) -> Self {
         match line {
-            // What memcached answers whatever it is asked, until there is a login.
-            ErrorLine::Client(text) if text == "unauthenticated" => FailureKind::LoginRequired,
+            // What memcached answers until there is a login, whatever it is asked: it takes a `set` for one.
+            ErrorLine::Client(text)
+                if matches!(
+                    text.as_str(),
+                    "unauthenticated"
+                        | "authentication failure"
+                        | "bad authentication token format"
+                ) =>
+            {
+                FailureKind::LoginRequired
+            }
             line => FailureKind::Server(line),
         }
     }
@@ -390,7 +399,9 @@ impl FailureKind {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            FailureKind::Connect(ConnectFailure::RuntimeGone) => false,
+            FailureKind::Connect(ConnectFailure::RuntimeGone | ConnectFailure::NoCredentials) => {
+                false
+            }
             FailureKind::AllDead(_)
             | FailureKind::Dead(_)
             | FailureKind::Connect(_)

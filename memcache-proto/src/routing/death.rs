@@ -17,8 +17,11 @@ pub enum ConnectFailure {
     LocalShortage,
     /// The runtime that was to make the connection has ended. It says nothing about the server.
     RuntimeGone,
-    /// The connection was made, and then what has to come first failed: a TLS handshake, a login.
+    /// The connection was made, and then what has to come first failed: a TLS handshake, or a login that had no
+    /// answer.
     Handshake,
+    /// The application had no credentials to log in with. It says nothing about the server.
+    NoCredentials,
     /// Anything else.
     Other,
 }
@@ -27,7 +30,12 @@ impl ConnectFailure {
     /// Whether the cause is on this side, so that it says nothing about the server.
     #[must_use]
     pub const fn is_local(self) -> bool {
-        matches!(self, ConnectFailure::LocalShortage | ConnectFailure::RuntimeGone)
+        matches!(
+            self,
+            ConnectFailure::LocalShortage
+                | ConnectFailure::RuntimeGone
+                | ConnectFailure::NoCredentials
+        )
     }
 }
 
@@ -47,6 +55,9 @@ impl fmt::Display for ConnectFailure {
                 "no connection could be made, because the runtime of the client has ended"
             }
             ConnectFailure::Handshake => "no connection could be made: the handshake failed",
+            ConnectFailure::NoCredentials => {
+                "no connection could be made: there are no credentials to log in with"
+            }
             ConnectFailure::Other => "no connection could be made",
         })
     }
@@ -90,6 +101,7 @@ impl DeathCause {
             DeathCause::Connect(ConnectFailure::RuntimeGone) => 10,
             DeathCause::Connect(ConnectFailure::Handshake) => 11,
             DeathCause::Connect(ConnectFailure::Other) => 12,
+            DeathCause::Connect(ConnectFailure::NoCredentials) => 13,
         }
     }
 
@@ -107,6 +119,7 @@ impl DeathCause {
             10 => DeathCause::Connect(ConnectFailure::RuntimeGone),
             11 => DeathCause::Connect(ConnectFailure::Handshake),
             12 => DeathCause::Connect(ConnectFailure::Other),
+            13 => DeathCause::Connect(ConnectFailure::NoCredentials),
             _ => DeathCause::Asked,
         }
     }

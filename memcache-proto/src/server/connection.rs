@@ -1,12 +1,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::Store;
 use super::clock::Clock;
 use super::store::{Next, Reading};
+use super::{Store, guard};
 use crate::codec::parse_command::{CommandLine, LineError, ValueHeader, check_line, command_line};
 use crate::codec::{Command, Keys, Refusal, Response};
-use crate::{Limits, Time};
+use crate::{Credentials, Limits, Time};
 
 /// What is lent to be read to, at least where no value is awaited; memcached's own read buffer.
 const BUFFER_LEN: usize = 16 << 10;
@@ -44,6 +44,8 @@ pub struct Connection {
     output: Vec<u8>,
     /// How much of the output has been sent.
     sent: usize,
+    /// Whether it has logged in, where that is asked for.
+    inside: bool,
     /// Whether the last handling stopped for want of room for more output.
     stalled: bool,
     bytes_read: u64,
@@ -96,6 +98,7 @@ impl Connection {
             state: State::Start,
             output: Vec::new(),
             sent: 0,
+            inside: false,
             stalled: false,
             bytes_read: 0,
             bytes_written: 0,
@@ -227,7 +230,11 @@ impl Connection {
                     return false;
                 }
                 let block = awaited.block.get(..awaited.filled).unwrap_or_default();
-                if let Ok(CommandLine::Value(header)) = command_line(&awaited.line) {
+                if let Some(credentials) =
+                    store.settings.credentials.as_ref().filter(|_| !self.inside)
+                {
+                    self.inside = log_in(&mut self.output, credentials, block);
+                } else if let Ok(CommandLine::Value(header)) = command_line(&awaited.line) {
                     put_stored(&mut self.output, store, &header, block, clock);
                 }
                 self.state = State::Line;
@@ -257,7 +264,8 @@ impl Connection {
     }
 
     fn line(&mut self, store: &mut Store, clock: Clock) -> bool {
-        let Connection { limits, input, start, end, searched, state, output, sent, .. } = self;
+        let Connection { limits, input, start, end, searched, state, output, sent, inside, .. } =
+            self;
         let Some(received) = input.get(*start..*end) else {
             return false;
         };
@@ -274,6 +282,24 @@ impl Connection {
         };
         *searched = 0;
         let mut used = text.len() + 1;
+        if let Some(credentials) = store.settings.credentials.as_ref().filter(|_| !*inside) {
+            match guard::announced(text) {
+                None => put(output, Response::ClientError(b"unauthenticated"), false),
+                Some(len) if len > guard::MAX_LEN => *state = State::Closing { shutdown: false },
+                Some(len) => match rest.get(..len + 2) {
+                    Some(block) => {
+                        *inside = log_in(output, credentials, block);
+                        used += block.len();
+                    }
+                    None => {
+                        *state = State::Value(Awaited::new(text, len, rest));
+                        used += rest.len();
+                    }
+                },
+            }
+            *start += used;
+            return true;
+        }
         match command_line(text) {
             Ok(CommandLine::Whole(Command::Get { keys, cas })) => {
                 let reading = Reading { touch: None, cas };
@@ -356,6 +382,13 @@ impl fmt::Debug for Connection {
             .field("wants_close", &self.wants_close())
             .finish_non_exhaustive()
     }
+}
+
+/// Answers a login. Returns whether that lets the connection in.
+fn log_in(output: &mut Vec<u8>, credentials: &Credentials, block: &[u8]) -> bool {
+    let answer = guard::answer(credentials, block);
+    answer.encode(output);
+    answer == Response::Stored
 }
 
 fn put(output: &mut Vec<u8>, response: Response<'_>, noreply: bool) {

@@ -54,6 +54,7 @@
 
 mod clock;
 mod connection;
+mod guard;
 mod meta;
 mod stats;
 mod store;

@@ -10,7 +10,7 @@ use crate::codec::grammar::c_unsigned;
 use crate::codec::parse_command::{StoreHeader, ValueHeader};
 use crate::codec::{Command, Response, StoreVerb};
 use crate::value::Flags;
-use crate::{Exptime, Key, Time};
+use crate::{Credentials, Exptime, Key, Time};
 
 /// memcached cuts larger items into chunks and does not count in them.
 pub(super) const MAX_COUNTER_ITEM_LEN: usize = 512 << 10;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub max_item_len: usize,
     /// Whether `shutdown` is allowed, memcached's `-A`; not by default.
     pub shutdown_enabled: bool,
+    /// Who may log in, and has to, on each connection; nobody has to. memcached's `-Y` has a file of such.
+    pub credentials: Option<Credentials>,
     /// What `version` answers; the version whose replies these are, "1.6.18".
     pub version: String,
     /// What `stats` says is the process id; 0.
@@ -42,6 +44,7 @@ impl Default for Settings {
             memory_limit: 64 << 20,
             max_item_len: 1 << 20,
             shutdown_enabled: false,
+            credentials: None,
             version: "1.6.18".into(),
             process_id: 0,
         }

@@ -11,13 +11,14 @@ use memcache_proto::client::ConnectionId;
 use memcache_proto::routing::{ConnectFailure, Endpoint, ServerAddress};
 
 use super::{FAR, Session};
-use crate::connector::{Stream, connect_failure};
+use crate::connector::connect_failure;
+use crate::dialing::Dialed;
 use crate::socket::Socket;
 
 /// Connects that are made on other threads, so that several take no longer than the slowest.
 pub(super) struct Connects {
-    results: Receiver<(ConnectionId, io::Result<Box<dyn Stream>>)>,
-    sender: Sender<(ConnectionId, io::Result<Box<dyn Stream>>)>,
+    results: Receiver<(ConnectionId, io::Result<Dialed>)>,
+    sender: Sender<(ConnectionId, io::Result<Dialed>)>,
     /// A byte comes for each result.
     pub(super) wake: UnixStream,
     waker: UnixStream,
@@ -46,8 +47,8 @@ impl Session {
         self.connecting.push(connection);
         // Nobody would see to what is due before: an operation's own timeout, say.
         let due = self.client.poll_timeout().map_or(deadline, |due| due.min(deadline));
-        if alone && connects_quickly(&address) {
-            let result = self.connector.connect(&address, self.instant(due));
+        if alone && connects_quickly(&address) && self.dialer.secrets.is_none() {
+            let result = self.dialer.dial(&address, self.instant(due));
             let late = matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut);
             if due == deadline || !late {
                 return self.connected(connection, result);
@@ -55,7 +56,7 @@ impl Session {
         }
         let until = self.instant(deadline);
         if self.connect_elsewhere(connection, &address, until).is_err() {
-            let result = self.connector.connect(&address, self.instant(due));
+            let result = self.dialer.dial(&address, self.instant(due));
             self.connected(connection, result);
         }
     }
@@ -78,10 +79,10 @@ impl Session {
         };
         let connects = self.connects.insert(connects);
         let (sender, mut waker) = (connects.sender.clone(), connects.waker.try_clone()?);
-        let (connector, address) = (self.connector.clone(), address.clone());
+        let (dialer, address) = (self.dialer.clone(), address.clone());
         std::thread::Builder::new().name("memcache-connect".into()).spawn(move || {
             // Nobody may be listening any more; then the stream is just closed.
-            let result = connector.connect(&address, deadline);
+            let result = dialer.dial(&address, deadline);
             if sender.send((connection, result)).is_ok() {
                 let _ = waker.write(&[0]);
             }
@@ -89,22 +90,23 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn connected(
-        &mut self,
-        connection: ConnectionId,
-        result: io::Result<Box<dyn Stream>>,
-    ) {
+    pub(super) fn connected(&mut self, connection: ConnectionId, result: io::Result<Dialed>) {
         self.read_clock();
         if !self.connecting.contains(&connection) {
             return; // It was given up meanwhile.
         }
         self.connecting.retain(|&connecting| connecting != connection);
         let timeout = self.socket_timeout.clamp(Duration::from_millis(1), FAR);
-        let ready = result.and_then(|stream| stream.set_timeout(timeout).map(|()| stream));
+        let ready = result.and_then(|dialed| dialed.stream.set_timeout(timeout).map(|()| dialed));
         match ready {
-            Ok(stream) => {
+            Ok(Dialed { stream, credentials }) => {
                 self.put(Socket::new(connection, stream));
-                self.client.connected(connection, self.now);
+                match credentials {
+                    Some(credentials) => {
+                        self.client.connected_as(connection, &credentials, self.now);
+                    }
+                    None => self.client.connected(connection, self.now),
+                }
             }
             Err(error) => {
                 let reason = connect_failure(&error);

@@ -8,7 +8,7 @@ use core::fmt;
 /// listens can read them. `Debug` and all errors and notices leave both out.
 ///
 /// ```
-/// use memcache_proto::client::{Credentials, CredentialsError};
+/// use memcache_proto::{Credentials, CredentialsError};
 ///
 /// let credentials = Credentials::new("shop", "correct-horse")?;
 /// assert_eq!(format!("{credentials:?}"), "Credentials(***)");
