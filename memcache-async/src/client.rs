@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memcache_proto::ToKey;
 use memcache_proto::calls::{Call, Calls, Error, ToServer};
@@ -12,7 +12,9 @@ use memcache_proto::value::FromValue;
 use crate::builder::Builder;
 use crate::get_stream::GetStream;
 use crate::running::Running;
+use crate::runtime::AnyRuntime;
 use crate::shared::Shared;
+use crate::within::Within;
 
 /// A client of one or more memcached servers, shared between tasks.
 ///
@@ -139,14 +141,41 @@ impl Client {
         Client(Arc::new(Handle { shares: Mutex::new(shares) }))
     }
 
-    async fn pause(&self, pause: Duration) {
-        let runtime = self.0.current().runtime.clone();
-        let until = runtime.now() + pause;
-        runtime.sleep_until(until).await;
+    pub(crate) fn runtime(&self) -> Arc<dyn AnyRuntime> {
+        self.0.current().runtime.clone()
     }
 
-    fn calls(&self) -> Arc<Calls> {
+    pub(crate) fn calls(&self) -> Arc<Calls> {
         self.0.current().calls.clone()
+    }
+
+    /// For the steps of one call.
+    fn budget(&self) -> Within {
+        Within::new(self, self.calls().cluster().settings().operation_timeout)
+    }
+
+    /// The same client, for calls that have to end together: all that is called on what this returns, and every step
+    /// and wait of it, ends when this time is over, at the latest. It stands in place of
+    /// [`operation_timeout`](crate::Builder::operation_timeout).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use memcache_async::{Client, Expiry};
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// # smol::block_on(async {
+    /// let client = Client::new([address])?; // "127.0.0.1:11211", say
+    /// let hurried = client.within(Duration::from_millis(50));
+    /// hurried.set("greeting", "hello", Expiry::Never).await?;
+    /// assert_eq!(hurried.get::<String>("greeting").await?.as_deref(), Some("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Within {
+        Within::new(self, Some(time))
     }
 
     memcache_proto::__calls!([async] [] self);
@@ -160,7 +189,11 @@ impl Client {
     ///
     /// See [`Error`].
     pub async fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
-        Running::new(self.0.current(), call).await
+        self.running(call, None).await
+    }
+
+    pub(crate) fn running<C: Call>(&self, call: C, until: Option<Instant>) -> Running<C> {
+        Running::new(self.0.current(), call, until)
     }
 
     /// The values of those of `keys` that are there, one by one as they come, under the caller's own keys: for
@@ -195,7 +228,7 @@ impl Client {
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> GetStream<K, V> {
-        GetStream::new(keys, |call| Running::new(self.0.current(), call))
+        GetStream::new(keys, |call| self.running(call, None))
     }
 
     /// Goes on with these servers (addresses, or pairs of an address and a weight) in place of those

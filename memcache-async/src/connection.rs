@@ -133,6 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.calls
     }
 
+    /// For the steps of one call.
+    fn budget(&mut self) -> &mut Self {
+        self
+    }
+
     /// Does what the core asks for.
     fn act(&mut self) {
         while let Some(notice) = self.client.poll_notice() {

@@ -58,6 +58,7 @@ mod state;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod waiting;
+mod within;
 
 #[cfg(feature = "async-std")]
 pub use crate::async_std::AsyncStd;
@@ -72,6 +73,7 @@ pub use driver::Driver;
 pub use get_stream::GetStream;
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 pub use spare::{ReadSpare, WithSpare};
+pub use within::Within;
 
 /// An in-memory memcached for examples and tests. It runs on threads of its own, so it is of use under any
 /// runtime, and its calls may be made anywhere but [`wait`](server::Server::wait), which blocks.

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use memcache_proto::calls::{Answer, Call, CallKey, Error, GetMany, Plain};
 use memcache_proto::client::{Items, OperationId, Outcome};
@@ -10,11 +11,13 @@ use memcache_proto::{Time, ToKey};
 
 use crate::room::Ticket;
 use crate::shared::{Effects, Shared};
-use crate::state::State;
+use crate::state::{Begins, State};
 
 /// One call, from its first poll to its result. It may be dropped at any point.
 pub(crate) struct Running<C: Call> {
     shared: Arc<Shared>,
+    /// When it is to end, if that is not told by the settings.
+    until: Option<Time>,
     stage: Stage<C>,
 }
 
@@ -29,8 +32,9 @@ enum Stage<C: Call> {
 impl<C: Call> Unpin for Running<C> {}
 
 impl<C: Call> Running<C> {
-    pub(crate) fn new(shared: Arc<Shared>, call: C) -> Self {
-        Running { shared, stage: Stage::New(call, None) }
+    pub(crate) fn new(shared: Arc<Shared>, call: C, until: Option<Instant>) -> Self {
+        let until = until.map(|until| shared.time(until));
+        Running { shared, until, stage: Stage::New(call, None) }
     }
 
     /// Waits until there is room for the call. One that has waited keeps its place until it is
@@ -41,6 +45,7 @@ impl<C: Call> Running<C> {
             return Poll::Ready(Ok(()));
         }
         let timeout = self.shared.calls.cluster().settings().operation_timeout;
+        let until = self.until;
         let key = call.key(&self.shared.calls);
         let key = key.as_ref().map(CallKey::as_routed);
         self.shared.with(|state, effects| {
@@ -72,7 +77,7 @@ impl<C: Call> Running<C> {
                         None => {
                             // Whose socket is lent may be this task, which polls only this call now.
                             state.take_back(effects);
-                            let deadline = timeout.map(|timeout| now + timeout);
+                            let deadline = until.or_else(|| timeout.map(|timeout| now + timeout));
                             (state.room.wait(server), deadline)
                         }
                     }
@@ -90,7 +95,7 @@ impl<C: Call> Running<C> {
         let Stage::New(call, waiting) = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(Next::Wait);
         };
-        let shared = &self.shared;
+        let (shared, until) = (&self.shared, self.until);
         let mut place = Place { shared, ticket: waiting.map(|(ticket, _)| ticket) };
         let mut next = Next::Wait;
         let (id, answer) = call.submit(&shared.calls, |operation| {
@@ -98,7 +103,8 @@ impl<C: Call> Running<C> {
                 let clock = || shared.now();
                 let ticket = place.ticket.take();
                 let in_parts = C::Answer::IN_PARTS;
-                let id = state.submit(operation, ticket, in_parts, clock, cx, effects)?;
+                let begins = Begins { ticket, until, in_parts };
+                let id = state.submit(operation, begins, clock, cx, effects)?;
                 next = Next::of(id, state, cx, effects);
                 Ok(id)
             })
@@ -109,7 +115,7 @@ impl<C: Call> Running<C> {
 
     /// Goes on with a call that is under way.
     fn proceed(&mut self, cx: &mut Context<'_>) -> Next {
-        let Running { shared, stage } = self;
+        let Running { shared, stage, .. } = self;
         let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
         let (next, items) = shared.with(|state, effects| {
             state.exchange(*id, cx, effects);
@@ -130,7 +136,7 @@ impl<C: Call> Running<C> {
 
     /// Gives a call on many keys its next ones.
     fn feed(&mut self, cx: &mut Context<'_>) -> Next {
-        let Running { shared, stage } = self;
+        let Running { shared, stage, .. } = self;
         let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
         let mut next = Next::Wait;
         // Keys and values are encoded without the lock.

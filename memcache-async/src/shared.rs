@@ -79,6 +79,10 @@ impl Shared {
         self.origin.time(self.runtime.now())
     }
 
+    pub(crate) fn time(&self, instant: std::time::Instant) -> Time {
+        self.origin.time(instant)
+    }
+
     pub(crate) fn instant(&self, time: Time) -> std::time::Instant {
         let far = self.runtime.now() + FAR;
         self.origin.instant(time).map_or(far, |instant| instant.min(far))

@@ -53,6 +53,16 @@ pub(crate) struct InParts {
     pub(crate) ticket: Option<Ticket>,
 }
 
+/// How a call begins.
+pub(crate) struct Begins {
+    /// The place that it had in the room, if it has waited.
+    pub(crate) ticket: Option<Ticket>,
+    /// When it is to end, if that is not told by the settings.
+    pub(crate) until: Option<Time>,
+    /// Whether its items can be taken as they come.
+    pub(crate) in_parts: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -183,14 +193,13 @@ impl State {
     pub(crate) fn submit(
         &mut self,
         operation: Operation<'_>,
-        ticket: Option<Ticket>,
-        in_parts: bool,
+        Begins { ticket, until, in_parts }: Begins,
         clock: impl FnOnce() -> Time,
         cx: &mut Context<'_>,
         effects: &mut Effects,
     ) -> Result<OperationId, Error> {
         let many = operation.keys() > PART;
-        let id = self.submit_from(ticket, operation, effects)?;
+        let id = self.submit_from(ticket, operation, until, effects)?;
         if many {
             // It takes time to encode many keys, which the servers are not to have less of.
             effects.now = clock();

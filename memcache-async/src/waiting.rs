@@ -127,13 +127,19 @@ impl State {
         &mut self,
         ticket: Option<Ticket>,
         operation: Operation<'_>,
+        until: Option<Time>,
         effects: &mut Effects,
     ) -> Result<OperationId, Error> {
         let queued =
             |state: &Self| ticket.map_or(0, |ticket| state.client.queued_bytes(ticket.server));
         let before = queued(self);
         let submitted = if self.is_open() {
-            self.client.submit(operation, effects.now).map_err(|rejected| rejected.reason.into())
+            let timeout = match until {
+                Some(until) => Some(until - effects.now),
+                None => self.client.cluster().settings().operation_timeout,
+            };
+            let submitted = self.client.submit_within(operation, timeout, effects.now);
+            submitted.map_err(|rejected| rejected.reason.into())
         } else {
             Err(Error::Closed)
         };

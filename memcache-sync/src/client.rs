@@ -1,13 +1,13 @@
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memcache_proto::calls::{Answer, Call, Calls, ToServer};
 
 use crate::Error;
 use crate::builder::Builder;
 use crate::pool::Pool;
+use crate::within::Within;
 
 /// A client of one or more memcached servers, shared between threads.
 ///
@@ -56,12 +56,34 @@ impl Client {
         Client(Arc::new(pool))
     }
 
-    fn pause(&self, pause: Duration) {
-        thread::sleep(pause);
+    pub(crate) fn calls(&self) -> Arc<Calls> {
+        self.0.calls()
     }
 
-    fn calls(&self) -> Arc<Calls> {
-        self.0.calls()
+    /// For the steps of one call.
+    fn budget(&self) -> Within {
+        Within::new(self, self.calls().cluster().settings().operation_timeout)
+    }
+
+    /// The same client, for calls that have to end together: all that is called on what this returns, and every step
+    /// and wait of it, ends when this time is over, at the latest. It stands in place of
+    /// [`operation_timeout`](Builder::operation_timeout).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use memcache_sync::{Client, Expiry};
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// let client = Client::new([address])?; // "127.0.0.1:11211", say
+    /// let hurried = client.within(Duration::from_millis(50));
+    /// hurried.set("greeting", "hello", Expiry::Never)?;
+    /// assert_eq!(hurried.get::<String>("greeting")?.as_deref(), Some("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Within {
+        Within::new(self, Some(time))
     }
 
     memcache_proto::__calls!([] [] self);
@@ -75,11 +97,19 @@ impl Client {
     ///
     /// See [`Error`].
     pub fn run<C: Call>(&self, call: C) -> Result<C::Output, Error> {
+        self.run_until(call, None)
+    }
+
+    pub(crate) fn run_until<C: Call>(
+        &self,
+        call: C,
+        until: Option<Instant>,
+    ) -> Result<C::Output, Error> {
         let calls = &*self.calls();
         let mut lease = None;
         let (id, mut answer) = call.submit(calls, |operation| {
-            let session = lease.insert(self.0.lease(calls)?);
-            session.submit(operation).map_err(|rejected| rejected.reason.into())
+            let session = lease.insert(self.0.lease(calls, until)?);
+            session.submit(operation, until).map_err(|rejected| rejected.reason.into())
         })?;
         let session = lease.as_mut().expect("a call that was submitted has its session");
         let outcome =

@@ -33,10 +33,12 @@ mod process;
 pub mod server;
 mod session;
 mod socket;
+mod within;
 
 pub use builder::Builder;
 pub use client::Client;
 pub use connector::{Connector, Sockets, Stream, connect_failure};
+pub use within::Within;
 
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;

@@ -101,12 +101,13 @@ impl Pool {
         *self.calls.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(calls);
     }
 
-    /// A session of one's own with the servers of these calls, waited for as long as an operation may
-    /// take.
-    pub(crate) fn lease(&self, calls: &Calls) -> Result<Lease<'_>, Error> {
+    /// A session of one's own with the servers of these calls, waited for until then, or as long as an operation
+    /// may take.
+    pub(crate) fn lease(&self, calls: &Calls, until: Option<Instant>) -> Result<Lease<'_>, Error> {
         let mut state = self.state();
         if state.in_use >= self.limit {
-            let timeout = calls.cluster().settings().operation_timeout;
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.or(calls.cluster().settings().operation_timeout);
             let full = |state: &State| state.in_use >= self.limit;
             state.waiting += 1;
             state = wait_while(&self.returned, state, timeout, full);
@@ -276,7 +277,7 @@ mod tests {
     }
 
     fn lease(pool: &Pool) -> Result<Lease<'_>, Error> {
-        pool.lease(&pool.calls())
+        pool.lease(&pool.calls(), None)
     }
 
     #[test]
@@ -293,11 +294,11 @@ mod tests {
         let pool = pool(1, None);
         let former = pool.calls();
         // One that was lent before the servers changed, and one that was lent after.
-        let lent = pool.lease(&former).unwrap();
+        let lent = pool.lease(&former, None).unwrap();
         pool.set_calls(former.with_servers(["127.0.0.1:2"]).unwrap());
         drop(lent);
         assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
-        drop(pool.lease(&former).unwrap());
+        drop(pool.lease(&former, None).unwrap());
         assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     origin: Origin,
     /// The time as it was last read from the clock.
     now: Time,
+    /// When the operation that is under way is to end, if that is not told by the settings.
+    until: Option<Time>,
     socket_timeout: Duration,
     /// By [`ConnectionId::index`].
     sockets: Vec<Option<Socket>>,
@@ -70,6 +72,7 @@ impl Session {
             dialer,
             origin,
             now: Time::ZERO,
+            until: None,
             socket_timeout,
             sockets: Vec::new(),
             active: Vec::new(),
@@ -111,10 +114,16 @@ impl Session {
     pub(crate) fn submit<'a>(
         &mut self,
         operation: Operation<'a>,
+        until: Option<Instant>,
     ) -> Result<OperationId, Rejected<'a>> {
         self.read_clock();
+        self.until = until.map(|until| self.origin.time(until));
         let is_many = operation.keys() > 1;
-        let id = self.client.submit(operation, self.now)?;
+        let timeout = match self.until {
+            Some(until) => Some(until - self.now),
+            None => self.client.cluster().settings().operation_timeout,
+        };
+        let id = self.client.submit_within(operation, timeout, self.now)?;
         if is_many {
             // To encode very many keys takes its time, which is no server's fault.
             self.read_clock();
@@ -168,8 +177,9 @@ impl Session {
         }
         self.read_clock();
         let most = self.client.cluster().settings().operation_timeout;
+        let until = self.until.or_else(|| most.map(|most| began + most));
         let due = self.now + self.socket_timeout;
-        let due = most.map_or(due, |most| due.min(began + most));
+        let due = until.map_or(due, |until| due.min(until));
         while !self.active.is_empty() && self.now < due {
             if !self.write_all() {
                 self.wait(Some(due));

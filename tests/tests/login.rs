@@ -121,7 +121,10 @@ fn over_tokio(address: &str, login: &Login) -> Outcome {
     })
 }
 
-const CLIENTS: [(&str, fn(&str, &Login) -> Outcome); 3] =
+/// What each client comes to.
+type Over = fn(&str, &Login) -> Outcome;
+
+const CLIENTS: [(&str, Over); 3] =
     [("sync", over_sync), ("smol", over_smol), ("tokio", over_tokio)];
 
 fn kind(outcome: Outcome) -> Result<Option<String>, FailureKind> {

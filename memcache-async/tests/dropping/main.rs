@@ -11,6 +11,7 @@ mod room;
 mod soak;
 mod timeouts;
 mod wakers;
+mod within;
 
 use std::time::Duration;
 

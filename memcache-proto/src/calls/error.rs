@@ -65,6 +65,9 @@ pub enum Error {
     NotStored(Stored),
     /// The call had to wait for its turn for longer than `operation_timeout`. Nothing was sent.
     Busy,
+    /// The time that was given for the call was over before it, or one of its steps, began. Nothing of that was
+    /// sent.
+    Late,
     /// Others changed the item each time that it was to be changed. Nothing was stored.
     Contended {
         /// How often it was tried: [`Limits::max_cas_attempts`](crate::Limits::max_cas_attempts).
@@ -110,7 +113,7 @@ impl Error {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Error::Busy => true,
+            Error::Busy | Error::Late => true,
             Error::Server { failure, .. } => failure.kind.is_unavailable(),
             Error::OfKey { error, .. } => error.is_unavailable(),
             _ => false,
@@ -150,6 +153,7 @@ impl fmt::Display for Error {
                     "the server, or a proxy before it, declined to store the value: it answered {answer}",
                 )
             }
+            Error::Late => write!(f, "the time that the call had was over before it began"),
             Error::Busy => write!(
                 f,
                 "the call waited for its turn for longer than operation_timeout: more is asked for \

@@ -3,9 +3,9 @@ mod recached;
 mod steps;
 
 /// The calls of a client as methods, the same of every adapter: put it into the `impl` of a type that
-/// has a method `run` for any [`Call`](crate::calls::Call) and a method `calls` that gives its
-/// [`Calls`](crate::calls::Calls) or what derefs to them, in a crate that names the types of the
-/// calls at its root.
+/// has a method `run` for any [`Call`](crate::calls::Call), a method `calls` that gives its
+/// [`Calls`](crate::calls::Calls) or what derefs to them, and a method `budget` that gives what the steps of one
+/// call run on, of such a type; in a crate that names the types of the calls at its root.
 ///
 /// `[async]` or `[]` says whether `run` is awaited, `[mut]` or `[]` whether it takes `&mut self`.
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::closing::Cause;
 use super::operation::{NewItem, Scope};
@@ -31,6 +32,22 @@ impl Client {
         now: Time,
     ) -> Result<OperationId, Rejected<'a>> {
         let timeout = self.cluster.settings().operation_timeout;
+        self.submit_within(operation, timeout, now)
+    }
+
+    /// As [`submit`](Self::submit), with a time of its own in place of
+    /// [`Settings::operation_timeout`](super::Settings::operation_timeout): the operation has its outcome when that
+    /// is over, at the latest. `None` for as long as there is progress.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    pub fn submit_within<'a>(
+        &mut self,
+        operation: Operation<'a>,
+        timeout: Option<Duration>,
+        now: Time,
+    ) -> Result<OperationId, Rejected<'a>> {
         let id = match operation.scope() {
             Scope::Key(key) => {
                 let id = self.operations.begin(Shape::One, 1, now, timeout);

@@ -344,7 +344,7 @@ pub enum FailureKind {
     Connect(ConnectFailure),
     /// The server showed no progress for `socket_timeout`.
     SocketTimeout,
-    /// The operation took longer than `operation_timeout`.
+    /// The operation took longer than `operation_timeout`, or than the time that it was given.
     OperationTimeout,
     /// The server closed the connection.
     Eof,
@@ -433,7 +433,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Dead(dead) => dead.fmt(f),
             FailureKind::Connect(failure) => failure.fmt(f),
             FailureKind::SocketTimeout => write!(f, "no answer within socket_timeout"),
-            FailureKind::OperationTimeout => write!(f, "not done within operation_timeout"),
+            FailureKind::OperationTimeout => write!(f, "not done within the time that it had"),
             FailureKind::Eof => write!(f, "the server closed the connection"),
             FailureKind::ClosedAtCommand => write!(
                 f,

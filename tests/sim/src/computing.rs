@@ -170,6 +170,10 @@ impl Clerk {
         &self.calls
     }
 
+    fn budget(&self) -> &Self {
+        self
+    }
+
     memcache_proto::__steps!([async] [] self);
 
     memcache_proto::__recached!([async] self);

@@ -74,7 +74,7 @@ impl Judge {
     /// A request has failed at a server: one that it was to find out about, perhaps.
     pub(crate) fn mourn(&mut self, serial: u64, failure: &Failure) {
         let Some(part) = self.part(serial) else { return };
-        let (client, at) = (part.client, part.at);
+        let (client, at) = (part.client, part.given.at);
         self.time_out(client, failure);
         let tried = matches!(failure.kind, FailureKind::SocketTimeout | FailureKind::Connect(_));
         let server = failure.server.and_then(|server| self.lists[client].get(server.index()));

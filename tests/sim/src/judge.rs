@@ -79,6 +79,8 @@ pub(crate) struct Given {
     pub(crate) call: u64,
     /// That of the part of the call; the call's own for the first part.
     pub(crate) part: u64,
+    /// When the call was made.
+    pub(crate) at: Time,
 }
 
 /// A request about one key, or to all servers.
@@ -108,8 +110,6 @@ pub(crate) struct Part {
     pub(crate) act: Option<Act>,
     /// What stands for its command.
     pub(crate) digest: Option<u64>,
-    /// When it was submitted.
-    pub(crate) at: Time,
     /// Whether it was answered that it was done, and how often servers said so, or may have.
     pub(crate) acknowledged: bool,
     pub(crate) applied: u32,
@@ -240,7 +240,6 @@ impl Judge {
             client,
             act: draft.act(),
             digest: draft.command(&wire_key).map(|text| crate::wire::digest(&text)),
-            at: self.now,
             acknowledged: false,
             applied: 0,
             losses: self.losses[client],

@@ -46,7 +46,7 @@ pub(crate) struct World<'a> {
 /// An operation that is under way.
 pub(crate) struct Asked {
     pub(crate) client: usize,
-    call: u64,
+    of_call: Given,
     pub(crate) id: OperationId,
     /// When it has to have ended, at the latest.
     deadline: Time,
@@ -172,7 +172,7 @@ impl<'a> World<'a> {
         self.operations += 1;
         self.judge.calls += 1;
         let call = self.judge.calls;
-        let of_call = Given { call, part: call };
+        let of_call = Given { call, part: call, at: self.network.now };
         let most = if shape == Shape::Many { self.plan.part } else { usize::MAX };
         let given = drafts.len().min(most);
         self.judge.submit(client, of_call, shape, &mut drafts[..given], &self.plan.settings);
@@ -202,7 +202,7 @@ impl<'a> World<'a> {
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
-        self.asked.push(Asked { client, call, id, deadline, drafts, given, told });
+        self.asked.push(Asked { client, of_call, id, deadline, drafts, given, told });
         true
     }
 
@@ -226,7 +226,7 @@ impl<'a> World<'a> {
             let next = &mut asked.drafts[from..given];
             // Its commands travel with none of the part before.
             self.judge.calls += 1;
-            let of_call = Given { call: asked.call, part: self.judge.calls };
+            let of_call = Given { part: self.judge.calls, ..asked.of_call };
             let settings = &self.plan.settings;
             self.judge.submit(asked.client, of_call, Shape::Many, next, settings);
             requests::feed(member, asked.id, next, given < all, self.network.now);

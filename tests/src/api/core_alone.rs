@@ -61,6 +61,10 @@ impl Inner {
         self.network.pass(pause);
     }
 
+    fn budget(&self) -> &Self {
+        self
+    }
+
     memcache_sync::proto::__calls!([] [] self);
 
     memcache_sync::proto::__recached!([] self);

@@ -50,24 +50,27 @@ macro_rules! __recached {
         {
             use $crate::calls::{self, Fetched, Otherwise, Turn};
 
-            let mut part = calls::Recaching::new($self.calls().recache());
+            let budget = $self.budget();
+            let mut part = calls::Recaching::new(budget.calls().recache());
             let lease = loop {
                 let call = part.look::<V, _>(&key);
-                let item = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                let item = $crate::__calls!(@run [$($async)?] budget.run(call))?;
                 match part.turn(item)? {
                     Turn::Have(found) => return Ok(found.into()),
                     Turn::Compute(lease) => break lease,
                     Turn::Bound(cas) => {
                         let call = part.bound(&key, cas);
-                        let _ = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                        let _ = $crate::__calls!(@run [$($async)?] budget.run(call))?;
                     }
                     Turn::Wait(pause) => {
-                        $crate::__calls!(@run [$($async)?] $self.pause(pause));
+                        $crate::__calls!(@run [$($async)?] budget.pause(pause));
                     }
                 }
             };
             let cas = lease.as_ref().map(|lease| lease.cas);
-            let value = match $crate::__steps!(@computed [$($async)?] compute) {
+            let computed = $crate::__steps!(@computed [$($async)?] compute);
+            let budget = $self.budget();
+            let value = match computed {
                 Ok(value) => value,
                 Err(error) => {
                     let Some(lease) = lease else { return Err(error) };
@@ -78,7 +81,7 @@ macro_rules! __recached {
                     };
                     // Where this fails too, the lease runs out in its time.
                     let call = call.compare_cas(lease.cas);
-                    let _ = $crate::__calls!(@run [$($async)?] $self.run(call));
+                    let _ = $crate::__calls!(@run [$($async)?] budget.run(call));
                     return Err(error);
                 }
             };
@@ -87,7 +90,7 @@ macro_rules! __recached {
                 Some(cas) => call.compare_cas(cas),
                 None => call,
             };
-            let stored = match $crate::__calls!(@run [$($async)?] $self.run(call)) {
+            let stored = match $crate::__calls!(@run [$($async)?] budget.run(call)) {
                 Ok($crate::client::Stored::Stored) => Ok(()),
                 Ok(declined) => Err(calls::Error::NotStored(declined)),
                 Err(error) => Err(error),

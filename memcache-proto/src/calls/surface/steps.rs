@@ -36,13 +36,17 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
+            #[allow(unused_mut)]
+            let mut budget = $self.budget();
             let call = $crate::calls::get(&key);
-            if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
+            if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
+            #[allow(unused_mut)]
+            let mut budget = $self.budget();
             let call = $crate::calls::set(&key, &value, expiry);
-            let stored = $crate::__calls!(@run [$($async)?] $self.run(call));
+            let stored = $crate::__calls!(@run [$($async)?] budget.run(call));
             Ok($crate::calls::Fetched::Computed { value, stored })
         }
 
@@ -64,17 +68,21 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
+            #[allow(unused_mut)]
+            let mut budget = $self.budget();
             let call = $crate::calls::get(&key);
-            if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
+            if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
+            #[allow(unused_mut)]
+            let mut budget = $self.budget();
             let call = $crate::calls::add(&key, &value, expiry);
-            let stored = match $crate::__calls!(@run [$($async)?] $self.run(call)) {
+            let stored = match $crate::__calls!(@run [$($async)?] budget.run(call)) {
                 Ok(true) => Ok(()),
                 Ok(false) => {
                     let call = $crate::calls::get(&key);
-                    if let Some(value) = $crate::__calls!(@run [$($async)?] $self.run(call))? {
+                    if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                         return Ok($crate::calls::Fetched::Hit(value));
                     }
                     let declined = $crate::client::Stored::NotStored;
@@ -106,20 +114,22 @@ macro_rules! __steps {
             mut change: impl FnMut(Option<V>) -> Option<W>,
         ) -> Result<Option<W>, $crate::calls::Error> {
             let expiry = expiry.into();
-            let attempts = $self.calls().limits().max_cas_attempts.max(1);
+            #[allow(unused_mut)]
+            let mut budget = $self.budget();
+            let attempts = budget.calls().limits().max_cas_attempts.max(1);
             for _ in 0..attempts {
                 let call = $crate::calls::gets(&key);
-                let found = $crate::__calls!(@run [$($async)?] $self.run(call))?;
+                let found = $crate::__calls!(@run [$($async)?] budget.run(call))?;
                 let (value, unique) = found.unzip();
                 let Some(value) = change(value) else { return Ok(None) };
                 let stored = match unique {
                     Some(unique) => {
                         let call = $crate::calls::cas(&key, &value, expiry, unique);
-                        $crate::__calls!(@run [$($async)?] $self.run(call))?.is_stored()
+                        $crate::__calls!(@run [$($async)?] budget.run(call))?.is_stored()
                     }
                     None => {
                         let call = $crate::calls::add(&key, &value, expiry);
-                        $crate::__calls!(@run [$($async)?] $self.run(call))?
+                        $crate::__calls!(@run [$($async)?] budget.run(call))?
                     }
                 };
                 if stored {
