@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use memcache_sync::server::Server;
-use memcache_sync::{Client, Error, Expiry, FailureKind};
+use memcache_sync::{Client, Error, Expiry, FailureKind, Fetched};
 use memcache_tests::Scripted;
 
 const MS: Duration = Duration::from_millis(1);
@@ -87,6 +87,7 @@ fn a_wait_for_a_value_ends_in_time() {
         thread::sleep(400 * MS);
         compute()
     };
-    limited.get_or_set("other", Expiry::Never, slow).expect("it is computed");
+    let fetched = limited.get_or_set("other", Expiry::Never, slow).expect("it is computed");
+    assert!(matches!(fetched, Fetched::Computed { value: 7, stored: Ok(()) }), "{fetched:?}");
     assert_eq!(limited.get::<u64>("other").expect("an answer"), Some(7));
 }

@@ -26,14 +26,23 @@ macro_rules! __settings {
             self
         }
 
-        /// How long a connect may take, and how long a server may show no progress before it is dead; 3 s.
+        /// How long a connect may take before the server is dead, its login included. Default: as long as
+        /// [`socket_timeout`](Self::socket_timeout).
+        pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.config.settings.connect_timeout = Some(timeout);
+            self
+        }
+
+        /// How long a server may show no progress before it is dead, and how long a connect may take unless
+        /// [`connect_timeout`](Self::connect_timeout) says so; 3 s.
         pub fn socket_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.config.settings.socket_timeout = timeout;
             self
         }
 
-        /// How long one call may take in all; by default as long as there is progress. A call that has to
-        /// wait for its turn may wait as long again for it.
+        /// How long one call may take in all, its steps included; by default as long as there is progress. A call that
+        /// has to wait for its turn may wait as long again for it, and a value that it computes has as long again to be
+        /// stored. [`within`](crate::Client::within) gives single calls another time.
         pub fn operation_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.config.settings.operation_timeout = Some(timeout);
             self

@@ -11,9 +11,11 @@ use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
 pub struct Settings {
     /// How long a dead server is left alone before one operation tries it again; 30 s.
     pub dead_retry: Duration,
-    /// How long a connect may take, and how long a connection with something in flight may show no
-    /// progress, before its server is dead; 3 s.
+    /// How long a connection with something in flight may show no progress before its server is dead; 3 s.
     pub socket_timeout: Duration,
+    /// How long a connect may take, its login included, before the server is dead; `None`, as long as
+    /// `socket_timeout`.
+    pub connect_timeout: Option<Duration>,
     /// How long one operation may take in all, whatever progress there is; `None`, no limit.
     pub operation_timeout: Option<Duration>,
     /// Put before every key; empty. The key with its prefix is what is sent, and what is hashed.
@@ -56,11 +58,26 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+impl Settings {
+    /// How long a connect may take.
+    #[must_use]
+    pub fn time_to_connect(&self) -> Duration {
+        self.connect_timeout.unwrap_or(self.socket_timeout)
+    }
+
+    /// How long somebody has to find out about a server, before another may try: as long as a connect and a reply may
+    /// take.
+    pub(super) fn lease(&self) -> Duration {
+        self.time_to_connect().saturating_add(self.socket_timeout)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             dead_retry: Duration::from_secs(30),
             socket_timeout: Duration::from_secs(3),
+            connect_timeout: None,
             operation_timeout: None,
             key_prefix: Vec::new(),
             distribution: Distribution::default(),

@@ -33,7 +33,7 @@ impl Client {
                 // Somebody may have a connection to spare, but it is not waited for.
                 if self.has_open_slot(server) {
                     // What waits goes to that one, and does not ask for another over and over.
-                    let pause = RECHECK.min(self.cluster.settings().socket_timeout);
+                    let pause = RECHECK.min(self.cluster.settings().time_to_connect());
                     health.refuse_until(server, now + pause, cause.death());
                 }
                 let others = *failure == ConnectFailure::LocalShortage && health.has_open(server);
@@ -52,9 +52,9 @@ impl Client {
         }
         sometimes!("connect failed, server alive");
         let pause = if self.has_answered_others(at) { PAUSE } else { RECHECK };
-        let until = now + pause.min(self.cluster.settings().socket_timeout);
+        let until = now + pause.min(self.cluster.settings().time_to_connect());
         health.refuse_until(server, until, cause.death());
-        let deadline = slot.began.unwrap_or(now) + self.cluster.settings().socket_timeout;
+        let deadline = slot.began.unwrap_or(now) + self.cluster.settings().time_to_connect();
         if self.has_open_slot(server) {
             Verdict::Alive
         } else if now < deadline {
@@ -92,7 +92,7 @@ impl Client {
         match self.cluster.health().refusing_until(server, now) {
             Some((until, cause)) => {
                 sometimes!("connect put off");
-                let deadline = now + settings.socket_timeout;
+                let deadline = now + settings.time_to_connect();
                 slot.began = Some(now);
                 self.wait(at, Cause::of_death(cause), until.min(deadline), deadline);
             }
@@ -156,7 +156,7 @@ impl Client {
             sometimes!("spare asked for early");
             slot.awaits = true;
             // A connect that is slow for a short `operation_timeout` alone is no evidence for others.
-            let patience = self.cluster.settings().socket_timeout / SHARE;
+            let patience = self.cluster.settings().time_to_connect() / SHARE;
             let is_slow = slot.began.is_some_and(|began| began + patience <= now);
             if answered && is_slow {
                 let cause = DeathCause::Connect(ConnectFailure::TimedOut);

@@ -356,7 +356,7 @@ impl Client {
 
     /// Whether the operation may use the server: it is alive, or the operation is the one to find out.
     fn admit(&mut self, server: ServerIndex, operation: OperationId, now: Time) -> bool {
-        let lease = self.cluster.settings().socket_timeout.saturating_mul(2);
+        let lease = self.cluster.settings().lease();
         match self.cluster.health().admit(server, now, lease) {
             Admission::Alive => true,
             Admission::Probe => {

@@ -108,7 +108,7 @@ impl Client {
     /// Whether a connection may be made: not where the server has lately refused a login, but for one that tries
     /// whether it still does.
     pub(super) fn may_log_in(&mut self, at: usize, server: ServerIndex, now: Time) -> bool {
-        let lease = self.cluster.settings().socket_timeout.saturating_mul(2);
+        let lease = self.cluster.settings().lease();
         match self.cluster.logins().admit(server, now, lease) {
             Admission::Alive => true,
             Admission::Probe => {

@@ -235,17 +235,17 @@ impl Client {
         };
         match &mut action {
             Action::Connect { connection, deadline } => {
-                *deadline = now + self.cluster.settings().socket_timeout;
+                *deadline = now + self.cluster.settings().time_to_connect();
                 let slot = self.slots.get_mut(connection.index());
                 if let Some(slot) = slot.filter(|slot| slot.id == *connection) {
                     if slot.state == (State::Connecting { deadline: None }) {
                         let began = *slot.began.get_or_insert(now);
-                        *deadline = began + self.cluster.settings().socket_timeout;
+                        *deadline = began + self.cluster.settings().time_to_connect();
                         let health = self.cluster.health();
                         slot.question = health.ask(slot.id.server);
                         let settings = self.cluster.settings();
                         let timeout = settings.operation_timeout.unwrap_or(Duration::MAX);
-                        let patience = settings.socket_timeout.min(timeout) / connecting::SHARE;
+                        let patience = settings.time_to_connect().min(timeout) / connecting::SHARE;
                         let others = health.has_open(slot.id.server);
                         slot.spare_at = others.then(|| now + patience);
                         slot.state = State::Connecting { deadline: Some(*deadline) };

@@ -43,7 +43,9 @@ impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ConnectFailure::Refused => "no connection could be made: the server refused it",
-            ConnectFailure::TimedOut => "no connection could be made within socket_timeout",
+            ConnectFailure::TimedOut => {
+                "no connection could be made in time (connect_timeout, else socket_timeout)"
+            }
             ConnectFailure::Unreachable => {
                 "no connection could be made: there is no way to the server"
             }
@@ -151,6 +153,6 @@ mod tests {
             codes += u32::from(cause.to_code() == code);
             assert_eq!(DeathCause::from_code(cause.to_code()), cause);
         }
-        assert_eq!(codes, 13);
+        assert_eq!(codes, 14);
     }
 }

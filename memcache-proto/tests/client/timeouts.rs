@@ -72,6 +72,27 @@ fn a_connection_that_does_not_come_about_times_out() {
     assert_eq!(net.now - started, SOCKET_TIMEOUT);
 }
 
+/// What is awaited of a server that connects and says nothing, or does not connect, and when that ends.
+#[test]
+fn a_connect_may_have_a_time_of_its_own() {
+    let late = FailureKind::Connect(ConnectFailure::TimedOut);
+    let cases = [
+        (None, Mode::Hanging, SOCKET_TIMEOUT, late.clone()),
+        (Some(SECOND), Mode::Hanging, SECOND, late.clone()),
+        (Some(10 * SECOND), Mode::Hanging, 10 * SECOND, late),
+        (None, Mode::Silent, SOCKET_TIMEOUT, FailureKind::SocketTimeout),
+        (Some(SECOND), Mode::Silent, SOCKET_TIMEOUT, FailureKind::SocketTimeout),
+    ];
+    for (connect_timeout, mode, time, kind) in cases {
+        let mut net = Net::new(1, Settings { connect_timeout, ..Settings::default() });
+        net.peers[0].mode = mode;
+        let began = net.now;
+        assert_eq!(failed(net.get("a")).1, kind, "{connect_timeout:?}, {mode:?}");
+        assert_eq!(net.now - began, time, "{connect_timeout:?}, {mode:?}");
+        assert!(is_dead(&net, 0));
+    }
+}
+
 #[test]
 fn an_operation_timeout_ends_one_operation_and_nothing_else() {
     let settings = Settings { operation_timeout: Some(SECOND), ..Settings::default() };

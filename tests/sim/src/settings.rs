@@ -287,6 +287,7 @@ fn settings(source: &mut dyn Source) -> Settings {
         merge_gets: source.one_in(2),
         resend_stores: source.one_in(2),
         flush_on_reconnect: source.one_in(3),
+        connect_timeout: None,
         credentials: None,
         failover: !source.one_in(3),
         max_rest: *source.pick(&[Duration::from_millis(1), Duration::ZERO, SECOND * 3600]),

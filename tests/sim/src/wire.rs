@@ -247,7 +247,10 @@ impl Wire {
             (Kind::Meta { .. } | Kind::Noop | Kind::Debug, _) => {
                 return self.pair_meta(response, told);
             }
-            (_, _) if is_error => front.rest(&Said::Error, told),
+            (_, _) if is_error => {
+                self.lines = 0;
+                front.rest(&Said::Error, told)
+            }
             (Kind::Values, Response::Value { key, flags, cas, value }) => {
                 let wanted =
                     front.tags.iter().zip(&front.answered).position(|(tag, answered)| {
