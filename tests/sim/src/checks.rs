@@ -11,6 +11,7 @@ pub(crate) const ONCE: &str = "once";
 pub(crate) const SUBMITTED: &str = "submitted";
 pub(crate) const REFUSED: &str = "refused";
 pub(crate) const DOUBT: &str = "doubt";
+pub(crate) const LOGIN: &str = "login";
 pub(crate) const SPINS: &str = "spins";
 pub(crate) const ENDS: &str = "ends";
 pub(crate) const DEADLINE: &str = "deadline";
@@ -68,6 +69,11 @@ pub const CHECKS: &[Check] = &[
         name: DOUBT,
         sentence: "After bytes that break the protocol nothing is written on a connection, and it is \
                    closed.",
+    },
+    Check {
+        name: LOGIN,
+        sentence: "Where servers ask for a login each connection makes one first, once, and nothing is written \
+                   on it before the server has let it in.",
     },
     Check {
         name: CAUSE,

@@ -11,9 +11,9 @@ use crate::judge::Judge;
 pub(crate) struct Death {
     /// Since when it is dead; `None` if it is not.
     since: Option<Time>,
-    /// The operation that last failed there though it was asked for after the death, by the number of its
-    /// first request: when it was asked for, and until when nobody else was to try.
-    last: Option<(Time, Time)>,
+    /// The call that last failed there though it was asked for after the death: its number, when that of it was
+    /// asked for which failed, and until when nobody else was to try.
+    last: Option<(u64, Time, Time)>,
     /// When a client said that it is dead, or found it so without a word, since it last answered.
     told: Vec<Time>,
     /// Of each client: how many connections ended, or had no answer in time, since it last had a reply.
@@ -74,7 +74,7 @@ impl Judge {
     /// A request has failed at a server: one that it was to find out about, perhaps.
     pub(crate) fn mourn(&mut self, serial: u64, failure: &Failure) {
         let Some(part) = self.part(serial) else { return };
-        let (client, at) = (part.client, part.given.at);
+        let (client, call, at) = (part.client, part.given.call, part.given.at);
         self.time_out(client, failure);
         let tried = matches!(failure.kind, FailureKind::SocketTimeout | FailureKind::Connect(_));
         let server = failure.server.and_then(|server| self.lists[client].get(server.index()));
@@ -89,8 +89,10 @@ impl Judge {
             return;
         }
         // Who has not found out in the time of the lease is replaced.
-        let overlaps = |&(asked, until): &(Time, Time)| at > asked && at < until.min(asked + lease);
-        if let Some((asked, until)) = death.last.filter(overlaps) {
+        let overlaps = |&(other, asked, until): &(u64, Time, Time)| {
+            other != call && at > asked && at < until.min(asked + lease)
+        };
+        if let Some((_, asked, until)) = death.last.filter(overlaps) {
             let seen = format!(
                 "server {server} was tried at {asked:?}, until {until:?}, and at {at:?} again"
             );
@@ -99,6 +101,6 @@ impl Judge {
         // An operation on many keys may end long after it has found the server dead, by which time another
         // may try it.
         let found = death.told.iter().find(|&&told| told >= at);
-        death.last = Some((at, found.map_or(now, |&found| now.min(found + dead_retry))));
+        death.last = Some((call, at, found.map_or(now, |&found| now.min(found + dead_retry))));
     }
 }

@@ -6,7 +6,7 @@ use memcache_proto::codec::{Command, Response, StoreVerb};
 use memcache_proto::{Exptime, Limits};
 
 use crate::model::{Item, follow};
-use crate::server::Step;
+use crate::server::{Step, is_login};
 
 /// What servers did to items, and what callers were told of it.
 ///
@@ -151,6 +151,9 @@ impl History {
     pub fn note(&mut self, at: u64, server: usize, step: &Step) {
         let limits = Limits { max_line_len: 1 << 20, ..Limits::default() };
         let Ok(Some((command, _))) = Command::parse(&step.command, &limits) else { return };
+        if is_login(&step.command) {
+            return;
+        }
         let mut push = |key: &[u8], act, answer| {
             let what = What::Acted { key: key.to_vec(), act, answer };
             self.happenings.push(Happening { at, server, what });

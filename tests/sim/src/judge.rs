@@ -28,6 +28,8 @@ pub(crate) struct Judge {
     pub(crate) limits: Limits,
     pub(crate) resend_stores: bool,
     pub(crate) flushes: bool,
+    /// Whether each connection has to log in.
+    logs_in: bool,
     pub(crate) merges: bool,
     pub(crate) servers: usize,
     pub(crate) prefix_len: usize,
@@ -79,7 +81,7 @@ pub(crate) struct Given {
     pub(crate) call: u64,
     /// That of the part of the call; the call's own for the first part.
     pub(crate) part: u64,
-    /// When the call was made.
+    /// When it was given.
     pub(crate) at: Time,
 }
 
@@ -160,6 +162,7 @@ impl Judge {
             limits: settings.limits,
             resend_stores: settings.resend_stores,
             flushes: settings.flush_on_reconnect,
+            logs_in: settings.credentials.is_some(),
             merges: settings.merge_gets,
             servers,
             prefix_len: settings.key_prefix.len(),
@@ -356,6 +359,10 @@ impl Watch for Judge {
             Ok(heard) => heard,
             Err(fault) => return self.breaks(checks::SUBMITTED, fault),
         };
+        let fault = if self.logs_in { wire.login_fault(&heard) } else { None };
+        if let Some(fault) = fault {
+            return self.breaks(checks::LOGIN, format!("{fault}: {}", shown(bytes)));
+        }
         for command in heard {
             for tag in command.tags.clone() {
                 let tag = self.resolve(tag);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use memcache_proto::codec::{Command, CommandError, Response};
 use memcache_proto::server::{Connection, Settings, Store};
-use memcache_proto::{Key, Limits, Time};
+use memcache_proto::{Credentials, Key, Limits, Time};
 
 use crate::hostile::{Hostility, split_values};
 use crate::link::End;
@@ -29,6 +29,8 @@ pub struct SimServer {
     pub reorders: bool,
     /// Whether it does not let itself be flushed, as memcached with `-F`.
     pub refuses_flush: bool,
+    /// Whether it refuses every login.
+    pub refuses_login: bool,
     /// After so many more commands it is gone, and refuses connections; those that it has end like this.
     pub dies_after: Option<(usize, End)>,
     /// It resets each connection that is made from now on after so many bytes.
@@ -37,6 +39,8 @@ pub struct SimServer {
     pub hostility: Option<Hostility>,
     /// How often it was started: what it held in another life is gone, if it was started empty.
     pub life: u32,
+    /// Who has to log in on each connection, if anybody has.
+    credentials: Option<Credentials>,
     store: Store,
 }
 
@@ -126,22 +130,36 @@ impl Default for SimServer {
             quiet_vivify: false,
             reorders: false,
             refuses_flush: false,
+            refuses_login: false,
             dies_after: None,
             resets_after: None,
             hostility: None,
             life: 0,
+            credentials: None,
             store: Store::new(Settings::default()),
         }
     }
 }
 
 impl SimServer {
+    /// One that asks for a login.
+    pub fn guarded(credentials: Credentials) -> Self {
+        let mut server = SimServer { credentials: Some(credentials), ..SimServer::default() };
+        server.store = server.empty();
+        server
+    }
+
+    /// A store with nothing in it.
+    fn empty(&self) -> Store {
+        Store::new(Settings { credentials: self.credentials.clone(), ..Settings::default() })
+    }
+
     /// Nothing is wrong with it any more.
     pub fn mend(&mut self) {
         self.mode = Mode::Up;
         self.room = None;
         self.delay = Duration::ZERO;
-        self.out_of_memory = false;
+        (self.out_of_memory, self.refuses_login) = (false, false);
         (self.resets_after, self.dies_after) = (None, None);
         self.hostility = None;
     }
@@ -149,7 +167,7 @@ impl SimServer {
     /// Starts it again with nothing in it.
     pub fn restart_empty(&mut self) {
         self.life += 1;
-        self.store = Store::new(Settings::default());
+        self.store = self.empty();
     }
 
     /// Has somebody outside of the simulation flush it, or evicts one of its items: any command that is
@@ -170,7 +188,12 @@ impl SimServer {
     pub(crate) fn handle(&mut self, serving: &mut Serving, now: Time) -> Option<(Step, bool)> {
         let len = serving.next_command()?;
         let command: Vec<u8> = serving.input.drain(..len).collect();
-        if self.out_of_memory {
+        if self.refuses_login && is_login(&command) {
+            let mut reply = Vec::new();
+            Response::ClientError(b"authentication failure").encode(&mut reply);
+            return Some((Step { command, reply, refused: true }, false));
+        }
+        if self.out_of_memory && !is_login(&command) {
             if let Some(reply) = out_of_memory(&command) {
                 return Some((Step { command, reply, refused: true }, false));
             }
@@ -211,6 +234,12 @@ impl SimServer {
         let closes = connection.wants_close();
         Some((Step { command, reply, refused: false }, closes))
     }
+}
+
+/// Whether it is the login of a connection: a `set` that has expired when it is made, which no call makes under
+/// this key.
+pub(crate) fn is_login(command: &[u8]) -> bool {
+    command.starts_with(b"set login 0 -1 ")
 }
 
 /// What a server without memory answers to a command that would store something; `None` to others.

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use memcache_proto::Limits;
 use memcache_proto::calls::Recache;
-use memcache_proto::client::Settings;
+use memcache_proto::client::{Credentials, Settings};
 use memcache_proto::routing::{Distribution, KeyHash, RendezvousKeys};
 
 use crate::conduct::Conduct;
 use crate::hostile::Hostility;
+use crate::server::SimServer;
 use crate::source::{Choose, Source};
 
 /// What a run is made of.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
+    pub(crate) logins: Logins,
     pub(crate) servers: usize,
     pub(crate) members: Vec<Habits>,
     pub(crate) conduct: Conduct,
@@ -47,6 +49,15 @@ pub(crate) struct Plan {
     pub(crate) liar: Option<Hostility>,
     /// How many things are done.
     pub(crate) moments: usize,
+}
+
+/// Whether servers ask for a login, which clients then make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logins {
+    None,
+    Right,
+    /// The first server refuses it until all is mended.
+    Refused,
 }
 
 /// How a client is driven.
@@ -198,7 +209,7 @@ impl Plan {
                 Habits { eager, completes: completes == 3, appends: appends == 1 }
             })
             .collect();
-        let settings = settings(source);
+        let (settings, logins) = settings(source);
         let asks = asks(batches, source);
         let faulty = source.one_in(2) || source.one_in(2);
         let faults = FAULTS.into_iter().filter(|_| faulty && source.one_in(2)).collect();
@@ -215,6 +226,7 @@ impl Plan {
         let (cancels, part) = source.below_both(2, 6);
         Plan {
             settings,
+            logins,
             servers,
             members,
             conduct,
@@ -245,6 +257,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// A server of this run.
+    pub(crate) fn server(&self) -> SimServer {
+        match self.logins {
+            Logins::None => SimServer::default(),
+            Logins::Right | Logins::Refused => SimServer::guarded(credentials()),
+        }
+    }
+}
+
 /// The kinds of calls on many keys.
 const MANY: [AskKind; 5] = [
     AskKind::GetMany,
@@ -263,8 +285,9 @@ fn asks(batches: bool, source: &mut dyn Source) -> Vec<AskKind> {
     if asks.is_empty() { vec![AskKind::Get] } else { asks }
 }
 
-fn settings(source: &mut dyn Source) -> Settings {
-    Settings {
+fn settings(source: &mut dyn Source) -> (Settings, Logins) {
+    let logins;
+    let settings = Settings {
         dead_retry: *source.pick(&[SECOND * 5, SECOND, Duration::ZERO]),
         socket_timeout: *source.pick(&[SECOND, SECOND * 3]),
         operation_timeout: *source.pick(&[
@@ -286,14 +309,24 @@ fn settings(source: &mut dyn Source) -> Settings {
         connections_per_server: 1 + source.below(3),
         merge_gets: source.one_in(2),
         resend_stores: source.one_in(2),
-        flush_on_reconnect: source.one_in(3),
+        flush_on_reconnect: {
+            let (flush, kind) = source.below_both(3, 4);
+            logins = [Logins::None, Logins::None, Logins::Right, Logins::Refused][kind];
+            flush == 2
+        },
         connect_timeout: None,
-        credentials: None,
+        credentials: (logins != Logins::None).then(credentials),
         failover: !source.one_in(3),
         max_rest: *source.pick(&[Duration::from_millis(1), Duration::ZERO, SECOND * 3600]),
         debug: true,
         limits: limits(source),
-    }
+    };
+    (settings, logins)
+}
+
+/// Who logs in, where that is asked for.
+pub(crate) fn credentials() -> Credentials {
+    Credentials::new("shop", "secret").expect("they are plain")
 }
 
 fn limits(source: &mut dyn Source) -> Limits {

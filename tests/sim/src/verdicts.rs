@@ -236,6 +236,7 @@ impl Judge {
             | FailureKind::Eof
             | FailureKind::ClosedAtCommand
             | FailureKind::Form
+            | FailureKind::LoginRefused
             | FailureKind::Refused => failure.server.is_some_and(|server| is_well(server.index())),
             _ => false,
         }
@@ -245,8 +246,8 @@ impl Judge {
     pub(crate) fn count_all(&mut self) {
         let (flushes, merges) = (self.flushes, self.merges);
         let too_many = self.plains.iter().find(|((_, tag), plain)| {
-            // The client asks for the version by itself, and flushes if it is to.
-            let own = *tag == Tag::Version || flushes && *tag == Tag::Flush;
+            // The client asks for the version by itself, and flushes and logs in if it is to.
+            let own = matches!(tag, Tag::Version | Tag::Login) || flushes && *tag == Tag::Flush;
             // A get that was merged with another's goes with it, whether it is still wanted or not.
             let merged = merges && matches!(tag, Tag::Get { .. });
             let denied = if merged { 0 } else { plain.denied };

@@ -9,6 +9,7 @@ use memcache_proto::codec::{Command, Response};
 use memcache_proto::{Key, Limits, MAX_KEY_LEN};
 
 use crate::said::{Said, next_response};
+use crate::server::is_login;
 
 /// Which request of which caller a command is, as far as its bytes say so. Most requests carry a number
 /// of their own where it does no harm: as flags, as a delta, as an exptime, as a proxy's token.
@@ -41,6 +42,8 @@ pub(crate) enum Tag {
     Version,
     Stats(Vec<u8>),
     Flush,
+    /// The login of a connection.
+    Login,
 }
 
 /// An exptime of this and a serial number is one of the far future.
@@ -80,6 +83,9 @@ pub(crate) struct Wire {
     pub(crate) last_serial: u64,
     written: Vec<u8>,
     begun: u64,
+    /// Whether a command has been written at all, and whether a login has not been answered well.
+    began: bool,
+    is_outside: bool,
     waiting: VecDeque<Waiting>,
     said: Vec<u8>,
     /// How many responses have been those of a request: lines of a longer reply among them.
@@ -129,6 +135,8 @@ impl Wire {
             last_serial: 0,
             written: Vec::new(),
             begun: 0,
+            began: false,
+            is_outside: false,
             waiting: VecDeque::new(),
             said: Vec::new(),
             paired: 0,
@@ -184,6 +192,24 @@ impl Wire {
         Ok(heard)
     }
 
+    /// What is wrong with what has been written beside a login, if the connection has to log in.
+    pub(crate) fn login_fault(&mut self, heard: &[Heard]) -> Option<&'static str> {
+        let (first, rest) = heard.split_first()?;
+        let is_first = !core::mem::replace(&mut self.began, true);
+        match first.tags[..] == [Tag::Login] {
+            false if is_first => Some("the first command is no login"),
+            true if !is_first => Some("it logs in again"),
+            true if !rest.is_empty() || self.has_part() => {
+                Some("something is written behind a login before its answer")
+            }
+            _ if self.is_outside => Some("something is written before the server has let it in"),
+            is_login => {
+                self.is_outside = is_login;
+                None
+            }
+        }
+    }
+
     /// Whether a command has been handed over in part.
     pub(crate) fn has_part(&self) -> bool {
         !self.written.is_empty()
@@ -206,6 +232,7 @@ impl Wire {
                 Ok(None) => break,
                 Ok(Some((response, len))) => {
                     taken += len;
+                    self.is_outside &= response != Response::Stored;
                     if let Err(doubt) = self.pair(&response, limits, &mut told) {
                         self.doubt = Some(doubt);
                         return told;
@@ -402,6 +429,9 @@ fn read(command: &Command<'_>, text: &[u8]) -> (Kind, Vec<Tag>) {
             let stamp = number(exptime);
             let tag = |key: Key<'_>| Tag::Gat { stamp, cas, key: key.as_bytes().to_vec() };
             (Kind::Values, keys.map(tag).collect())
+        }
+        Command::Store { .. } if is_login(text) => {
+            (Kind::Line(|response| *response == Response::Stored), vec![Tag::Login])
         }
         Command::Store { flags, noreply, .. } => {
             let kind = Kind::Line(|response| {

@@ -14,8 +14,8 @@ use crate::faults;
 use crate::judge::{Given, Judge};
 use crate::network::{Member, Network};
 use crate::requests::{self, Draft, Shape, What};
-use crate::server::{SimServer, UNIX_START};
-use crate::settings::{AskKind, Fault, Plan};
+use crate::server::UNIX_START;
+use crate::settings::{AskKind, Fault, Logins, Plan};
 use crate::source::{Choose, Source};
 
 /// When a run begins.
@@ -46,7 +46,7 @@ pub(crate) struct World<'a> {
 /// An operation that is under way.
 pub(crate) struct Asked {
     pub(crate) client: usize,
-    of_call: Given,
+    call: u64,
     pub(crate) id: OperationId,
     /// When it has to have ended, at the latest.
     deadline: Time,
@@ -71,7 +71,7 @@ pub(crate) type Goes = Result<(), Ended>;
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, judge: &'a mut Judge, source: &'a mut dyn Source) -> Self {
-        let mut servers: Vec<_> = (0..plan.servers).map(|_| SimServer::default()).collect();
+        let mut servers: Vec<_> = (0..plan.servers).map(|_| plan.server()).collect();
         for server in &mut servers {
             server.quiet_vivify = source.one_in(4);
             server.reorders = source.one_in(4);
@@ -100,6 +100,10 @@ impl<'a> World<'a> {
             first: 0,
         };
         world.use_servers(all);
+        if world.plan.logins == Logins::Refused {
+            world.network.servers[0].refuses_login = true;
+            world.judge.blamed[0] = true;
+        }
         if let Some(liar) = world.plan.liar.clone() {
             faults::lie(&mut world, 0, &liar);
         }
@@ -202,7 +206,7 @@ impl<'a> World<'a> {
         let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
-        self.asked.push(Asked { client, of_call, id, deadline, drafts, given, told });
+        self.asked.push(Asked { client, call, id, deadline, drafts, given, told });
         true
     }
 
@@ -226,7 +230,8 @@ impl<'a> World<'a> {
             let next = &mut asked.drafts[from..given];
             // Its commands travel with none of the part before.
             self.judge.calls += 1;
-            let of_call = Given { part: self.judge.calls, ..asked.of_call };
+            let (part, at) = (self.judge.calls, self.network.now);
+            let of_call = Given { call: asked.call, part, at };
             let settings = &self.plan.settings;
             self.judge.submit(asked.client, of_call, Shape::Many, next, settings);
             requests::feed(member, asked.id, next, given < all, self.network.now);
