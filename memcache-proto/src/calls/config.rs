@@ -2,7 +2,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Calls, Error, KeyRules, Recache};
+use super::{Calls, Error, KeyRules, Recache, ServerList, Url, UrlError, UrlTls, VarsError};
 use crate::client::{Cluster, Credentials, CredentialsError, NoticeEvent, Settings};
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
@@ -33,9 +33,51 @@ pub struct Config {
     pub credentials_error: Option<CredentialsError>,
     /// Who is told what happens between the clients and their servers; nobody.
     pub debug: Option<DebugHook>,
+    /// What a URL says of TLS. Default: `None`, no TLS.
+    ///
+    /// An adapter that can do TLS takes this out (`config.tls.take()`) and connects by it. If it is still here,
+    /// [`build`](Self::build) fails, so that what should be encrypted is never sent plain.
+    pub tls: Option<UrlTls>,
+    /// An error that has been found already: [`build`](Self::build) returns it. Default: `None`.
+    pub error: Option<Error>,
 }
 
 impl Config {
+    /// The servers, the login and the settings of a URL, over the defaults: [`Url::parse`] and
+    /// [`Url::apply`].
+    ///
+    /// ```
+    /// use memcache_proto::calls::Config;
+    ///
+    /// let config = Config::from_url("memcached://10.0.0.1,10.0.0.2*2/?socket_timeout=500ms")?;
+    /// assert_eq!(config.servers.len(), 2);
+    /// assert_eq!(config.settings.socket_timeout.as_millis(), 500);
+    /// # Ok::<(), memcache_proto::calls::UrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] says what is wrong with the URL, and where.
+    pub fn from_url(url: &str) -> Result<Self, UrlError> {
+        let mut config = Config::default();
+        Url::parse(url)?.apply(&mut config);
+        Ok(config)
+    }
+
+    /// The servers, the login and the settings that environment variables name, over the defaults:
+    /// [`Url::from_vars`] and [`Url::apply`]. `lookup` returns the value of a variable.
+    ///
+    /// # Errors
+    ///
+    /// [`VarsError`] says which variable is missing, or what is wrong with it.
+    pub fn from_vars<V: AsRef<[u8]>>(
+        lookup: impl Fn(&str) -> Option<V>,
+    ) -> Result<Self, VarsError> {
+        let mut config = Config::default();
+        Url::from_vars(lookup)?.apply(&mut config);
+        Ok(config)
+    }
+
     /// Adds a server of this weight.
     pub fn add_server(&mut self, address: &str, weight: i32) {
         self.servers.push((address, weight).to_server());
@@ -48,19 +90,39 @@ impl Config {
         self.settings.credentials = credentials.ok();
     }
 
+    /// Adds the servers of a text that is a [`ServerList`]. If it is not, [`build`](Self::build) fails.
+    pub fn add_server_list(&mut self, servers: &str) {
+        match ServerList::parse(servers) {
+            Ok(list) => self.servers.extend(list.into_iter().map(Ok)),
+            Err(error) => self.fail(Error::Servers(error)),
+        }
+    }
+
+    /// Has [`build`](Self::build) return this error, unless there is an earlier one.
+    pub fn fail(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
     /// The calls of a client with these settings. `unix_now` gives the time in seconds since 1970; an
     /// expiry of more than 30 days is turned into a moment with it.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none, and
-    /// [`Error::Credentials`] where nobody can have the credentials.
+    /// [`Error::Credentials`] where nobody can have the credentials;
+    /// [`Error::WithoutTls`] if [`tls`](Self::tls) has not been taken out; [`error`](Self::error) if there is one.
     pub fn build(
         mut self,
         unix_now: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Calls, Error> {
         if let Some(error) = self.credentials_error {
             return Err(Error::Credentials(error));
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.tls.is_some() {
+            return Err(Error::WithoutTls);
         }
         let servers = self.servers.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.settings.debug |= self.debug.is_some();
@@ -88,6 +150,8 @@ impl fmt::Debug for Config {
             .field("unavailable_is_miss", &self.unavailable_is_miss)
             .field("cache_cas", &self.cache_cas)
             .field("recache", &self.recache)
+            .field("tls", &self.tls)
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }

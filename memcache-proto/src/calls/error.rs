@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::keys::KeyFault;
+use super::{UrlError, VarsError};
 use crate::client::{ClusterError, CredentialsError, DeadServer, Failure, Rejection, Stored};
 use crate::escape::Quoting;
 use crate::routing::AddressError;
@@ -84,6 +85,14 @@ pub enum Error {
     Cluster(ClusterError),
     /// Nobody can log in by the credentials that were given.
     Credentials(CredentialsError),
+    /// The URL cannot be read.
+    Url(UrlError),
+    /// The text that lists the servers cannot be read.
+    Servers(UrlError),
+    /// The environment variables do not say which servers there are.
+    Vars(VarsError),
+    /// The URL asks for TLS, and the client was built without it. Nothing was sent.
+    WithoutTls,
 }
 
 impl Error {
@@ -172,6 +181,13 @@ impl fmt::Display for Error {
             Error::Address(error) => error.fmt(f),
             Error::Cluster(error) => error.fmt(f),
             Error::Credentials(error) => error.fmt(f),
+            Error::Url(error) => write!(f, "the URL is wrong {error}"),
+            Error::Servers(error) => write!(f, "the list of servers is wrong {error}"),
+            Error::Vars(error) => error.fmt(f),
+            Error::WithoutTls => write!(
+                f,
+                "the URL begins with memcached+tls, but this client was built without the feature tls",
+            ),
         }
     }
 }
@@ -249,5 +265,17 @@ impl From<AddressError> for Error {
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         Error::Cluster(error)
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Error::Url(error)
+    }
+}
+
+impl From<VarsError> for Error {
+    fn from(error: VarsError) -> Self {
+        Error::Vars(error)
     }
 }

@@ -61,6 +61,7 @@ mod settings;
 mod slabs;
 mod store;
 mod surface;
+mod url;
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -105,6 +106,7 @@ pub use servers::{
 };
 pub use slabs::Slabs;
 pub use store::{CasFrom, Store, add, append, cas, cas_from, prepend, replace, set};
+pub use url::{ServerList, Url, UrlError, UrlErrorKind, UrlTls, VarsError};
 
 /// A call that has not been made yet. Only the calls here are such.
 pub trait Call: Sealed {
