@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memcache_proto::calls::{Config, Error};
+use memcache_proto::calls::{Config, Error, Url};
 use memcache_proto::client::Credentials;
 use memcache_proto::routing::ServerAddress;
 use memcache_proto::value::Cause;
@@ -26,6 +26,19 @@ use crate::shared::Shared;
 ///     .server("unix:/run/memcached.sock")
 ///     .socket_timeout(Duration::from_millis(500))
 ///     .key_prefix("shop:")
+///     .build()?;
+/// # Ok::<(), memcache_async::Error>(())
+/// ```
+///
+/// The servers and the settings may come from outside. What the program itself sets after them wins. On
+/// tokio begin with `Client::tokio_builder()`.
+///
+/// ```
+/// use memcache_async::{Client, Profile};
+///
+/// let client = Client::builder()
+///     .url("memcached://10.0.0.1,10.0.0.2*2/?socket_timeout=500ms&connections_per_server=2") // or .env()
+///     .profile(Profile::Pylibmc)
 ///     .build()?;
 /// # Ok::<(), memcache_async::Error>(())
 /// ```
@@ -59,6 +72,17 @@ impl<R> Builder<R> {
     pub fn merge_gets(mut self, merge: bool) -> Self {
         self.config.settings.merge_gets = merge;
         self
+    }
+
+    /// What of a URL is this crate's. What is the client's on threads (`sessions`) is ignored.
+    fn with_own_settings(mut self, url: &Url) -> Self {
+        if let Some(connections) = url.connections_per_server() {
+            self = self.connections_per_server(connections);
+        }
+        match url.merge_gets() {
+            Some(merge) => self.merge_gets(merge),
+            None => self,
+        }
     }
 
     /// A connection over a stream of the caller's own, with these settings. The runtime and the timeouts
@@ -110,7 +134,8 @@ impl<R: Runtime> Builder<R> {
     /// # Errors
     ///
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
-    /// credentials are none.
+    /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
+    /// came from outside.
     pub fn build(self) -> Result<Client, Error>
     where
         R: Spawn,
@@ -169,5 +194,20 @@ pub(crate) fn unix_now() -> u64 {
 impl<R> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_sets_what_is_this_crates_and_nothing_that_it_does_not_name() {
+        let url = "memcached://a/?sessions=5&connections_per_server=6&merge_gets=no&failover=no";
+        let settings = Builder::new(()).url(url).config.settings;
+        assert_eq!((settings.connections_per_server, settings.merge_gets), (6, false));
+        assert!(!settings.failover);
+        let settings = Builder::new(()).url("memcached://a").config.settings;
+        assert_eq!((settings.connections_per_server, settings.merge_gets), (1, true));
     }
 }

@@ -85,6 +85,46 @@ impl Client {
         Self::builder().servers(servers).build()
     }
 
+    /// A client of the servers of a URL, with its login and its settings, on smol. On tokio it is
+    /// `Client::tokio_builder().url(...).build()`.
+    ///
+    /// ```
+    /// use memcache_async::{Client, Expiry};
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let url = format!("memcached://{}/?prefix=shop:&socket_timeout=500ms", server.address());
+    /// # smol::block_on(async {
+    /// // "memcached://user:password@10.0.0.1,10.0.0.2:11212*2/?prefix=shop:&socket_timeout=500ms", say
+    /// let client = Client::from_url(&url)?;
+    /// client.set("answer", 42, Expiry::Never).await?;
+    /// assert_eq!(client.get::<u64>("answer").await?, Some(42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Url`](crate::Url) has all parameters. For settings beside those of the URL call
+    /// [`Client::builder`] and [`Builder::url`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`], which says what is wrong and where; [`Error::Cluster`] if no server has a weight;
+    /// [`Error::WithoutTls`] for `memcached+tls` if the client was built without TLS.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        Self::builder().url(url).build()
+    }
+
+    /// A client as the environment variables say, on smol: `MEMCACHED_URL`, or else `MEMCACHED_SERVERS` with
+    /// `MEMCACHED_USERNAME` and `MEMCACHED_PASSWORD`. See [`Builder::env`]. On tokio it is
+    /// `Client::tokio_builder().env().build()`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vars`] if they are not set or wrong, and those of [`from_url`](Self::from_url).
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().env().build()
+    }
+
     /// The settings of a client to be, on smol. [`Builder::new`] is for other runtimes.
     pub fn builder() -> Builder<crate::Smol> {
         Builder::new(crate::Smol::new())

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memcache_proto::calls::{Config, Error};
+use memcache_proto::calls::{Config, Error, Url};
 use memcache_proto::client::Credentials;
 use memcache_proto::routing::ServerAddress;
 use memcache_proto::value::Cause;
@@ -24,6 +24,18 @@ use crate::pool::Pool;
 ///     .server("unix:/run/memcached.sock")
 ///     .socket_timeout(Duration::from_millis(500))
 ///     .key_prefix("shop:")
+///     .build()?;
+/// # Ok::<(), memcache_sync::Error>(())
+/// ```
+///
+/// The servers and the settings may come from outside. What the program itself sets after them wins:
+///
+/// ```
+/// use memcache_sync::{Client, Profile};
+///
+/// let client = Client::builder()
+///     .url("memcached://10.0.0.1,10.0.0.2*2/?socket_timeout=500ms&sessions=8") // or .env()
+///     .profile(Profile::Pylibmc)
 ///     .build()?;
 /// # Ok::<(), memcache_sync::Error>(())
 /// ```
@@ -65,6 +77,15 @@ impl Builder {
         self
     }
 
+    /// What of a URL is this crate's: how many sessions there are. What is the asynchronous client's
+    /// (`connections_per_server`, `merge_gets`) is ignored.
+    fn with_own_settings(self, url: &Url) -> Self {
+        match url.sessions() {
+            Some(sessions) => self.sessions(sessions),
+            None => self,
+        }
+    }
+
     /// What makes the connections; [`Sockets`] by default.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
@@ -104,7 +125,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
-    /// credentials are none.
+    /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
+    /// came from outside.
     pub fn build(self) -> Result<Client, Error> {
         let calls = self.config.build(unix_now)?;
         let dialer = Dialer { connector: self.connector, secrets: self.secrets };
@@ -114,4 +136,55 @@ impl Builder {
 
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_url_sets_what_is_this_crates_and_later_calls_have_the_last_word() {
+        let url = "memcached://a/?sessions=5&connections_per_server=6&merge_gets=yes&failover=no";
+        let builder = Builder::default().url(url);
+        assert_eq!(builder.sessions, 5);
+        assert_eq!(builder.config.settings.connections_per_server, 1);
+        assert!(!builder.config.settings.merge_gets);
+        assert!(!builder.config.settings.failover);
+        let builder = builder.sessions(7).failover(true).url("memcached://b");
+        assert_eq!((builder.sessions, builder.config.servers.len()), (7, 2));
+        assert!(builder.config.settings.failover);
+    }
+
+    #[test]
+    fn what_is_wrong_outside_is_an_error_of_build() {
+        let error = |builder: Builder| builder.build().map(drop).expect_err("it is wrong");
+        let builder = Builder::default;
+        assert!(matches!(error(builder().url("redis://a").server("b")), Error::Url(_)));
+        assert!(matches!(error(builder().server_list("a*x").server("b")), Error::Servers(_)));
+        assert!(matches!(error(builder().url("memcached+tls://a")), Error::WithoutTls));
+    }
+
+    /// The test runs itself in a process that has the variables.
+    #[test]
+    fn the_environment_is_read() {
+        let name = "builder::tests::the_environment_is_read";
+        if std::env::var_os("MEMCACHED_TEST_INSIDE").is_some() {
+            let builder = Builder::default().env();
+            assert_eq!(builder.config.servers.len(), 2);
+            assert!(builder.config.settings.credentials.is_some());
+            return;
+        }
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new(program)
+            .args(["--exact", name])
+            .env_remove("MEMCACHED_URL")
+            .envs([("MEMCACHED_TEST_INSIDE", "1"), ("MEMCACHED_SERVERS", "a, b*2")])
+            .envs([("MEMCACHED_USERNAME", "u"), ("MEMCACHED_PASSWORD", "p")])
+            .output()
+            .expect("it runs");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    }
 }

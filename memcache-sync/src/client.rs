@@ -47,6 +47,52 @@ impl Client {
         Builder::default().servers(servers).build()
     }
 
+    /// A client of the servers of a URL, with its login and its settings.
+    ///
+    /// ```
+    /// use memcache_sync::{Client, Expiry};
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let url = format!("memcached://{}/?prefix=shop:&socket_timeout=500ms", server.address());
+    /// // "memcached://user:password@10.0.0.1,10.0.0.2:11212*2/?prefix=shop:&socket_timeout=500ms", say
+    /// let client = Client::from_url(&url)?;
+    /// client.set("answer", 42, Expiry::Never)?;
+    /// assert_eq!(client.get::<u64>("answer")?, Some(42));
+    ///
+    /// let error = Client::from_url("memcached://10.0.0.1/?dead_retry=soon").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the URL is wrong at byte 33, \"soon\": dead_retry is a time, such as 500ms, 3s or 1.5 (seconds)",
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Url`](crate::Url) has all parameters. For settings beside those of the URL call
+    /// [`Client::builder`] and [`Builder::url`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`], which says what is wrong and where; [`Error::Cluster`] if no server has a weight;
+    /// [`Error::WithoutTls`] for `memcached+tls` if the client was built without TLS.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        Builder::default().url(url).build()
+    }
+
+    /// A client as the environment variables say: `MEMCACHED_URL`, or else `MEMCACHED_SERVERS` with
+    /// `MEMCACHED_USERNAME` and `MEMCACHED_PASSWORD`. See [`Builder::env`].
+    ///
+    /// ```no_run
+    /// let client = memcache_sync::Client::from_env()?;
+    /// # Ok::<(), memcache_sync::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vars`] if they are not set or wrong, and those of [`from_url`](Self::from_url).
+    pub fn from_env() -> Result<Self, Error> {
+        Builder::default().env().build()
+    }
+
     /// The settings of a client to be.
     pub fn builder() -> Builder {
         Builder::default()

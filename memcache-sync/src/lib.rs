@@ -44,7 +44,7 @@ pub use within::Within;
 pub use memcache_proto as proto;
 pub use memcache_proto::calls::{
     CasIds, Changed, DeadServers, Error, FailedKey, Fetched, ItemInfo, Many, MetaItem, PerServer,
-    Profile, Recache, Slabs, ToServer,
+    Profile, Recache, ServerList, Slabs, ToServer, Url, UrlError, UrlErrorKind, VarsError,
 };
 pub use memcache_proto::client::{
     ClusterError, ConnectFailure, Credentials, CredentialsError, DeadServer, DeathCause, Delivery,

@@ -26,6 +26,52 @@ macro_rules! __settings {
             self
         }
 
+        /// Adds the servers of one text, with commas between them and `*` and a weight behind them:
+        /// `.server_list("10.0.0.1, 10.0.0.2:11212*2")`. See [`ServerList`](crate::ServerList).
+        ///
+        /// If the text is wrong, `build` fails with [`Error::Servers`](crate::Error::Servers), which says
+        /// where.
+        pub fn server_list(mut self, servers: &str) -> Self {
+            self.config.add_server_list(servers);
+            self
+        }
+
+        /// Adds the servers of a URL, and sets the login and the settings that it names. What is called
+        /// after this has the last word.
+        ///
+        /// [`Url`](crate::Url) has the form, and all parameters in a table. If the URL is wrong, `build`
+        /// fails with [`Error::Url`](crate::Error::Url), which says where. If it begins with
+        /// `memcached+tls` and the client was built without TLS, `build` fails with
+        /// [`Error::WithoutTls`](crate::Error::WithoutTls).
+        pub fn url(self, url: &str) -> Self {
+            self.with_url($crate::calls::Url::parse(url).map_err(From::from))
+        }
+
+        /// Adds the servers, and sets the login and the settings, that environment variables name:
+        /// `MEMCACHED_URL`, a [`url`](Self::url), or else `MEMCACHED_SERVERS`, a
+        /// [`server_list`](Self::server_list). `MEMCACHED_USERNAME` and `MEMCACHED_PASSWORD` are the login
+        /// unless the URL has one. See [`Url::from_vars`](crate::Url::from_vars).
+        ///
+        /// If neither `MEMCACHED_URL` nor `MEMCACHED_SERVERS` is set, or one of them is wrong, `build` fails
+        /// with [`Error::Vars`](crate::Error::Vars).
+        pub fn env(self) -> Self {
+            let lookup = |name: &str| std::env::var_os(name).map(|value| value.into_encoded_bytes());
+            self.with_url($crate::calls::Url::from_vars(lookup).map_err(From::from))
+        }
+
+        fn with_url(mut self, url: Result<$crate::calls::Url, $crate::calls::Error>) -> Self {
+            match url {
+                Ok(url) => {
+                    url.apply(&mut self.config);
+                    self.with_own_settings(&url)
+                }
+                Err(error) => {
+                    self.config.fail(error);
+                    self
+                }
+            }
+        }
+
         /// How long a connect may take before the server is dead, its login included. Default: as long as
         /// [`socket_timeout`](Self::socket_timeout).
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
