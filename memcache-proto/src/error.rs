@@ -87,9 +87,12 @@ impl From<ProtocolError> for Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line.is_empty() {
-            true => write!(f, "{}", self.error),
-            false => write!(f, "{}: {}", self.error, self.line),
+        let Violation { error, line } = self;
+        match line.as_bytes() {
+            [] => write!(f, "{error}"),
+            // The type of an alert's record, and the first half of every version.
+            [0x15, 3, ..] => write!(f, "{error} but of TLS, so it wants TLS: {line}"),
+            _ => write!(f, "{error}: {line}"),
         }
     }
 }
