@@ -47,6 +47,8 @@ pub struct Builder<R> {
     runtime: R,
     config: Config,
     secrets: Option<Arc<Secrets>>,
+    #[cfg(feature = "tls")]
+    tls: Option<memcache_tls::Tls>,
 }
 
 impl<R> Builder<R> {
@@ -55,7 +57,13 @@ impl<R> Builder<R> {
     pub fn new(runtime: R) -> Self {
         let mut config = Config::default();
         config.settings.merge_gets = true;
-        Builder { runtime, config, secrets: None }
+        Builder {
+            runtime,
+            config,
+            secrets: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     memcache_proto::__settings!();
@@ -83,6 +91,23 @@ impl<R> Builder<R> {
             Some(merge) => self.merge_gets(merge),
             None => self,
         }
+    }
+
+    /// Encrypts every connection with TLS, over the streams that the runtime makes. Default: connections are not
+    /// encrypted. The handshake is part of connecting, so it has to end within `connect_timeout`. If it fails, the
+    /// call's error says why, and what to do about it. It has no effect on [`over`](Self::over).
+    ///
+    /// ```no_run
+    /// use memcache_async::{Client, Tls};
+    ///
+    /// let tls = Tls::new().ca_file("/etc/memcached/ca.pem")?;
+    /// let client = Client::builder().server("cache.example.org").tls(tls).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: memcache_tls::Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// A connection over a stream of the caller's own, with these settings. The runtime and the timeouts
@@ -140,7 +165,10 @@ impl<R: Runtime> Builder<R> {
     where
         R: Spawn,
     {
-        client(self.config, Arc::new(Spawned(self.runtime)), self.secrets)
+        let runtime: Arc<dyn AnyRuntime> = Arc::new(Spawned(self.runtime));
+        #[cfg(feature = "tls")]
+        let runtime = crate::tls::secured(runtime, self.tls.as_ref());
+        client(self.config, runtime, self.secrets)
     }
 
     /// The client, and the future that drives its connections: somebody has to poll it for as long as
@@ -169,7 +197,10 @@ impl<R: Runtime> Builder<R> {
     /// As [`build`](Self::build).
     pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
         let tasks = Arc::new(Tasks::default());
-        let runtime = Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
+        let runtime: Arc<dyn AnyRuntime> =
+            Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
+        #[cfg(feature = "tls")]
+        let runtime = crate::tls::secured(runtime, self.tls.as_ref());
         Ok((client(self.config, runtime, self.secrets)?, Driver::new(tasks)))
     }
 }

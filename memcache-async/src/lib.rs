@@ -35,6 +35,7 @@
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
 //!   the client and its servers.
 //! * `json`: `Json`, values of any type that serde can write.
+//! * `tls`: `Builder::tls`, which encrypts the connections, on every runtime.
 //! * `server`: `server::Server`, an in-memory memcached for examples and tests.
 
 #[cfg(feature = "async-std")]
@@ -55,6 +56,8 @@ mod signal;
 mod smol;
 mod spare;
 mod state;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod waiting;
@@ -71,6 +74,8 @@ pub use client::Client;
 pub use connection::Connection;
 pub use driver::Driver;
 pub use get_stream::GetStream;
+#[cfg(feature = "tls")]
+pub use memcache_tls::{Tls, TlsError};
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 pub use spare::{ReadSpare, WithSpare};
 pub use within::Within;

@@ -115,7 +115,10 @@ pub async fn connect_any<S, C: Future<Output = io::Result<S>>>(
 memcache_proto::__connect_failure!();
 
 /// What `future` gives, unless `end` comes first.
-async fn before<T>(future: impl Future<Output = T>, end: impl Future<Output = ()>) -> Option<T> {
+pub(crate) async fn before<T>(
+    future: impl Future<Output = T>,
+    end: impl Future<Output = ()>,
+) -> Option<T> {
     let (mut future, mut end) = (pin!(future), pin!(end));
     poll_fn(|cx| match (future.as_mut().poll(cx), Pin::as_mut(&mut end)) {
         (Poll::Ready(result), _) => Poll::Ready(Some(result)),

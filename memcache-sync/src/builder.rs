@@ -45,6 +45,8 @@ pub struct Builder {
     sessions: usize,
     connector: Arc<dyn Connector>,
     secrets: Option<Arc<Secrets>>,
+    #[cfg(feature = "tls")]
+    tls: Option<memcache_tls::Tls>,
 }
 
 impl Default for Builder {
@@ -54,6 +56,8 @@ impl Default for Builder {
             sessions: 64,
             connector: Arc::new(Sockets),
             secrets: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -120,6 +124,23 @@ impl Builder {
         self
     }
 
+    /// Encrypts every connection with TLS, over the streams that the [`connector`](Self::connector) makes. Default:
+    /// connections are not encrypted. The handshake is part of connecting, so it has to end within
+    /// `connect_timeout`. If it fails, the call's error says why, and what to do about it.
+    ///
+    /// ```no_run
+    /// use memcache_sync::{Client, Tls};
+    ///
+    /// let tls = Tls::new().ca_file("/etc/memcached/ca.pem")?;
+    /// let client = Client::builder().server("cache.example.org").tls(tls).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: memcache_tls::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// The client. It connects when it is used.
     ///
     /// # Errors
@@ -129,7 +150,13 @@ impl Builder {
     /// came from outside.
     pub fn build(self) -> Result<Client, Error> {
         let calls = self.config.build(unix_now)?;
-        let dialer = Dialer { connector: self.connector, secrets: self.secrets };
+        let connector = self.connector;
+        #[cfg(feature = "tls")]
+        let connector = match &self.tls {
+            Some(tls) => Arc::new(crate::tls::WithTls::new(connector, tls)),
+            None => connector,
+        };
+        let dialer = Dialer { connector, secrets: self.secrets };
         Ok(Client::from_pool(Pool::new(calls, dialer, self.sessions)))
     }
 }

@@ -9,8 +9,8 @@ use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
 /// Makes the streams that a [`Client`](crate::Client) speaks over. [`Sockets`] is the one in use unless
-/// [`Builder::connector`](crate::Builder::connector) brings another: one that speaks TLS, goes through
-/// a proxy, or counts. [`Stream`] has an example.
+/// [`Builder::connector`](crate::Builder::connector) brings another: one that goes through a proxy, or
+/// counts. [`Stream`] has an example. For TLS there is the feature `tls`, which works over any connector.
 pub trait Connector: Send + Sync + 'static {
     /// Connects to `address`, before `deadline` if it can be helped; past it nobody waits for the
     /// result. May be called from several threads at once.
@@ -124,7 +124,8 @@ pub trait Connector: Send + Sync + 'static {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The same with the `StreamOwned<ClientConnection, Box<dyn Stream>>` of the crate `rustls`:
+/// TLS comes with the feature `tls`: `Builder::tls`. With another library it is done in the same way. By the
+/// `StreamOwned<ClientConnection, Box<dyn Stream>>` of the crate `rustls`, for instance:
 ///
 /// | what | is |
 /// |---|---|

@@ -21,6 +21,7 @@
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
 //!   the client and its servers.
 //! * `json`: `Json`, values of any type that serde can write.
+//! * `tls`: `Builder::tls`, which encrypts the connections.
 //! * `server`: `server::Server`, an in-memory memcached for examples and tests.
 
 mod builder;
@@ -33,11 +34,15 @@ mod process;
 pub mod server;
 mod session;
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
 mod within;
 
 pub use builder::Builder;
 pub use client::Client;
 pub use connector::{Connector, Sockets, Stream, connect_failure};
+#[cfg(feature = "tls")]
+pub use memcache_tls::{Tls, TlsError};
 pub use within::Within;
 
 /// All of the core, for what is not named here.
