@@ -14,6 +14,7 @@ pub mod python;
 mod relay;
 mod scripted;
 mod target;
+mod tls_memcached;
 mod unix_memcached;
 mod virtual_time;
 
@@ -28,5 +29,6 @@ pub use patience::{block_on, poll_times, settles};
 pub use relay::Relay;
 pub use scripted::{Scripted, Seen, Step};
 pub use target::Target;
+pub use tls_memcached::TlsMemcached;
 pub use unix_memcached::UnixMemcached;
 pub use virtual_time::{Line, Network, VirtualServer};

@@ -292,7 +292,7 @@ impl Drop for Memcached {
 }
 
 /// The program that is started.
-fn program() -> String {
+pub(crate) fn program() -> String {
     env::var("MEMCACHED").unwrap_or_else(|_| "memcached".into())
 }
 
@@ -309,7 +309,7 @@ fn guard(server: u32) -> io::Result<Child> {
 
 /// A port that nobody listens on. The system does not give it to outgoing connections, so none of them takes it
 /// while the server is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = |_| {
         // Test programs that run side by side begin far from each other.

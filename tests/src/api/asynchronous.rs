@@ -75,7 +75,13 @@ impl BlockOn for Tokio {
 
 fn client_on(runtime: impl Spawn, config: &Config) -> Result<memcache_async::Client, Error> {
     match config.buffering {
-        None => configured!(Builder::new(runtime), config).build(),
+        None => {
+            let mut builder = configured!(Builder::new(runtime), config);
+            if let Some(tls) = &config.tls {
+                builder = builder.tls(tls.clone());
+            }
+            builder.build()
+        }
         Some(buffering) => {
             configured!(Builder::new(WithBuffers(runtime, buffering)), config).build()
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use memcache_sync::proto::calls::Call;
 use memcache_sync::{
     CasIds, Changed, Error, Expiry, FailedKey, Fetched, FromValue, ItemInfo, Many, MetaItem,
-    NoticeEvent, PerServer, Recache, Slabs, StatsArgument, Stored, ToKey, ToValue,
+    NoticeEvent, PerServer, Recache, Slabs, StatsArgument, Stored, Tls, ToKey, ToValue,
 };
 
 use crate::{Buffering, Network};
@@ -51,6 +51,8 @@ pub struct Config {
     dead_retry: Option<Duration>,
     /// How its streams hold bytes back, if they do.
     buffering: Option<Buffering>,
+    /// How its connections are encrypted, if they are.
+    tls: Option<Tls>,
     /// Where the servers are, if not behind sockets.
     network: Option<Network>,
 }
@@ -174,6 +176,13 @@ impl Config {
     #[must_use]
     pub fn buffering(mut self, buffering: Buffering) -> Self {
         self.buffering = Some(buffering);
+        self
+    }
+
+    /// Has a client with sockets encrypt its connections.
+    #[must_use]
+    pub fn tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
         self
     }
 

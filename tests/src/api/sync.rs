@@ -13,6 +13,9 @@ impl Api for SyncClient {
         if let Some(buffering) = config.buffering {
             builder = builder.connector(buffering);
         }
+        if let Some(tls) = &config.tls {
+            builder = builder.tls(tls.clone());
+        }
         Ok(SyncClient(Client::new(builder.build()?)))
     }
 }
