@@ -106,8 +106,20 @@ impl<R> Builder<R> {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: memcache_tls::Tls) -> Self {
-        self.tls = Some(tls);
+        (self.tls, self.config.tls) = (Some(tls), None);
         self
+    }
+
+    /// How connections are encrypted, if they are: by what was called last.
+    #[cfg(feature = "tls")]
+    fn take_tls(&mut self) -> Result<Option<memcache_tls::Tls>, Error> {
+        match self.config.tls.take() {
+            Some(url) => match memcache_tls::Tls::from_url(&url) {
+                Ok(tls) => Ok(Some(tls)),
+                Err(error) => Err(Error::Tls(error.into())),
+            },
+            None => Ok(self.tls.take()),
+        }
     }
 
     /// A connection over a stream of the caller's own, with these settings. The runtime and the timeouts
@@ -161,13 +173,16 @@ impl<R: Runtime> Builder<R> {
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
     /// came from outside.
-    pub fn build(self) -> Result<Client, Error>
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
+    pub fn build(mut self) -> Result<Client, Error>
     where
         R: Spawn,
     {
+        #[cfg(feature = "tls")]
+        let tls = self.take_tls()?;
         let runtime: Arc<dyn AnyRuntime> = Arc::new(Spawned(self.runtime));
         #[cfg(feature = "tls")]
-        let runtime = crate::tls::secured(runtime, self.tls.as_ref());
+        let runtime = crate::tls::secured(runtime, tls.as_ref());
         client(self.config, runtime, self.secrets)
     }
 
@@ -195,12 +210,15 @@ impl<R: Runtime> Builder<R> {
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
+    pub fn build_with_driver(mut self) -> Result<(Client, Driver), Error> {
+        #[cfg(feature = "tls")]
+        let tls = self.take_tls()?;
         let tasks = Arc::new(Tasks::default());
         let runtime: Arc<dyn AnyRuntime> =
             Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
         #[cfg(feature = "tls")]
-        let runtime = crate::tls::secured(runtime, self.tls.as_ref());
+        let runtime = crate::tls::secured(runtime, tls.as_ref());
         Ok((client(self.config, runtime, self.secrets)?, Driver::new(tasks)))
     }
 }
@@ -231,6 +249,13 @@ impl<R> fmt::Debug for Builder<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a stream of the caller's own carries is not encrypted, so it is not for a URL that asks for that.
+    #[test]
+    fn a_stream_of_ones_own_is_no_tls() {
+        let builder = Builder::new(()).url("memcached+tls://a");
+        assert!(matches!(builder.over(()), Err(Error::WithoutTls)));
+    }
 
     #[test]
     fn a_url_sets_what_is_this_crates_and_nothing_that_it_does_not_name() {

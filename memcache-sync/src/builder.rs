@@ -137,8 +137,20 @@ impl Builder {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: memcache_tls::Tls) -> Self {
-        self.tls = Some(tls);
+        (self.tls, self.config.tls) = (Some(tls), None);
         self
+    }
+
+    /// How connections are encrypted, if they are: by what was called last.
+    #[cfg(feature = "tls")]
+    fn take_tls(&mut self) -> Result<Option<memcache_tls::Tls>, Error> {
+        match self.config.tls.take() {
+            Some(url) => match memcache_tls::Tls::from_url(&url) {
+                Ok(tls) => Ok(Some(tls)),
+                Err(error) => Err(Error::Tls(error.into())),
+            },
+            None => Ok(self.tls.take()),
+        }
     }
 
     /// The client. It connects when it is used.
@@ -148,11 +160,14 @@ impl Builder {
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
     /// came from outside.
-    pub fn build(self) -> Result<Client, Error> {
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
+    pub fn build(mut self) -> Result<Client, Error> {
+        #[cfg(feature = "tls")]
+        let tls = self.take_tls()?;
         let calls = self.config.build(unix_now)?;
         let connector = self.connector;
         #[cfg(feature = "tls")]
-        let connector = match &self.tls {
+        let connector = match &tls {
             Some(tls) => Arc::new(crate::tls::WithTls::new(connector, tls)),
             None => connector,
         };
@@ -190,7 +205,21 @@ mod tests {
         let builder = Builder::default;
         assert!(matches!(error(builder().url("redis://a").server("b")), Error::Url(_)));
         assert!(matches!(error(builder().server_list("a*x").server("b")), Error::Servers(_)));
+        #[cfg(not(feature = "tls"))]
         assert!(matches!(error(builder().url("memcached+tls://a")), Error::WithoutTls));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_url_may_say_how_connections_are_encrypted() {
+        let encrypted = || Builder::default().url("memcached+tls://a/?tls_server_name=cache");
+        assert!(encrypted().take_tls().is_ok_and(|tls| tls.is_some()));
+        let own = encrypted().tls(memcache_tls::Tls::new()).take_tls().expect("settings");
+        assert!(!format!("{own:?}").contains("cache"));
+        let error = Builder::default().url("memcached+tls://a/?tls_ca=/no/such/file").build();
+        let error = error.map(drop).expect_err("there is no such file");
+        assert!(matches!(error, Error::Tls(_)), "{error}");
+        assert!(error.to_string().contains("/no/such/file"), "{error}");
     }
 
     /// The test runs itself in a process that has the variables.

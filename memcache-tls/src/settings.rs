@@ -2,6 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use memcache_proto::calls::UrlTls;
 use memcache_proto::value::Cause;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
@@ -45,35 +46,24 @@ impl Tls {
         Tls::default()
     }
 
-    /// The settings as a configuration file or a URL has them, where each may be left out.
-    ///
-    /// ```no_run
-    /// use std::path::Path;
-    /// use memcache_tls::Tls;
-    ///
-    /// let tls = Tls::from_parts(Some(Path::new("/etc/memcached/ca.pem")), None, None)?;
-    /// # Ok::<(), memcache_tls::TlsError>(())
-    /// ```
-    ///
-    /// `client` is a certificate and its key.
+    /// The settings that a URL has: `memcached+tls://HOST/?tls_ca=PATH&tls_server_name=NAME&tls_cert=PATH&tls_key=PATH`.
+    /// A certificate without a key, or a key without a certificate, stands for a file that holds both.
     ///
     /// # Errors
     ///
     /// Those of [`ca_file`](Self::ca_file), [`client_certificate`](Self::client_certificate) and
     /// [`server_name`](Self::server_name).
-    pub fn from_parts(
-        ca_file: Option<&Path>,
-        client: Option<(&Path, &Path)>,
-        server_name: Option<&str>,
-    ) -> Result<Self, TlsError> {
+    pub fn from_url(url: &UrlTls) -> Result<Self, TlsError> {
         let mut tls = Tls::new();
-        if let Some(path) = ca_file {
+        if let Some(path) = &url.ca {
             tls = tls.ca_file(path)?;
         }
-        if let Some((certificate, key)) = client {
+        if let Some((certificate, key)) =
+            url.cert.as_ref().or(url.key.as_ref()).zip(url.key.as_ref().or(url.cert.as_ref()))
+        {
             tls = tls.client_certificate(certificate, key)?;
         }
-        match server_name {
+        match &url.server_name {
             Some(name) => tls.server_name(name),
             None => Ok(tls),
         }

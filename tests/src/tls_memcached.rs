@@ -14,22 +14,22 @@ pub struct TlsMemcached {
 }
 
 impl TlsMemcached {
-    /// Starts a server with this certificate and its key, and these settings of `-o`, `ssl_verify_mode=2` for
-    /// instance. Waits until it accepts connections.
+    /// Starts a server with this certificate and its key, and with these arguments, `-o` and
+    /// `ssl_verify_mode=2` for instance. Waits until it accepts connections.
     ///
     /// # Panics
     ///
     /// If the program cannot be started, or accepts no connection in time.
     #[must_use]
-    pub fn start(certificate: &Path, key: &Path, settings: &[String]) -> Self {
+    pub fn start(certificate: &Path, key: &Path, arguments: &[String]) -> Self {
         let mut memcached = TlsMemcached { port: free_port(), running: None };
         let port = memcached.port.to_string();
         let certificate = format!("ssl_chain_cert={}", certificate.display());
         let key = format!("ssl_key={}", key.display());
         let place =
             ["-l", "127.0.0.1", "-U", "0", "-p", &port, "-Z", "-o", &certificate, "-o", &key];
-        let settings = settings.iter().flat_map(|setting| ["-o", setting]);
-        let running = Running::start(place.into_iter().chain(settings)).expect("it starts");
+        let arguments = arguments.iter().map(String::as_str);
+        let running = Running::start(place.into_iter().chain(arguments)).expect("it starts");
         let running = memcached.running.insert(running);
         let accepts =
             || running.has_ended() || TcpStream::connect(("127.0.0.1", memcached.port)).is_ok();

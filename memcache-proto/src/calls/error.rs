@@ -91,6 +91,8 @@ pub enum Error {
     Servers(UrlError),
     /// The environment variables do not say which servers there are.
     Vars(VarsError),
+    /// What the URL says of TLS cannot be used: a file that is missing, for instance.
+    Tls(Cause),
     /// The URL asks for TLS, and the client was built without it. Nothing was sent.
     WithoutTls,
 }
@@ -184,6 +186,7 @@ impl fmt::Display for Error {
             Error::Url(error) => write!(f, "the URL is wrong {error}"),
             Error::Servers(error) => write!(f, "the list of servers is wrong {error}"),
             Error::Vars(error) => error.fmt(f),
+            Error::Tls(cause) => write!(f, "what the URL says of TLS cannot be used: {cause}"),
             Error::WithoutTls => write!(
                 f,
                 "the URL begins with memcached+tls, but this client was built without the feature tls",

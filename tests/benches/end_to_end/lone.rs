@@ -112,9 +112,10 @@ pub(crate) fn counts(options: &Options) -> Vec<Json> {
     let memcached = UnixMemcached::start_with(&SERVER);
     let address = memcached.address();
     let items = items();
-    fill(&address, &items);
     let mut records = Vec::new();
     for row in Row::ALL {
+        // Another row may have deleted some.
+        fill(&address, &items);
         for name in ["raw"].into_iter().chain(CLIENTS) {
             if contender(name, &address, &items, MAX_REST).can(row) {
                 let counts = counts::of(name, row, &address);

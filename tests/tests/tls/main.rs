@@ -1,5 +1,6 @@
 //! Clients over TLS, with memcached and with the in-memory server.
 
+mod by_url;
 mod certificates;
 mod in_memory;
 mod records;
@@ -235,7 +236,8 @@ fn a_client_shows_its_certificate<A: Api>() {
     let certificates = Certificates::new();
     let (pem, key) = (certificates.pem("server"), certificates.key("server"));
     let authority = format!("ssl_ca_cert={}", certificates.pem("ca").display());
-    let memcached = TlsMemcached::start(&pem, &key, &[authority, "ssl_verify_mode=2".into()]);
+    let options = ["-o", &authority, "-o", "ssl_verify_mode=2"].map(str::to_owned);
+    let memcached = TlsMemcached::start(&pem, &key, &options);
     let in_memory = InMemory::start(&pem, &key, Some(&certificates.pem("ca")));
     let without = trusting(&certificates);
     let (pem, key) = (certificates.pem("client"), certificates.key("client"));
