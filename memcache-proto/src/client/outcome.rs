@@ -433,7 +433,9 @@ impl fmt::Display for FailureKind {
             FailureKind::Dead(dead) => dead.fmt(f),
             FailureKind::Connect(failure) => failure.fmt(f),
             FailureKind::SocketTimeout => write!(f, "no answer within socket_timeout"),
-            FailureKind::OperationTimeout => write!(f, "not done within the time that it had"),
+            FailureKind::OperationTimeout => {
+                write!(f, "not done within operation_timeout, or the time that it was given")
+            }
             FailureKind::Eof => write!(f, "the server closed the connection"),
             FailureKind::ClosedAtCommand => write!(
                 f,
