@@ -55,7 +55,7 @@ impl Login {
         Login { command, sent: 0, reply: [0; MAX_REPLY], read: 0 }
     }
 
-    /// What is to be sent yet.
+    /// The bytes that have not been handed over.
     pub(super) fn unsent(&self) -> &[u8] {
         self.command.get(self.sent..).unwrap_or_default()
     }
@@ -74,18 +74,17 @@ impl Login {
     fn read(&mut self, len: usize, limits: &Limits) -> Answer {
         self.read = (self.read + len).min(MAX_REPLY);
         let said = self.reply.get(..self.read).unwrap_or_default();
-        let parsed = Response::parse(said, limits);
-        let answer = match parsed {
-            Ok(None) if len > 0 && self.read < MAX_REPLY => return Answer::NotYet,
-            Ok(Some((response, len))) if len == said.len() && self.unsent().is_empty() => response,
+        match Response::parse(said, limits) {
+            Ok(None) if len > 0 && self.read < MAX_REPLY => Answer::NotYet,
             // One that has too many connections says so before it is asked.
-            Ok(Some((response, _))) if is_refusal(&response) => response,
-            _ => return Answer::Other,
-        };
-        match answer {
-            Response::Stored => Answer::Welcome,
-            answer if is_refusal(&answer) => Answer::Full,
-            answer if answer.as_error_line().is_some() => Answer::Refused,
+            Ok(Some((response, _))) if is_refusal(&response) => Answer::Full,
+            Ok(Some((response, len))) if len == said.len() && self.unsent().is_empty() => {
+                match response {
+                    Response::Stored => Answer::Welcome,
+                    response if response.as_error_line().is_some() => Answer::Refused,
+                    _ => Answer::Other,
+                }
+            }
             _ => Answer::Other,
         }
     }

@@ -282,17 +282,7 @@ impl Client {
     /// [`Action::Connect`] and [`Action::Close`] and need not look at the others.
     #[must_use]
     pub fn wants(&self, connection: ConnectionId) -> Wants {
-        match self.slot(connection) {
-            Some(slot) if slot.state == State::Open => Wants {
-                look: slot.look,
-                transmit: !slot.look && slot.stream.connection.wants_transmit(),
-                receive: slot.stream.connection.awaits_reply(),
-            },
-            Some(Slot { login: Some(login), .. }) => {
-                Wants { look: false, transmit: !login.unsent().is_empty(), receive: true }
-            }
-            _ => Wants::default(),
-        }
+        self.slot(connection).map_or_else(Wants::default, Slot::wants)
     }
 
     /// Whether a connection has been made and not been closed.
@@ -427,27 +417,14 @@ impl Client {
     /// Gives the actions that a slot has come to need.
     fn update(&mut self, at: usize) {
         let slot = &mut self.slots[at];
-        if let Some(login) = &slot.login {
-            if !slot.transmitting && !login.unsent().is_empty() {
-                slot.transmitting = true;
-                self.actions.push_back(Action::Transmit(slot.id));
-            }
-            if !slot.receiving {
-                slot.receiving = true;
-                self.actions.push_back(Action::Receive(slot.id));
-            }
-            return;
-        }
-        if slot.state != State::Open {
-            return;
-        }
-        if !slot.transmitting && (slot.look || slot.stream.connection.wants_transmit()) {
+        let wants = slot.wants();
+        if !slot.transmitting && (wants.look || wants.transmit) {
             slot.transmitting = true;
-            sometimes!("look given", slot.look);
-            let action = if slot.look { Action::Look } else { Action::Transmit };
+            sometimes!("look given", wants.look);
+            let action = if wants.look { Action::Look } else { Action::Transmit };
             self.actions.push_back(action(slot.id));
         }
-        if !slot.receiving && slot.stream.connection.awaits_reply() {
+        if !slot.receiving && wants.receive {
             slot.receiving = true;
             self.actions.push_back(Action::Receive(slot.id));
         }

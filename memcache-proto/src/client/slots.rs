@@ -8,7 +8,7 @@ use core::ops::{Index, IndexMut, Range};
 use super::closing::Cause;
 use super::login::Login;
 use super::stream::Stream;
-use super::{Cluster, ConnectionId, OperationId};
+use super::{Cluster, ConnectionId, OperationId, Wants};
 use crate::Time;
 use crate::routing::{Health, Question, ServerIndex};
 
@@ -339,6 +339,22 @@ impl Slot {
             login: None,
             tries_login: false,
             queued_at: u32::MAX,
+        }
+    }
+
+    /// What its connection has to do at the moment.
+    #[inline]
+    pub(super) fn wants(&self) -> Wants {
+        match (self.state, &self.login) {
+            (State::Open, _) => Wants {
+                look: self.look,
+                transmit: !self.look && self.stream.connection.wants_transmit(),
+                receive: self.stream.connection.awaits_reply(),
+            },
+            (_, Some(login)) => {
+                Wants { look: false, transmit: !login.unsent().is_empty(), receive: true }
+            }
+            _ => Wants::default(),
         }
     }
 
