@@ -134,11 +134,7 @@ impl State {
             |state: &Self| ticket.map_or(0, |ticket| state.client.queued_bytes(ticket.server));
         let before = queued(self);
         let submitted = if self.is_open() {
-            let timeout = match until {
-                Some(until) => Some(until - effects.now),
-                None => self.client.cluster().settings().operation_timeout,
-            };
-            let submitted = self.client.submit_within(operation, timeout, effects.now);
+            let submitted = self.client.submit_until(operation, until, effects.now);
             submitted.map_err(|rejected| rejected.reason.into())
         } else {
             Err(Error::Closed)

@@ -119,11 +119,7 @@ impl Session {
         self.read_clock();
         self.until = until.map(|until| self.origin.time(until));
         let is_many = operation.keys() > 1;
-        let timeout = match self.until {
-            Some(until) => Some(until - self.now),
-            None => self.client.cluster().settings().operation_timeout,
-        };
-        let id = self.client.submit_within(operation, timeout, self.now)?;
+        let id = self.client.submit_until(operation, self.until, self.now)?;
         if is_many {
             // To encode very many keys takes its time, which is no server's fault.
             self.read_clock();

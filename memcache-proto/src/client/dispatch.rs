@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::closing::Cause;
 use super::operation::{NewItem, Scope};
@@ -31,23 +30,23 @@ impl Client {
         operation: Operation<'a>,
         now: Time,
     ) -> Result<OperationId, Rejected<'a>> {
-        let timeout = self.cluster.settings().operation_timeout;
-        self.submit_within(operation, timeout, now)
+        self.submit_until(operation, None, now)
     }
 
-    /// As [`submit`](Self::submit), with a time of its own in place of
-    /// [`Settings::operation_timeout`](super::Settings::operation_timeout): the operation has its outcome when that
-    /// is over, at the latest. `None` for as long as there is progress.
+    /// As [`submit`](Self::submit): the operation has its outcome at `until`, at the latest. If that is `None`,
+    /// [`Settings::operation_timeout`](super::Settings::operation_timeout) says how long it may take.
     ///
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
-    pub fn submit_within<'a>(
+    pub fn submit_until<'a>(
         &mut self,
         operation: Operation<'a>,
-        timeout: Option<Duration>,
+        until: Option<Time>,
         now: Time,
     ) -> Result<OperationId, Rejected<'a>> {
+        let own = until.map(|until| until - now);
+        let timeout = own.or(self.cluster.settings().operation_timeout);
         let id = match operation.scope() {
             Scope::Key(key) => {
                 let id = self.operations.begin(Shape::One, 1, now, timeout);
