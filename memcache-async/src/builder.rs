@@ -110,18 +110,6 @@ impl<R> Builder<R> {
         self
     }
 
-    /// How connections are encrypted, if they are: by what was called last.
-    #[cfg(feature = "tls")]
-    fn take_tls(&mut self) -> Result<Option<memcache_tls::Tls>, Error> {
-        match self.config.tls.take() {
-            Some(url) => match memcache_tls::Tls::from_url(&url) {
-                Ok(tls) => Ok(Some(tls)),
-                Err(error) => Err(Error::Tls(error.into())),
-            },
-            None => Ok(self.tls.take()),
-        }
-    }
-
     /// A connection over a stream of the caller's own, with these settings. The runtime and the timeouts
     /// play no part, nor do the servers, but for the name of the first in errors.
     ///
@@ -173,17 +161,11 @@ impl<R: Runtime> Builder<R> {
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
     /// came from outside.
-    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
-    pub fn build(mut self) -> Result<Client, Error>
+    pub fn build(self) -> Result<Client, Error>
     where
         R: Spawn,
     {
-        #[cfg(feature = "tls")]
-        let tls = self.take_tls()?;
-        let runtime: Arc<dyn AnyRuntime> = Arc::new(Spawned(self.runtime));
-        #[cfg(feature = "tls")]
-        let runtime = crate::tls::secured(runtime, tls.as_ref());
-        client(self.config, runtime, self.secrets)
+        self.build_on(|runtime| Arc::new(Spawned(runtime)))
     }
 
     /// The client, and the future that drives its connections: somebody has to poll it for as long as
@@ -210,30 +192,28 @@ impl<R: Runtime> Builder<R> {
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
-    pub fn build_with_driver(mut self) -> Result<(Client, Driver), Error> {
-        #[cfg(feature = "tls")]
-        let tls = self.take_tls()?;
+    pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
         let tasks = Arc::new(Tasks::default());
-        let runtime: Arc<dyn AnyRuntime> =
-            Arc::new(Polled { runtime: self.runtime, tasks: tasks.clone() });
+        let polled = tasks.clone();
+        let client = self.build_on(|runtime| Arc::new(Polled { runtime, tasks: polled }))?;
+        Ok((client, Driver::new(tasks)))
+    }
+
+    /// The client, on what `any` makes of the runtime.
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what a URL says is taken out"))]
+    fn build_on(mut self, any: impl FnOnce(R) -> Arc<dyn AnyRuntime>) -> Result<Client, Error> {
+        #[cfg(feature = "tls")]
+        let tls = memcache_tls::Tls::take(&mut self.config, self.tls.take())?;
+        let calls = Arc::new(self.config.build(unix_now)?);
+        let runtime = any(self.runtime);
         #[cfg(feature = "tls")]
         let runtime = crate::tls::secured(runtime, tls.as_ref());
-        Ok((client(self.config, runtime, self.secrets)?, Driver::new(tasks)))
+        let runtime: Arc<dyn AnyRuntime> = match self.secrets {
+            Some(secrets) => Arc::new(WithSecrets { runtime, secrets }),
+            None => runtime,
+        };
+        Ok(Client::from_shared(Shared::new(calls, runtime)))
     }
-}
-
-fn client(
-    config: Config,
-    runtime: Arc<dyn AnyRuntime>,
-    secrets: Option<Arc<Secrets>>,
-) -> Result<Client, Error> {
-    let calls = Arc::new(config.build(unix_now)?);
-    let runtime: Arc<dyn AnyRuntime> = match secrets {
-        Some(secrets) => Arc::new(WithSecrets { runtime, secrets }),
-        None => runtime,
-    };
-    Ok(Client::from_shared(Shared::new(calls, runtime)))
 }
 
 pub(crate) fn unix_now() -> u64 {

@@ -135,6 +135,32 @@ pub(crate) struct Connected {
     pub(crate) credentials: Option<Credentials>,
 }
 
+/// What a runtime around another one, its field `runtime`, does as that does: all but connecting.
+macro_rules! but_for_connect {
+    () => {
+        fn sleep_until(
+            self: std::sync::Arc<Self>,
+            deadline: std::time::Instant,
+        ) -> $crate::runtime::BoxFuture<()> {
+            self.runtime.clone().sleep_until(deadline)
+        }
+
+        fn now(&self) -> std::time::Instant {
+            self.runtime.now()
+        }
+
+        fn spawn(&self, driver: $crate::runtime::BoxFuture<()>) {
+            self.runtime.spawn(driver);
+        }
+
+        fn end(&self) {
+            self.runtime.end();
+        }
+    };
+}
+#[cfg(feature = "tls")]
+pub(crate) use but_for_connect;
+
 /// Finds out who logs in to a server.
 pub(crate) type Secrets =
     dyn Fn(ServerAddress) -> BoxFuture<Result<Credentials, Cause>> + Send + Sync;
@@ -160,21 +186,7 @@ impl AnyRuntime for WithSecrets {
         })
     }
 
-    fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {
-        self.runtime.clone().sleep_until(deadline)
-    }
-
-    fn now(&self) -> Instant {
-        self.runtime.now()
-    }
-
-    fn spawn(&self, driver: BoxFuture<()>) {
-        self.runtime.spawn(driver);
-    }
-
-    fn end(&self) {
-        self.runtime.end();
-    }
+    but_for_connect!();
 }
 
 /// A [`Runtime`] whose type is not told.

@@ -12,7 +12,7 @@ use memcache_proto::routing::ServerAddress;
 use memcache_tls::{Session, Sessions, Tls, TlsError, handshake_deadline};
 
 use crate::exchange::READS;
-use crate::runtime::{AnyRuntime, BoxFuture, Connected, Stream, before};
+use crate::runtime::{AnyRuntime, BoxFuture, Connected, Stream, before, but_for_connect};
 use crate::spare::{ReadSpare, WithSpare};
 
 /// The runtime, with TLS if there are settings for it.
@@ -53,21 +53,7 @@ impl AnyRuntime for Secured {
         Box::pin(async move { self.secure(&address, deadline).await })
     }
 
-    fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {
-        self.runtime.clone().sleep_until(deadline)
-    }
-
-    fn now(&self) -> Instant {
-        self.runtime.now()
-    }
-
-    fn spawn(&self, driver: BoxFuture<()>) {
-        self.runtime.spawn(driver);
-    }
-
-    fn end(&self) {
-        self.runtime.end();
-    }
+    but_for_connect!();
 }
 
 /// A stream whose bytes are encrypted on their way.

@@ -144,13 +144,7 @@ impl Builder {
     /// How connections are encrypted, if they are: by what was called last.
     #[cfg(feature = "tls")]
     fn take_tls(&mut self) -> Result<Option<memcache_tls::Tls>, Error> {
-        match self.config.tls.take() {
-            Some(url) => match memcache_tls::Tls::from_url(&url) {
-                Ok(tls) => Ok(Some(tls)),
-                Err(error) => Err(Error::Tls(error.into())),
-            },
-            None => Ok(self.tls.take()),
-        }
+        memcache_tls::Tls::take(&mut self.config, self.tls.take())
     }
 
     /// The client. It connects when it is used.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use memcache_proto::calls::UrlTls;
+use memcache_proto::calls::{Config, Error, UrlTls};
 use memcache_proto::value::Cause;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
@@ -66,6 +66,19 @@ impl Tls {
         match &url.server_name {
             Some(name) => tls.server_name(name),
             None => Ok(tls),
+        }
+    }
+
+    /// Takes out how connections are to be encrypted, if they are: as a URL says, whose settings are in `config`, or by
+    /// `own`, which are those of a builder. For adapters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`] if what the URL says cannot be used: see [`from_url`](Self::from_url).
+    pub fn take(config: &mut Config, own: Option<Tls>) -> Result<Option<Tls>, Error> {
+        match config.tls.take() {
+            Some(url) => Tls::from_url(&url).map(Some).map_err(|error| Error::Tls(error.into())),
+            None => Ok(own),
         }
     }
 
