@@ -36,15 +36,13 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
-            #[allow(unused_mut)]
-            let mut budget = $self.budget();
+            let budget = $self.budget();
             let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            #[allow(unused_mut)]
-            let mut budget = $self.budget();
+            let budget = $self.budget();
             let call = $crate::calls::set(&key, &value, expiry);
             let stored = $crate::__calls!(@run [$($async)?] budget.run(call));
             Ok($crate::calls::Fetched::Computed { value, stored })
@@ -68,15 +66,13 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
-            #[allow(unused_mut)]
-            let mut budget = $self.budget();
+            let budget = $self.budget();
             let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            #[allow(unused_mut)]
-            let mut budget = $self.budget();
+            let budget = $self.budget();
             let call = $crate::calls::add(&key, &value, expiry);
             let stored = match $crate::__calls!(@run [$($async)?] budget.run(call)) {
                 Ok(true) => Ok(()),
@@ -114,8 +110,7 @@ macro_rules! __steps {
             mut change: impl FnMut(Option<V>) -> Option<W>,
         ) -> Result<Option<W>, $crate::calls::Error> {
             let expiry = expiry.into();
-            #[allow(unused_mut)]
-            let mut budget = $self.budget();
+            let budget = $self.budget();
             let attempts = budget.calls().limits().max_cas_attempts.max(1);
             for _ in 0..attempts {
                 let call = $crate::calls::gets(&key);
