@@ -108,9 +108,13 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] or [`Error::Cluster`] where the servers or the key prefix are none, and
-    /// [`Error::Credentials`] where nobody can have the credentials;
-    /// [`Error::WithoutTls`] if [`tls`](Self::tls) has not been taken out; [`error`](Self::error) if there is one.
+    /// | error | if |
+    /// |---|---|
+    /// | [`Error::Credentials`] | no server can know the user or the password |
+    /// | the one in [`error`](Self::error) | there is one |
+    /// | [`Error::WithoutTls`] | [`tls`](Self::tls) has not been taken out |
+    /// | [`Error::Address`] | the address of a server is not an address |
+    /// | [`Error::Cluster`] | no server has a weight, or no key can begin with the prefix |
     pub fn build(
         mut self,
         unix_now: impl Fn() -> u64 + Send + Sync + 'static,
