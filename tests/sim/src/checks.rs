@@ -111,7 +111,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: DEADLINE,
         sentence: "An operation with a deadline ends by then, and any other within sixty times \
-                   socket_timeout, whatever happens.",
+                   socket_timeout and once more for each of its requests, whatever happens.",
     },
     Check {
         name: WAKES,

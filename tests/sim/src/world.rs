@@ -21,7 +21,8 @@ use crate::source::{Choose, Source};
 /// When a run begins.
 pub(crate) const START: Time = Time::from_millis(5_000_000);
 
-/// How many `socket_timeout`s an operation without a deadline may take, whatever happens.
+/// How many `socket_timeout`s an operation without a deadline may take, whatever happens, beside one for each of its
+/// requests: with little room each may have to wait for the reply to the one before it.
 const PATIENCE: u32 = 60;
 
 /// Everything that there is in a run.
@@ -203,7 +204,9 @@ impl<'a> World<'a> {
             drafts.iter().for_each(|draft| self.judge.taken_in(draft.serial));
         }
         let Settings { operation_timeout, socket_timeout, .. } = self.plan.settings;
-        let deadline = now + operation_timeout.unwrap_or(socket_timeout * PATIENCE);
+        let requests = u32::try_from(drafts.len()).expect("calls are small");
+        let patience = socket_timeout * (PATIENCE + requests);
+        let deadline = now + operation_timeout.unwrap_or(patience);
         let told = vec![false; drafts.len()];
         let drafts = drafts.to_vec();
         self.asked.push(Asked { client, call, id, deadline, drafts, given, told });
