@@ -1,5 +1,5 @@
 use crate::codec::meta::common::{Common, Returns};
-use crate::codec::{Command, MetaFlags, Response, StoreVerb};
+use crate::codec::{Command, MetaFlags, Response, StatsArgument, StoreVerb};
 
 /// The replies that a request may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,10 @@ pub(super) enum Expect {
     Version,
     /// `VERSION`, asked for by the connection itself.
     Barrier,
+    /// `OK`, or what a server says that cannot have so much memory, or so little.
+    Memlimit,
     /// Lines, then `END`; or `RESET`, or `OK`.
-    Stats,
+    Stats(StatsExpect),
     /// Lines, then `END`, with nothing else in flight.
     Metadump,
     /// What answers a meta request.
@@ -36,6 +38,53 @@ pub(super) enum Expect {
     Nothing,
     /// Nothing, as it was cancelled before it was sent.
     Unsent,
+}
+
+/// What `stats` is answered depends on its argument: a reply to one is none to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatsExpect {
+    /// `STAT` lines and `END`.
+    Counters,
+    /// `PREFIX` lines and `END`.
+    Prefixes,
+    /// `ITEM` lines and `END`.
+    Items,
+    Reset,
+    Ok,
+    /// An argument that is not known here: any of these.
+    Any,
+}
+
+impl StatsExpect {
+    fn of(argument: StatsArgument<'_>) -> Self {
+        match argument {
+            StatsArgument::General
+            | StatsArgument::Items
+            | StatsArgument::Slabs
+            | StatsArgument::Sizes
+            | StatsArgument::Settings
+            | StatsArgument::Conns => StatsExpect::Counters,
+            StatsArgument::Reset => StatsExpect::Reset,
+            StatsArgument::DetailOn | StatsArgument::DetailOff => StatsExpect::Ok,
+            StatsArgument::DetailDump => StatsExpect::Prefixes,
+            StatsArgument::Cachedump { .. } => StatsExpect::Items,
+            StatsArgument::Other(_) => StatsExpect::Any,
+        }
+    }
+
+    /// How a line fits that is no error.
+    fn fit(self, response: &Response<'_>) -> Option<Fit> {
+        use StatsExpect::{Any, Counters, Items, Ok, Prefixes, Reset};
+        match (self, response) {
+            (Counters | Any, Response::Stat { .. })
+            | (Prefixes | Any, Response::Prefix { .. })
+            | (Items | Any, Response::Item { .. }) => Some(Fit::Part),
+            (Counters | Prefixes | Items | Any, Response::End)
+            | (Reset | Any, Response::Reset)
+            | (Ok | Any, Response::Ok) => Some(Fit::Last),
+            _ => None,
+        }
+    }
 }
 
 /// What a meta request may be answered. All that is checked against it is here, so that its text is looked
@@ -86,11 +135,10 @@ impl Expect {
             Command::Delete { .. } => Expect::Deleted,
             Command::Incr { .. } | Command::Decr { .. } => Expect::Number,
             Command::Touch { .. } => Expect::Touched,
-            Command::FlushAll { .. }
-            | Command::Verbosity { .. }
-            | Command::CacheMemlimit { .. } => Expect::Ok,
+            Command::FlushAll { .. } | Command::Verbosity { .. } => Expect::Ok,
+            Command::CacheMemlimit { .. } => Expect::Memlimit,
             Command::Version => Expect::Version,
-            Command::Stats(_) => Expect::Stats,
+            Command::Stats(argument) => Expect::Stats(StatsExpect::of(argument)),
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
             Command::MetaGet(ref get) => {
@@ -150,8 +198,14 @@ impl Expect {
     }
 
     pub(super) fn fit(self, response: &Response<'_>) -> Fit {
-        if let Expect::Meta(meta) = self {
-            return meta.fit(response);
+        match self {
+            Expect::Meta(meta) => return meta.fit(response),
+            Expect::Stats(stats) => {
+                if let Some(fit) = stats.fit(response) {
+                    return fit;
+                }
+            }
+            _ => {}
         }
         match (self, response) {
             (Expect::Values { .. }, Response::End)
@@ -161,21 +215,17 @@ impl Expect {
             | (Expect::Deleted, Response::Deleted | Response::NotFound)
             | (Expect::Number, Response::Number(_) | Response::NotFound)
             | (Expect::Touched, Response::Touched | Response::NotFound)
+            | (Expect::Ok | Expect::Memlimit, Response::Ok)
             | (
-                Expect::Ok,
-                Response::Ok | Response::MemlimitTooSmall(_) | Response::MemlimitAdjustFailed(_),
+                Expect::Memlimit,
+                Response::MemlimitTooSmall(_) | Response::MemlimitAdjustFailed(_),
             )
             | (Expect::Version | Expect::Barrier, Response::Version(_))
             | (Expect::Noop, Response::Mn)
-            | (Expect::Stats, Response::End | Response::Reset | Response::Ok)
             | (Expect::Metadump, Response::End | Response::Busy(_) | Response::BadClass(_)) => {
                 Fit::Last
             }
-            (
-                Expect::Stats,
-                Response::Stat { .. } | Response::Prefix { .. } | Response::Item { .. },
-            )
-            | (Expect::Metadump, Response::Metadump { .. }) => Fit::Part,
+            (Expect::Metadump, Response::Metadump { .. }) => Fit::Part,
             (Expect::Nothing | Expect::Unsent, _) => Fit::Unexpected,
             (_, Response::ServerError(_)) => Fit::Last,
             // After an ERROR to a storage command its value would be run as commands.

@@ -410,7 +410,7 @@ fn requests_are_sent_again_whatever_the_limits() {
         Operation::Touch { key: key(&long), exptime: Exptime::from_wire(-1), noreply: false },
         Operation::Gat { key: key(&long), exptime: Exptime::from_wire(-1), cas: true },
         Operation::Incr { key: key(&long), delta: u64::MAX, noreply: false },
-        Operation::Stats(StatsArgument::Cachedump { class: 1, limit: 0 }),
+        Operation::Stats(StatsArgument::Settings),
         Operation::FlushAll { delay: Some(Exptime::from_wire(i32::MAX)) },
     ];
     for operation in operations {

@@ -72,21 +72,29 @@ fn every_response_ends_the_commands_it_answers_and_closes_at_all_others() {
 fn lines_of_a_longer_reply_fit_only_where_they_belong() {
     let (value, with_cas) = ("VALUE foo 0 1\r\n1\r\n", "VALUE foo 0 1 7\r\n1\r\n");
     let stat = "STAT a b\r\n";
+    let prefix = "PREFIX a get 2 hit 1 set 1 del 0\r\n";
+    let item = "ITEM foo [1 b; 0 s]\r\n";
     let dump = "key=foo exp=-1 la=1 cas=2 fetch=no cls=1 size=63\n";
     let keys = [key("foo"), key("bar")];
     for (command, _) in commands(&keys) {
-        let found = Some("0 value 0 1");
+        let (found, line) = (Some("0 value 0 1"), Some("0 line"));
         // A cas unique that was not asked for does no harm; one that was asked for must be there.
         let expected = match command {
             Command::Get { cas: false, .. } | Command::Gat { cas: false, .. } => {
-                [found, found, None, None]
+                [found, found, None, None, None, None]
             }
-            Command::Get { .. } | Command::Gat { .. } => [None, found, None, None],
-            Command::Stats(_) => [None, None, Some("0 line"), None],
-            Command::Metadump(_) => [None, None, None, Some("0 line")],
-            _ => [None; 4],
+            Command::Get { .. } | Command::Gat { .. } => [None, found, None, None, None, None],
+            Command::Stats(StatsArgument::General | StatsArgument::Items) => {
+                [None, None, line, None, None, None]
+            }
+            Command::Stats(StatsArgument::DetailDump) => [None, None, None, line, None, None],
+            Command::Stats(StatsArgument::Cachedump { .. }) => [None, None, None, None, line, None],
+            Command::Stats(StatsArgument::Other(_)) => [None, None, line, line, line, None],
+            Command::Metadump(_) => [None, None, None, None, None, line],
+            _ => [None; 6],
         };
-        for (part, expected) in [value, with_cas, stat, dump].into_iter().zip(expected) {
+        let parts = [value, with_cas, stat, prefix, item, dump];
+        for (part, expected) in parts.into_iter().zip(expected) {
             let mut bench = Bench::new();
             bench.submit(command);
             bench.write();
