@@ -100,6 +100,21 @@ macro_rules! __settings {
             self
         }
 
+        /// By how much longer a server is left alone each further time that it dies without an answer in between:
+        /// with 2 for 30 s, 60 s, 120 s and so on, up to [`dead_retry_max`](Self::dead_retry_max). Default: 1, always
+        /// as long, as in python-memcached.
+        pub fn dead_retry_factor(mut self, factor: u32) -> Self {
+            self.config.settings.dead_retry_factor = factor;
+            self
+        }
+
+        /// How long a dead server is left alone at most, if [`dead_retry_factor`](Self::dead_retry_factor) makes it
+        /// longer each time. Default: 10 minutes.
+        pub fn dead_retry_max(mut self, max: std::time::Duration) -> Self {
+            self.config.settings.dead_retry_max = max;
+            self
+        }
+
         /// Put before every key; it counts toward the 250 bytes of a key. None by default.
         pub fn key_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
             self.config.settings.key_prefix = prefix.as_ref().to_vec();

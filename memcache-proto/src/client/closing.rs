@@ -87,7 +87,7 @@ impl Client {
         let probed = self.slots.of(self.slots_of(server)).any(|slot| slot.probe.is_some());
         sometimes!("probe lost", probed);
         let is_news = probed || health.is_available(server, now);
-        health.mark_dead(server, now, self.cluster.settings().dead_retry, cause);
+        health.mark_dead(server, now, self.cluster.settings().time_of_death(), cause);
         if is_news {
             self.note(server, NoticeEvent::MarkedDead { reason });
         }

@@ -2,15 +2,22 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::Credentials;
-use crate::routing::{Distribution, Health, KeyHash, Route, Selector, Server, ServerIndex};
-use crate::{Key, KeyError, Limits, MAX_KEY_LEN};
+use super::{Credentials, DeadServer};
+use crate::routing::{
+    DeadRetry, Distribution, Health, KeyHash, Route, Selector, Server, ServerIndex,
+};
+use crate::{Key, KeyError, Limits, MAX_KEY_LEN, Time};
 
 /// How a [`Client`](super::Client) behaves. The names are python-memcached's where it has the setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long a dead server is left alone before one operation tries it again; 30 s.
     pub dead_retry: Duration,
+    /// By how much longer a server is left alone each further time that it dies without an answer in between; 1, always
+    /// as long.
+    pub dead_retry_factor: u32,
+    /// How long a dead server is left alone at most, if that grows; 10 minutes.
+    pub dead_retry_max: Duration,
     /// How long a connection with something in flight may show no progress before its server is dead; 3 s.
     pub socket_timeout: Duration,
     /// How long a connect may take, its login included, before the server is dead; `None`, as long as
@@ -54,6 +61,9 @@ pub struct Settings {
     /// Whether the client notes what happens between it and its servers, for
     /// [`Client::poll_notice`](super::Client::poll_notice); no.
     pub debug: bool,
+    /// Whether the client keeps what it has seen of each operation, for
+    /// [`Client::seen`](super::Client::seen); no.
+    pub observe: bool,
     /// The bounds of everything.
     pub limits: Limits,
 }
@@ -63,6 +73,13 @@ impl Settings {
     #[must_use]
     pub fn time_to_connect(&self) -> Duration {
         self.connect_timeout.unwrap_or(self.socket_timeout)
+    }
+
+    /// For how long a server that fails is left alone.
+    #[must_use]
+    pub fn time_of_death(&self) -> DeadRetry {
+        let (first, factor) = (self.dead_retry, self.dead_retry_factor);
+        DeadRetry { first, factor, max: self.dead_retry_max }
     }
 
     /// How long somebody has to find out about a server, before another may try: as long as a connect and a reply may
@@ -76,6 +93,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             dead_retry: Duration::from_secs(30),
+            dead_retry_factor: 1,
+            dead_retry_max: Duration::from_secs(600),
             socket_timeout: Duration::from_secs(3),
             connect_timeout: None,
             operation_timeout: None,
@@ -91,6 +110,7 @@ impl Default for Settings {
             credentials: None,
             max_rest: Duration::from_millis(1),
             debug: false,
+            observe: false,
             limits: Limits::default(),
         }
     }
@@ -170,6 +190,20 @@ impl Cluster {
     /// Which servers have lately refused a login: those that are dead here.
     pub(super) fn logins(&self) -> &Health {
         &self.logins
+    }
+
+    /// Why a server is dead, and in how long it is tried again; `None` if it is not dead.
+    #[must_use]
+    pub fn dead(&self, server: ServerIndex, now: Time) -> Option<DeadServer> {
+        let (cause, until) = self.health.death(server)?;
+        (until > now).then(|| DeadServer { server, cause, retry_in: until - now })
+    }
+
+    /// In how long a login is tried again that a server has refused; `None` if it has refused none.
+    #[must_use]
+    pub fn login_refused(&self, server: ServerIndex, now: Time) -> Option<Duration> {
+        let (_, until) = self.logins.death(server)?;
+        (until > now).then(|| until - now)
     }
 
     /// Has every server that is left alone, as it is dead or has refused a login, tried by the next call.

@@ -84,6 +84,13 @@ impl Evidence {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How many connections are being made, and how many are open.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        let word = self.connections.load(Ordering::Relaxed);
+        let number = |word| usize::try_from(word).unwrap_or(usize::MAX);
+        (number(word / ONE_CONNECTING), number(word % ONE_CONNECTING))
+    }
+
     pub(super) fn has_open(&self) -> bool {
         self.connections.load(Ordering::Relaxed) % ONE_CONNECTING > 0
     }

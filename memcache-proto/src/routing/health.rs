@@ -1,3 +1,4 @@
+use super::dead_retry::DeadRetry;
 use super::death::DeathCause;
 use super::evidence::{Evidence, Question};
 use super::selector::ServerIndex;
@@ -5,7 +6,7 @@ use crate::Time;
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
-use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use portable_atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Which servers are dead, and until when: one table for everything that talks to the same servers,
 /// shared by reference or in an `Arc`.
@@ -72,6 +73,9 @@ struct Entry {
     unflushed: AtomicBool,
     /// The code of the [`DeathCause`] that it was marked dead for last.
     cause: AtomicU8,
+    /// How often in a row it has died. One that is counted too few or too many where reports cross makes one wait
+    /// shorter or longer, and nothing else hangs on it.
+    deaths: AtomicU32,
     evidence: Evidence,
 }
 
@@ -95,6 +99,7 @@ impl Health {
             word: AtomicU64::new(State::Alive.to_word()),
             unflushed: AtomicBool::new(false),
             cause: AtomicU8::new(DeathCause::Asked.to_code()),
+            deaths: AtomicU32::new(0),
             evidence: Evidence::default(),
         };
         Health { entries: (0..servers).map(entry).collect() }
@@ -148,28 +153,38 @@ impl Health {
     /// Reports that `server` failed at `now`: it is skipped while `now + dead_retry` is to come.
     ///
     /// With a `dead_retry` of no time it is never skipped, nor probed by one caller alone; the next
-    /// [`Health::mark_alive`] still tells that it failed. `cause` is what [`Health::death`] tells.
+    /// [`Health::mark_alive`] still tells that it failed. With a [`DeadRetry`] that grows it is skipped for longer
+    /// each time that it dies without an answer in between; what is reported of a server that is skipped already is
+    /// of the same death. `cause` is what [`Health::death`] tells.
     pub fn mark_dead(
         &self,
         server: ServerIndex,
         now: Time,
-        dead_retry: Duration,
+        dead_retry: impl Into<DeadRetry>,
         cause: DeathCause,
     ) {
+        let Some(entry) = self.entry(server) else { return };
+        let dead_retry = dead_retry.into();
         self.put_flush(server);
-        if let Some(entry) = self.entry(server) {
-            entry.cause.store(cause.to_code(), Ordering::Relaxed);
-        }
+        entry.cause.store(cause.to_code(), Ordering::Relaxed);
+        let deaths = entry.deaths.load(Ordering::Relaxed);
+        let mut is_new = true;
         self.update(server, |state| {
-            if dead_retry.is_zero() {
+            is_new = !matches!(state, State::Dead { until } if until > Nanos::from(now));
+            let before = if is_new { deaths } else { deaths.saturating_sub(1) };
+            let retry = dead_retry.after(before);
+            if retry.is_zero() {
                 return State::Pardoned;
             }
-            let until = Nanos::from(now + dead_retry);
+            let until = Nanos::from(now + retry);
             match state {
                 State::Dead { until: later } if later > until => state,
                 _ => State::Dead { until },
             }
         });
+        if is_new {
+            entry.deaths.store(deaths.saturating_add(1), Ordering::Relaxed);
+        }
     }
 
     /// Reports that `server` answered, or was connected to. True where it had been marked dead
@@ -177,10 +192,14 @@ impl Health {
     ///
     /// Cheap where the server is alive already, so it can be called after every reply.
     pub fn mark_alive(&self, server: ServerIndex) -> bool {
-        let Some(Entry { word, .. }) = self.entry(server) else { return false };
+        let Some(Entry { word, deaths, .. }) = self.entry(server) else { return false };
         let alive = State::Alive.to_word();
         // The load keeps the common case from writing to a line that all threads read.
-        word.load(Ordering::Relaxed) != alive && word.swap(alive, Ordering::Acquire) != alive
+        if word.load(Ordering::Relaxed) == alive {
+            return false;
+        }
+        deaths.store(0, Ordering::Relaxed);
+        word.swap(alive, Ordering::Acquire) != alive
     }
 
     /// Gives the lease of a probe back that ended without a verdict, one that was cancelled for
@@ -213,10 +232,14 @@ impl Health {
     pub fn forget_dead_hosts(&self) {
         for index in 0..self.entries.len() {
             let Ok(index) = u32::try_from(index) else { return };
-            self.update(ServerIndex::new(index), |state| match state {
+            let server = ServerIndex::new(index);
+            self.update(server, |state| match state {
                 State::Alive => State::Alive,
                 _ => State::Pardoned,
             });
+            if let Some(entry) = self.entry(server) {
+                entry.deaths.store(0, Ordering::Relaxed);
+            }
         }
     }
 
@@ -271,6 +294,11 @@ impl Health {
         }
     }
 
+    /// How many connections to the server are being made, and how many are open, of all who share the table.
+    pub(crate) fn connections(&self, server: ServerIndex) -> (usize, usize) {
+        self.entry(server).map_or((0, 0), |entry| entry.evidence.connections())
+    }
+
     /// Whether anybody has a connection to the server that is not known to be closed.
     pub(crate) fn has_open(&self, server: ServerIndex) -> bool {
         self.entry(server).is_some_and(|entry| entry.evidence.has_open())
@@ -306,7 +334,7 @@ impl Health {
         (entry.cause(), until.max(now))
     }
 
-    fn update(&self, server: ServerIndex, change: impl Fn(State) -> State) {
+    fn update(&self, server: ServerIndex, mut change: impl FnMut(State) -> State) {
         if let Some(Entry { word, .. }) = self.entry(server) {
             let change = |word| Some(change(State::from_word(word)).to_word());
             // Err is for a change refused, and none is.
@@ -435,6 +463,8 @@ mod tests {
         MarkDead(u64),
         /// With a `dead_retry` of its own, in seconds.
         MarkDeadFor(u64, u64),
+        /// With one of 30, 60, 100 and 100 seconds.
+        MarkDeadLonger(u64),
         MarkAlive(bool),
         EndProbe,
         Forget,
@@ -579,6 +609,50 @@ mod tests {
                 &[Forget, Admit(0, Alive), MarkAlive(false)],
             ),
             (
+                "each death is longer than the one before",
+                &[
+                    MarkDeadLonger(0),
+                    Admit(29, dead(30)),
+                    Admit(30, Probe),
+                    MarkDeadLonger(31),
+                    Admit(90, dead(91)),
+                    Admit(91, Probe),
+                    MarkDeadLonger(91),
+                    Admit(190, dead(191)),
+                    Admit(191, Probe),
+                    MarkDeadLonger(200),
+                    Admit(299, dead(300)),
+                ],
+            ),
+            (
+                "what several report of one death is one death",
+                &[
+                    MarkDeadLonger(0),
+                    MarkDeadLonger(0),
+                    MarkDeadLonger(10),
+                    Admit(39, dead(40)),
+                    Admit(40, Probe),
+                    MarkDeadLonger(40),
+                    MarkDeadLonger(41),
+                    Admit(100, dead(101)),
+                ],
+            ),
+            (
+                "an answer, or forgetting, makes the next death short",
+                &[
+                    MarkDeadLonger(0),
+                    Admit(30, Probe),
+                    MarkDeadLonger(30),
+                    Admit(90, Probe),
+                    MarkAlive(true),
+                    MarkDeadLonger(100),
+                    Admit(129, dead(130)),
+                    Forget,
+                    MarkDeadLonger(130),
+                    Admit(159, dead(160)),
+                ],
+            ),
+            (
                 "a dead_retry of no time skips nothing",
                 &[
                     MarkDeadFor(5, 0),
@@ -603,6 +677,11 @@ mod tests {
                     MarkDead(now) => health.mark_dead(SERVER, at(now), RETRY, CAUSE),
                     MarkDeadFor(now, retry) => {
                         health.mark_dead(SERVER, at(now), Duration::from_secs(retry), CAUSE);
+                    }
+                    MarkDeadLonger(now) => {
+                        let max = Duration::from_secs(100);
+                        let retry = DeadRetry { first: RETRY, factor: 2, max };
+                        health.mark_dead(SERVER, at(now), retry, CAUSE);
                     }
                     MarkAlive(expected) => {
                         assert_eq!(health.mark_alive(SERVER), expected, "{context}");

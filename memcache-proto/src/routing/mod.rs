@@ -28,6 +28,7 @@
 //! ```
 
 mod address;
+mod dead_retry;
 mod death;
 mod distribution;
 mod evidence;
@@ -40,6 +41,7 @@ mod row;
 mod selector;
 
 pub use address::{AddressError, DEFAULT_PORT, Endpoint, Family, Server, ServerAddress, StatsName};
+pub use dead_retry::DeadRetry;
 pub use death::{ConnectFailure, DeathCause};
 pub use distribution::{Distribution, RendezvousKeys};
 pub(crate) use evidence::Question;

@@ -52,7 +52,7 @@ impl World<'_> {
         }
         self.check_memory(0);
         self.check()?;
-        self.wait(self.plan.settings.dead_retry)?;
+        self.wait(self.plan.settings.dead_retry_max)?;
         for client in self.first..self.network.members.len() {
             for number in 0..self.plan.keys.min(6) {
                 self.use_again(client, number)?;
@@ -100,8 +100,8 @@ impl World<'_> {
             }
             seen = format!("{looked:?}, {stored:?}, {read:?}");
             // What a lost connection has not been told keeps room in the queue until its time is up.
-            let Settings { dead_retry, socket_timeout, .. } = self.plan.settings;
-            self.wait(dead_retry.max(socket_timeout))?;
+            let Settings { dead_retry_max, socket_timeout, .. } = self.plan.settings;
+            self.wait(dead_retry_max.max(socket_timeout))?;
         }
         let seen = format!("client {client}, key {number}, of server {home:?}: {seen}");
         self.judge.breaks(checks::REVIVED, seen);

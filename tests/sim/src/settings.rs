@@ -287,8 +287,12 @@ fn asks(batches: bool, source: &mut dyn Source) -> Vec<AskKind> {
 
 fn settings(source: &mut dyn Source) -> (Settings, Logins) {
     let logins;
+    let (dead_retry, kind) = source.below_both(3, 4);
+    let dead_retry = [SECOND * 5, SECOND, Duration::ZERO][dead_retry];
     let settings = Settings {
-        dead_retry: *source.pick(&[SECOND * 5, SECOND, Duration::ZERO]),
+        dead_retry,
+        dead_retry_factor: [1, 1, 2, 3][kind],
+        dead_retry_max: dead_retry * [1, 1, 4, 4][kind],
         socket_timeout: *source.pick(&[SECOND, SECOND * 3]),
         operation_timeout: *source.pick(&[
             None,
@@ -319,6 +323,7 @@ fn settings(source: &mut dyn Source) -> (Settings, Logins) {
         failover: !source.one_in(3),
         max_rest: *source.pick(&[Duration::from_millis(1), Duration::ZERO, SECOND * 3600]),
         debug: true,
+        observe: true,
         limits: limits(source),
     };
     (settings, logins)

@@ -96,6 +96,8 @@ pub use vars::VarsError;
 /// | `connect_timeout` | time | how long a connect may take |
 /// | `operation_timeout` | time | how long one call may take in all |
 /// | `dead_retry` | time | how long a dead server is left alone |
+/// | `dead_retry_factor` | number | by how much longer each further time |
+/// | `dead_retry_max` | time | how long at most |
 /// | `max_rest` | time | how long a connection may rest before it is looked at |
 /// | `failover` | switch | whether a key whose server is dead goes to another one |
 /// | `flush_on_reconnect` | switch | whether a server that was dead is flushed |

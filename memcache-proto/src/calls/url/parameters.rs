@@ -61,6 +61,10 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     time("connect_timeout", |config, time| config.settings.connect_timeout = Some(time)),
     time("operation_timeout", |config, time| config.settings.operation_timeout = Some(time)),
     time("dead_retry", |config, time| config.settings.dead_retry = time),
+    number("dead_retry_factor", |config, factor| {
+        config.settings.dead_retry_factor = u32::try_from(factor).unwrap_or(u32::MAX);
+    }),
+    time("dead_retry_max", |config, time| config.settings.dead_retry_max = time),
     time("max_rest", |config, time| config.settings.max_rest = time),
     switch("failover", |config, on| config.settings.failover = on),
     switch("flush_on_reconnect", |config, on| config.settings.flush_on_reconnect = on),

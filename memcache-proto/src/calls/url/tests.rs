@@ -94,6 +94,8 @@ fn every_parameter_sets_what_it_says() {
         ("connect_timeout=1", of!(settings.connect_timeout), format!("Some({})", seconds(1))),
         ("operation_timeout=2m", of!(settings.operation_timeout.unwrap()), seconds(120)),
         ("dead_retry=1h", of!(settings.dead_retry), seconds(3600)),
+        ("dead_retry_factor=3", of!(settings.dead_retry_factor), "3".into()),
+        ("dead_retry_max=1h", of!(settings.dead_retry_max), seconds(3600)),
         ("max_rest=250us", of!(settings.max_rest), "250µs".into()),
         ("failover=False", of!(settings.failover), "false".into()),
         ("flush_on_reconnect=on", of!(settings.flush_on_reconnect), "true".into()),
