@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use memcache_proto::ToKey;
-use memcache_proto::calls::{Call, Calls, Error, ToServer};
+use memcache_proto::calls::{Call, Calls, Error, Status, ToServer};
 use memcache_proto::value::FromValue;
 
 #[cfg(any(feature = "smol", feature = "tokio"))]
@@ -299,6 +299,28 @@ impl Client {
     /// for it.
     pub fn disconnect_all(&self) {
         self.0.all().iter().for_each(Shared::disconnect_all);
+    }
+
+    /// How the client and its servers are at the moment: connections, what waits on them, calls under way and
+    /// waiting, and which servers are dead, why, and for how long. It asks no server: [`ping`](Self::ping) does.
+    ///
+    /// ```
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// # smol::block_on(async {
+    /// let client = memcache_async::Client::new([address])?; // "127.0.0.1:11211", say
+    /// client.ping().await?.into_result()?;
+    /// let status = client.status();
+    /// assert!(status.is_well());
+    /// assert_eq!(status.servers[0].connections, 1);
+    /// println!("{status}"); // a line for each server
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.current().status()
     }
 
     /// Marks a server dead by hand, so that calls pass it over for `dead_retry`. `server` is its address as in

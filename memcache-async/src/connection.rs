@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use memcache_proto::calls::{Answer, Call, Calls, Config, Error, Source};
+use memcache_proto::calls::{Answer, Call, Calls, Config, Error, Source, Watch};
 use memcache_proto::client::{
     Action, Client, ConnectFailure, ConnectionId, Delivery, Failure, FailureKind, OperationId,
     Outcome,
@@ -121,11 +121,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(self.closed());
         }
         self.now = self.origin.time(Instant::now());
+        let mut watch = self.calls.watch(call.name(), || self.now);
+        let result = self.run_watched(call, &mut watch).await;
+        watch.end(&self.calls, &result, || self.origin.time(Instant::now()));
+        result
+    }
+
+    async fn run_watched<C: Call>(
+        &mut self,
+        call: C,
+        watch: &mut Watch,
+    ) -> Result<C::Output, Error> {
         let (id, mut answer) = call.submit(&self.calls, |operation| {
             self.client.submit(operation, self.now).map_err(|rejected| rejected.reason.into())
         })?;
-        let waiting = Waiting { connection: self, id };
-        let outcome = waiting.outcome(&mut answer).await;
+        let outcome = Waiting { connection: self, id }.outcome(&mut answer).await;
+        watch.came_to(&outcome, || self.client.seen(id));
         answer.finish(outcome, &self.calls, |_| self.error.clone())
     }
 

@@ -32,6 +32,8 @@
 //!   smol is built.
 //! * `async-std`: `AsyncStd`. async-std is no longer maintained; new programs had better use smol.
 //! * `compression` (on by default): zlib values.
+//! * `metrics`: `Builder::metrics`, which counts and times calls. `tracing` has `Builder::trace_calls`, too, which makes
+//!   a span of each.
 //! * `log`, `tracing`: `Builder::debug_log` and `Builder::debug_tracing`, which tell what happens between
 //!   the client and its servers.
 //! * `json`: `Json`, values of any type that serde can write.
@@ -104,8 +106,9 @@ pub mod server {
 /// All of the core, for what is not named here.
 pub use memcache_proto as proto;
 pub use memcache_proto::calls::{
-    CasIds, Changed, DeadServers, Error, FailedKey, Fetched, ItemInfo, Many, MetaItem, PerServer,
-    Profile, Recache, ServerList, Slabs, ToServer, Url, UrlError, UrlErrorKind, VarsError,
+    CallName, CasIds, Changed, DeadServers, Error, FailedKey, Fetched, ItemInfo, Load, Many,
+    MetaItem, Observation, PerServer, Profile, Recache, ServerList, ServerStatus, Slabs, Status,
+    ToServer, Url, UrlError, UrlErrorKind, VarsError,
 };
 pub use memcache_proto::client::{
     ClusterError, ConnectFailure, Credentials, CredentialsError, DeadServer, DeathCause, Delivery,

@@ -59,6 +59,11 @@ impl Default for Queue {
 }
 
 impl Room {
+    /// How many calls wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting == 0
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use memcache_proto::calls::{Answer, Call, CallKey, Error, GetMany, Plain};
+use memcache_proto::calls::{Answer, Call, CallKey, Error, GetMany, Plain, Watch};
 use memcache_proto::client::{Items, OperationId, Outcome};
 use memcache_proto::value::FromValue;
 use memcache_proto::{Time, ToKey};
@@ -19,6 +19,7 @@ pub(crate) struct Running<C: Call> {
     /// When it is to end, if that is not told by the settings.
     until: Option<Time>,
     stage: Stage<C>,
+    watch: Watch,
 }
 
 enum Stage<C: Call> {
@@ -34,7 +35,7 @@ impl<C: Call> Unpin for Running<C> {}
 impl<C: Call> Running<C> {
     pub(crate) fn new(shared: Arc<Shared>, call: C, until: Option<Instant>) -> Self {
         let until = until.map(|until| shared.time(until));
-        Running { shared, until, stage: Stage::New(call, None) }
+        Running { shared, until, stage: Stage::New(call, None), watch: Watch::default() }
     }
 
     /// Waits until there is room for the call. One that has waited keeps its place until it is
@@ -95,7 +96,8 @@ impl<C: Call> Running<C> {
         let Stage::New(call, waiting) = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(Next::Wait);
         };
-        let (shared, until) = (&self.shared, self.until);
+        let Running { shared, until, watch, .. } = self;
+        let until = *until;
         let mut place = Place { shared, ticket: waiting.map(|(ticket, _)| ticket) };
         let mut next = Next::Wait;
         let (id, answer) = call.submit(&shared.calls, |operation| {
@@ -104,8 +106,9 @@ impl<C: Call> Running<C> {
                 let ticket = place.ticket.take();
                 let in_parts = C::Answer::IN_PARTS;
                 let begins = Begins { ticket, until, in_parts };
+                watch.admitted(|| effects.now);
                 let id = state.submit(operation, begins, clock, cx, effects)?;
-                next = Next::of(id, state, cx, effects);
+                next = Next::of(id, state, watch, cx, effects);
                 Ok(id)
             })
         })?;
@@ -115,11 +118,11 @@ impl<C: Call> Running<C> {
 
     /// Goes on with a call that is under way.
     fn proceed(&mut self, cx: &mut Context<'_>) -> Next {
-        let Running { shared, stage, .. } = self;
+        let Running { shared, stage, watch, .. } = self;
         let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
         let (next, items) = shared.with(|state, effects| {
             state.exchange(*id, cx, effects);
-            let next = Next::of(*id, state, cx, effects);
+            let next = Next::of(*id, state, watch, cx, effects);
             let is_done = matches!(next, Next::Return(_));
             if !is_done {
                 state.wait(*id, cx, effects);
@@ -136,17 +139,39 @@ impl<C: Call> Running<C> {
 
     /// Gives a call on many keys its next ones.
     fn feed(&mut self, cx: &mut Context<'_>) -> Next {
-        let Running { shared, stage, .. } = self;
+        let Running { shared, stage, watch, .. } = self;
         let Stage::UnderWay(id, answer) = stage else { return Next::Wait };
         let mut next = Next::Wait;
         // Keys and values are encoded without the lock.
         answer.feed(&shared.calls, |part| {
             next = shared.with(|state, effects| {
                 state.client.feed(*id, part, effects.now);
-                Next::of(*id, state, cx, effects)
+                Next::of(*id, state, watch, cx, effects)
             });
         });
         next
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Output, Error>> {
+        let mut next = match self.stage {
+            Stage::New(..) => {
+                ready!(self.poll_room(cx))?;
+                self.submit(cx)?
+            }
+            _ => self.proceed(cx),
+        };
+        let outcome = loop {
+            match next {
+                Next::Wait => return Poll::Pending,
+                Next::Feed => next = self.feed(cx),
+                Next::Return(outcome) => break outcome,
+            }
+        };
+        let Stage::UnderWay(_, answer) = std::mem::replace(&mut self.stage, Stage::Done) else {
+            unreachable!("only what is under way has an outcome");
+        };
+        let shared = &self.shared;
+        Poll::Ready(answer.finish(outcome, &shared.calls, |server| shared.last_error(server)))
     }
 }
 
@@ -170,9 +195,18 @@ enum Next {
 }
 
 impl Next {
-    fn of(id: OperationId, state: &mut State, cx: &Context<'_>, effects: &mut Effects) -> Self {
+    fn of(
+        id: OperationId,
+        state: &mut State,
+        watch: &mut Watch,
+        cx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Self {
         match state.take(id, effects) {
-            Some(outcome) => Next::Return(outcome),
+            Some(outcome) => {
+                watch.came_to(&outcome, || state.client.seen(id));
+                Next::Return(outcome)
+            }
             None if state.may_feed(id, cx, effects) => Next::Feed,
             None => Next::Wait,
         }
@@ -184,25 +218,12 @@ impl<C: Call> Future for Running<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut next = match this.stage {
-            Stage::New(..) => {
-                ready!(this.poll_room(cx))?;
-                this.submit(cx)?
-            }
-            _ => this.proceed(cx),
-        };
-        let outcome = loop {
-            match next {
-                Next::Wait => return Poll::Pending,
-                Next::Feed => next = this.feed(cx),
-                Next::Return(outcome) => break outcome,
-            }
-        };
-        let Stage::UnderWay(_, answer) = std::mem::replace(&mut this.stage, Stage::Done) else {
-            unreachable!("only what is under way has an outcome");
-        };
-        let shared = &this.shared;
-        Poll::Ready(answer.finish(outcome, &shared.calls, |server| shared.last_error(server)))
+        if let Stage::New(call, None) = &this.stage {
+            this.watch = this.shared.calls.watch(call.name(), || this.shared.now());
+        }
+        let result = ready!(this.poll_result(cx));
+        this.watch.end(&this.shared.calls, &result, || this.shared.now());
+        Poll::Ready(result)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use memcache_proto::calls::{Calls, Source};
+use memcache_proto::calls::{Calls, Source, Status};
 use memcache_proto::client::{ConnectionId, Notice};
 use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
@@ -133,6 +133,13 @@ impl Shared {
 
     pub(crate) fn disconnect_all(self: &Arc<Self>) {
         self.with(|state, effects| state.client.disconnect_all(effects.now));
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = self.calls.status(self.now()).with_load(&state.client);
+        (status.calls, status.waiting) = state.under_way();
+        status
     }
 
     pub(crate) fn last_error(&self, server: ServerIndex) -> Option<Source> {

@@ -188,6 +188,11 @@ impl State {
         self.phase == Phase::Open
     }
 
+    /// How many calls are under way, and how many wait for room.
+    pub(crate) fn under_way(&self) -> (usize, usize) {
+        (self.under_way, self.room.len())
+    }
+
     /// Takes a call in, for a task that will be woken when it has its outcome, or part of it. A call that
     /// has waited for room gives its place there up, whatever comes of it.
     pub(crate) fn submit(

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcache_proto::calls::{Answer, Call, Calls, ToServer};
+use memcache_proto::calls::{Answer, Call, Calls, Status, ToServer, Watch};
 
 use crate::Error;
 use crate::builder::Builder;
@@ -152,14 +152,30 @@ impl Client {
         until: Option<Instant>,
     ) -> Result<C::Output, Error> {
         let calls = &*self.calls();
+        let mut watch = calls.watch(call.name(), || self.0.now());
+        let result = self.run_watched(call, calls, until, &mut watch);
+        watch.end(calls, &result, || self.0.now());
+        result
+    }
+
+    #[inline]
+    fn run_watched<C: Call>(
+        &self,
+        call: C,
+        calls: &Calls,
+        until: Option<Instant>,
+        watch: &mut Watch,
+    ) -> Result<C::Output, Error> {
         let mut lease = None;
         let (id, mut answer) = call.submit(calls, |operation| {
             let session = lease.insert(self.0.lease(calls, until)?);
+            watch.admitted(|| self.0.now());
             session.submit(operation, until).map_err(|rejected| rejected.reason.into())
         })?;
         let session = lease.as_mut().expect("a call that was submitted has its session");
         let outcome =
             session.drive(&self.0, id, |client, now| answer.proceed(client, id, calls, now));
+        watch.came_to(&outcome, || session.client.seen(id));
         answer.finish(outcome, calls, |server| session.last_error(server))
     }
 
@@ -192,6 +208,27 @@ impl Client {
         for mut session in self.0.take_sessions() {
             session.quit();
         }
+    }
+
+    /// How the client and its servers are at the moment: connections, calls under way and waiting, and which servers
+    /// are dead, why, and for how long. It asks no server: [`ping`](Self::ping) does.
+    ///
+    /// ```
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// let client = memcache_sync::Client::new([address])?; // "127.0.0.1:11211", say
+    /// client.ping()?.into_result()?;
+    /// let status = client.status();
+    /// assert!(status.is_well());
+    /// assert_eq!(status.servers[0].connections, 1);
+    /// println!("{status}"); // a line for each server
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut status = self.calls().status(self.0.now());
+        (status.calls, status.waiting) = self.0.in_use();
+        status
     }
 
     /// Marks a server dead by hand, so that calls pass it over for `dead_retry`. `server` is its address as in

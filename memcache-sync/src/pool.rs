@@ -127,6 +127,12 @@ impl Pool {
         Ok(Lease { pool: self, session: Some(session), generation })
     }
 
+    /// How many sessions are in use, and how many calls wait for one.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.in_use, state.waiting)
+    }
+
     /// Takes all sessions that nobody uses out; the others will not come back.
     #[expect(clippy::vec_box, reason = "they stay as the pool has them")]
     pub(crate) fn take_sessions(&self) -> Vec<Box<Session>> {

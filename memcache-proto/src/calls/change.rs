@@ -60,6 +60,15 @@ impl<K: ToKey, T> Call for Change<K, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        match self.ask {
+            Ask::Delete => CallName::Delete,
+            Ask::Touch(_) => CallName::Touch,
+            Ask::Incr(_) => CallName::Incr,
+            Ask::Decr(_) => CallName::Decr,
+        }
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         calls.key(&self.key).ok()
     }
@@ -69,13 +78,8 @@ impl<K: ToKey, T> Call for Change<K, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, One<T>), Error> {
+        calls.count(self.name());
         let Change { key, ask, noreply, answer } = self;
-        calls.count(match ask {
-            Ask::Delete => CallName::Delete,
-            Ask::Touch(_) => CallName::Touch,
-            Ask::Incr(_) => CallName::Incr,
-            Ask::Decr(_) => CallName::Decr,
-        });
         let key = calls.key(&key)?;
         let key = key.as_routed();
         let operation = match ask {

@@ -2,7 +2,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Calls, Error, KeyRules, Recache, ServerList, Url, UrlError, UrlTls, VarsError};
+use super::{
+    Calls, Error, KeyRules, Observation, Observer, Recache, ServerList, Url, UrlError, UrlTls,
+    VarsError,
+};
 use crate::client::{Cluster, Credentials, CredentialsError, NoticeEvent, Settings};
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
@@ -33,6 +36,8 @@ pub struct Config {
     pub credentials_error: Option<CredentialsError>,
     /// Who is told what happens between the clients and their servers; nobody.
     pub debug: Option<DebugHook>,
+    /// Who is told of the calls. Default: nobody.
+    pub observers: Vec<Observer>,
     /// What a URL says of TLS. Default: `None`, no TLS.
     ///
     /// An adapter that can do TLS takes this out (`config.tls.take()`) and connects by it. If it is still here,
@@ -98,6 +103,11 @@ impl Config {
         }
     }
 
+    /// Has `observe` told what came of each call.
+    pub fn observe(&mut self, observe: impl Fn(&Observation<'_>) + Send + Sync + 'static) {
+        self.observers.push(super::observe::of_ends(observe));
+    }
+
     /// Has [`build`](Self::build) return this error, unless there is an earlier one.
     pub fn fail(&mut self, error: Error) {
         self.error.get_or_insert(error);
@@ -130,6 +140,7 @@ impl Config {
         }
         let servers = self.servers.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.settings.debug |= self.debug.is_some();
+        self.settings.observe |= !self.observers.is_empty();
         Ok(Calls {
             cluster: Arc::new(Cluster::new(servers, self.settings)?),
             transcoder: self.transcoder,
@@ -138,6 +149,7 @@ impl Config {
             cache_cas: self.cache_cas,
             recache: self.recache,
             debug: self.debug,
+            observers: self.observers,
             unix_now: Arc::new(unix_now),
             counts: Default::default(),
         })

@@ -98,6 +98,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// A short name for metrics, of a failure the one of its [kind](crate::client::FailureKind::name):
+    /// `"busy"`, `"socket_timeout"`. It never changes, and there are few of them.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Key(_) => "key",
+            Error::KeyEncoder(_) => "key_encoder",
+            Error::Expiry(_) => "expiry",
+            Error::Rejected(_) => "rejected",
+            Error::Value { .. } => "value",
+            Error::Server { failure, .. } => failure.kind.name(),
+            Error::OfKey { error, .. } => error.name(),
+            Error::NotStored(_) => "not_stored",
+            Error::Busy => "busy",
+            Error::Late => "late",
+            Error::Contended { .. } => "contended",
+            Error::Unsupported => "unsupported",
+            Error::Closed => "closed",
+            Error::Address(_)
+            | Error::Cluster(_)
+            | Error::Credentials(_)
+            | Error::Url(_)
+            | Error::Servers(_)
+            | Error::Vars(_)
+            | Error::Tls(_)
+            | Error::WithoutTls => "settings",
+        }
+    }
+
     /// The server concerned, as it is named in stats.
     #[must_use]
     pub fn server(&self) -> Option<&str> {

@@ -45,6 +45,14 @@ impl<K: ToKey, T> Call for Lookup<K, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        match self.ask {
+            Ask::Get => CallName::Get,
+            Ask::Gets => CallName::Gets,
+            Ask::Gat(_) => CallName::Gat,
+        }
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         calls.key(&self.key).ok()
     }
@@ -54,11 +62,7 @@ impl<K: ToKey, T> Call for Lookup<K, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, One<T>), Error> {
-        calls.count(match self.ask {
-            Ask::Get => CallName::Get,
-            Ask::Gets => CallName::Gets,
-            Ask::Gat(_) => CallName::Gat,
-        });
+        calls.count(self.name());
         let key = calls.key(&self.key)?;
         let key = key.as_routed();
         let operation = match self.ask {

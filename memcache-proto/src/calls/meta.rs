@@ -269,6 +269,10 @@ impl<K: ToKey, A, T> Call for MetaCall<K, A, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        self.name
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         calls.key(&self.key).ok()
     }
@@ -278,8 +282,8 @@ impl<K: ToKey, A, T> Call for MetaCall<K, A, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, One<T>), Error> {
-        let MetaCall { key, name, ask, request, answer } = self;
-        calls.count(name);
+        calls.count(self.name);
+        let MetaCall { key, ask, request, answer, .. } = self;
         let mut space = [0; MAX_KEY_LEN];
         let request = request(&ask, calls.meta_key(&key, &mut space)?, calls)?;
         let meta = RoutedMeta { request, hash: key.route() };

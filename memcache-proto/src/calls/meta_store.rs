@@ -141,6 +141,14 @@ impl<K: ToKey, V: ToValue, T> Call for MetaStore<K, V, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        match (self.how.mode, self.how.create) {
+            (SetMode::Append, true) => CallName::AppendOrCreate,
+            (SetMode::Prepend, true) => CallName::PrependOrCreate,
+            _ => CallName::MetaSet,
+        }
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         calls.key(&self.key).ok()
     }
@@ -150,15 +158,13 @@ impl<K: ToKey, V: ToValue, T> Call for MetaStore<K, V, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, One<T>), Error> {
+        calls.count(self.name());
         let MetaStore { key, value, expiry, how, answer } = self;
-        let (name, verb) = match (how.mode, how.create) {
-            (SetMode::Append, true) => (CallName::AppendOrCreate, StoreVerb::Append),
-            (SetMode::Prepend, true) => (CallName::PrependOrCreate, StoreVerb::Prepend),
-            (SetMode::Append, false) => (CallName::MetaSet, StoreVerb::Append),
-            (SetMode::Prepend, false) => (CallName::MetaSet, StoreVerb::Prepend),
-            _ => (CallName::MetaSet, StoreVerb::Set),
+        let verb = match how.mode {
+            SetMode::Append => StoreVerb::Append,
+            SetMode::Prepend => StoreVerb::Prepend,
+            _ => StoreVerb::Set,
         };
-        calls.count(name);
         let exptime = calls.exptime(expiry)?;
         let encoded = calls.transcoder.encode_for(verb, value.to_value()?, how.min_compress_len)?;
         let mut space = [0; MAX_KEY_LEN];

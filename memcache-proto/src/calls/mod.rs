@@ -46,6 +46,7 @@ mod config;
 mod connect_failure;
 mod error;
 mod fetched;
+mod instruments;
 mod keys;
 mod lookup;
 mod many;
@@ -53,12 +54,14 @@ mod meta;
 mod meta_results;
 mod meta_store;
 mod names;
+mod observe;
 mod profile;
 mod recache;
 mod results;
 mod servers;
 mod settings;
 mod slabs;
+mod status;
 mod store;
 mod surface;
 mod url;
@@ -77,7 +80,7 @@ use crate::client::{
 use crate::routing::{DeathCause, Server, ServerAddress, ServerIndex};
 use crate::value::{Flags, FromValue, Transcoder, ValueError};
 use crate::{Expiry, ExpiryError, Exptime, Limits, Time, ToKey};
-use names::{CallName, Counts};
+use names::Counts;
 
 pub use cas_ids::CasIds;
 pub use change::{Change, decr, delete, incr, touch};
@@ -97,14 +100,18 @@ pub use meta::{
 };
 pub use meta_results::{Changed, ItemInfo, MetaItem};
 pub use meta_store::{MetaStore, append_or_create, meta_set, prepend_or_create};
+pub use names::CallName;
+pub use observe::{Observation, Observer, OnEnd, Watch};
 pub use profile::Profile;
 pub use recache::{Found as FoundValue, Lease, Otherwise, Recache, Recaching, Turn};
 pub use results::{FailedKey, Many, PerServer};
 use sealed::Sealed;
 pub use servers::{
-    EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, stats, version,
+    EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, ping, stats,
+    version,
 };
 pub use slabs::Slabs;
+pub use status::{Load, ServerStatus, Status};
 pub use store::{CasFrom, Store, add, append, cas, cas_from, prepend, replace, set};
 pub use url::{ServerList, Url, UrlError, UrlErrorKind, UrlTls, VarsError};
 
@@ -114,6 +121,9 @@ pub trait Call: Sealed {
     type Output;
     /// What remains of it while it is under way.
     type Answer: Answer<Output = Self::Output>;
+
+    /// Which call it is.
+    fn name(&self) -> CallName;
 
     /// Its key, if it is about one that can be sent.
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
@@ -190,6 +200,7 @@ pub struct Calls {
     cache_cas: usize,
     recache: Recache,
     debug: Option<DebugHook>,
+    observers: Vec<Observer>,
     unix_now: Arc<dyn Fn() -> u64 + Send + Sync>,
     counts: Counts,
 }

@@ -1,13 +1,19 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+
 use portable_atomic::{AtomicU64, Ordering};
 
 macro_rules! names {
     ($($variant:ident $name:literal),* $(,)?) => {
-        /// The calls by their names.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum CallName {
-            $($variant,)*
+        /// The calls by their names, which are those of the functions of [`calls`](crate::calls).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum CallName {
+            $(
+                #[doc = concat!("`", $name, "`.")]
+                $variant,
+            )*
         }
 
         /// In the order of [`CallName`].
@@ -21,10 +27,44 @@ names! {
     Set "set", Add "add", Replace "replace", Append "append", Prepend "prepend", Cas "cas",
     SetMany "set_many", AddMany "add_many", ReplaceMany "replace_many", Delete "delete", DeleteMany "delete_many", Touch "touch",
     TouchMany "touch_many",
-    Incr "incr", Decr "decr", FlushAll "flush_all", Version "version", Stats "stats",
+    Incr "incr", Decr "decr", FlushAll "flush_all", Version "version", Ping "ping", Stats "stats",
     MetaGet "meta_get", ItemInfo "item_info", MetaSet "meta_set", MetaDelete "meta_delete",
     Invalidate "invalidate", MetaIncr "meta_incr", MetaDecr "meta_decr", MetaDebug "meta_debug",
     AppendOrCreate "append_or_create", PrependOrCreate "prepend_or_create",
+}
+
+impl CallName {
+    /// The name as text: `"get_many"`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether the call looks items up, so that each of its keys is a hit or a miss.
+    #[must_use]
+    pub fn is_lookup(self) -> bool {
+        use CallName::{
+            Gat, GatMany, Get, GetEach, GetMany, Gets, GetsMany, ItemInfo, MetaDebug, MetaGet,
+        };
+        matches!(
+            self,
+            Get | Gets
+                | Gat
+                | GetMany
+                | GetEach
+                | GetsMany
+                | GatMany
+                | MetaGet
+                | ItemInfo
+                | MetaDebug
+        )
+    }
+}
+
+impl fmt::Display for CallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How often each call has been made.

@@ -10,7 +10,7 @@ use crate::client::{Failure, FailureKind, Operation, OperationId, Outcome, Reply
 use crate::codec::StatsArgument;
 use crate::routing::ServerIndex;
 
-/// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`], [`stats`],
+/// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`], [`ping`], [`stats`],
 /// [`get_slabs`] and [`get_slab_stats`]. It returns a `T` of each.
 pub struct OnServers<'a, T> {
     ask: Ask<'a>,
@@ -21,6 +21,7 @@ pub struct OnServers<'a, T> {
 enum Ask<'a> {
     FlushAll(Option<Duration>),
     Version,
+    Ping,
     Stats(StatsArgument<'a>),
 }
 
@@ -47,6 +48,14 @@ pub fn version() -> OnServers<'static, String> {
         _ => None,
     };
     OnServers { ask: Ask::Version, read }
+}
+
+/// Whether every server answers, and in time: it is asked for its version, as every server and proxy knows that
+/// command. A server that is dead fails at once, so this is cheap enough for a health check.
+#[must_use]
+pub fn ping() -> OnServers<'static, ()> {
+    let read = |reply| matches!(reply, Reply::Version(_)).then_some(());
+    OnServers { ask: Ask::Ping, read }
 }
 
 /// The statistics of every server, names and values, in its order.
@@ -84,22 +93,27 @@ impl<T> Call for OnServers<'_, T> {
     type Output = PerServer<T>;
     type Answer = EachServer<T>;
 
+    fn name(&self) -> CallName {
+        match self.ask {
+            Ask::FlushAll(_) => CallName::FlushAll,
+            Ask::Version => CallName::Version,
+            Ask::Ping => CallName::Ping,
+            Ask::Stats(_) => CallName::Stats,
+        }
+    }
+
     fn submit(
         self,
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, Self::Answer), Error> {
-        calls.count(match self.ask {
-            Ask::FlushAll(_) => CallName::FlushAll,
-            Ask::Version => CallName::Version,
-            Ask::Stats(_) => CallName::Stats,
-        });
+        calls.count(self.name());
         let operation = match self.ask {
             Ask::FlushAll(delay) => {
                 let delay = delay.map(|delay| calls.exptime(Expiry::After(delay))).transpose()?;
                 Operation::FlushAll { delay }
             }
-            Ask::Version => Operation::Version,
+            Ask::Version | Ask::Ping => Operation::Version,
             Ask::Stats(argument) => Operation::Stats(argument),
         };
         Ok((submit(operation)?, EachServer(self.read)))

@@ -254,6 +254,47 @@ macro_rules! __settings {
             })
         }
 
+        /// Has `observe` told what came of each call, when it has ended: which server was asked, hits and misses,
+        /// how long it took. It holds no key and no value. The thread or task that makes the call runs `observe`, so
+        /// it should be quick. It costs nothing if nobody observes.
+        ///
+        /// Calls of several steps, `get_or_set` for instance, are told of step by step. A call whose future is
+        /// dropped before it has ended is not told of.
+        pub fn observe(
+            mut self,
+            observe: impl Fn(&$crate::calls::Observation<'_>) + Send + Sync + 'static,
+        ) -> Self {
+            self.config.observe(observe);
+            self
+        }
+
+        /// Has the crate `tracing` make a span of each call, with the target `memcache`, by OpenTelemetry's names:
+        /// `db.operation.name`, `server.address`, `error.type` and so on. It holds no key and no value. The span
+        /// begins and ends with the call, in the span that the call is made in.
+        #[cfg(feature = "tracing")]
+        pub fn trace_calls(mut self) -> Self {
+            self.config.observers.push($crate::__call_spans!());
+            self
+        }
+
+        /// Has the crate `metrics` record each call, by OpenTelemetry's names where there are some. Install a
+        /// recorder of that crate, for Prometheus for instance, to see them.
+        ///
+        /// | metric | what |
+        /// |---|---|
+        /// | `db.client.operation.duration` | histogram, in seconds: how long a call took, by `db.operation.name`, `server.address`, `server.port` and `error.type` |
+        /// | `db.client.connection.wait_time` | histogram, in seconds: how long it waited for its turn |
+        /// | `memcached.hits`, `memcached.misses`, `memcached.failed` | how many keys were found, were not there, or failed |
+        /// | `memcached.again` | how many requests were given to another connection than the first |
+        /// | `memcached.stored`, `memcached.found` | how many bytes the values had that were sent, and found |
+        ///
+        /// All have the labels `db.system.name` and `db.operation.name`.
+        #[cfg(feature = "metrics")]
+        pub fn metrics(self) -> Self {
+            $crate::__describe_metrics!();
+            self.observe(|seen| $crate::__record_call!(seen))
+        }
+
         /// Has the client be the equal of another client: the same keys on the same servers, and the
         /// same values. See [`Profile`](crate::Profile).
         pub fn profile(mut self, profile: $crate::calls::Profile) -> Self {

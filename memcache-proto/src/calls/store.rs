@@ -113,6 +113,10 @@ impl<K: ToKey, V: ToValue, T> Call for CasFrom<'_, K, V, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        CallName::Cas
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         self.store.key(calls)
     }
@@ -158,6 +162,17 @@ impl<K: ToKey, V: ToValue, T> Call for Store<K, V, T> {
     type Output = T;
     type Answer = One<T>;
 
+    fn name(&self) -> CallName {
+        match self.verb {
+            StoreVerb::Set => CallName::Set,
+            StoreVerb::Add => CallName::Add,
+            StoreVerb::Replace => CallName::Replace,
+            StoreVerb::Append => CallName::Append,
+            StoreVerb::Prepend => CallName::Prepend,
+            StoreVerb::Cas(_) => CallName::Cas,
+        }
+    }
+
     fn key(&self, calls: &Calls) -> Option<CallKey<'_>> {
         calls.key(&self.key).ok()
     }
@@ -167,15 +182,8 @@ impl<K: ToKey, V: ToValue, T> Call for Store<K, V, T> {
         calls: &Calls,
         submit: impl FnOnce(Operation<'_>) -> Result<OperationId, Error>,
     ) -> Result<(OperationId, One<T>), Error> {
+        calls.count(self.name());
         let Store { verb, key, value, expiry, min_compress_len, noreply, answer } = self;
-        calls.count(match verb {
-            StoreVerb::Set => CallName::Set,
-            StoreVerb::Add => CallName::Add,
-            StoreVerb::Replace => CallName::Replace,
-            StoreVerb::Append => CallName::Append,
-            StoreVerb::Prepend => CallName::Prepend,
-            StoreVerb::Cas(_) => CallName::Cas,
-        });
         let (key, exptime) = (calls.key(&key)?, calls.exptime(expiry)?);
         let encoded = calls.transcoder.encode_for(verb, value.to_value()?, min_compress_len)?;
         let (key, flags, value) = (key.as_routed(), encoded.flags, &encoded.bytes);

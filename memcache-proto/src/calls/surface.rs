@@ -413,6 +413,19 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        /// Whether every server answers, and in time, each for itself: for health checks. A server that is dead
+        /// fails at once.
+        ///
+        /// # Errors
+        ///
+        /// See [`Error`](crate::Error). What keeps one server from answering is beside its name.
+        pub $($async)? fn ping(
+            & $($mut)? $self,
+        ) -> Result<$crate::calls::PerServer<()>, $crate::calls::Error> {
+            let call = $crate::calls::ping();
+            $crate::__calls!(@run [$($async)?] $self.run(call))
+        }
+
         $crate::__steps!([$($async)?] [$($mut)?] $self);
 
         $crate::__meta_calls!([$($async)?] [$($mut)?] $self);

@@ -118,6 +118,7 @@ impl Client {
                     one.was_sent() && end.uncommon.is_some()
                 );
                 sometimes!("moved to another server", passed_over && !one.was_sent());
+                self.see_again(waiter.operation);
                 true
             }
             Err(kind) => {

@@ -84,6 +84,7 @@ impl Client {
                 id
             }
         };
+        self.see(id, &operation);
         Ok(id)
     }
 
@@ -131,6 +132,16 @@ impl Client {
     pub fn queued_bytes(&self, server: ServerIndex) -> usize {
         let slots = self.slots.of(self.slots_of(server));
         slots.map(|slot| slot.stream.connection.queued_bytes()).min().unwrap_or(0)
+    }
+
+    /// How many requests wait for their replies, or to be sent, on all connections to this server, and how many bytes
+    /// they have.
+    #[must_use]
+    pub fn waiting_at(&self, server: ServerIndex) -> (usize, usize) {
+        let connections = self.slots.of(self.slots_of(server)).map(|slot| &slot.stream.connection);
+        connections.fold((0, 0), |(requests, bytes), connection| {
+            (requests + connection.queued(), bytes + connection.queued_bytes())
+        })
     }
 
     /// Returns true if there is a server for which [`Limits::backlog`](crate::Limits::backlog) or more waits, by
@@ -421,6 +432,7 @@ impl Client {
                 self.cluster.health().put_flush(server);
             }
         }
+        self.see_request(waiter.operation, server);
         let slot = &mut self.slots[at];
         if let Err(error) = slot.stream.add(command, waiter, &mut self.operations) {
             self.end_idle_probe(at);

@@ -37,6 +37,7 @@ impl Client {
     pub fn feed(&mut self, id: OperationId, part: Operation<'_>, now: Time) {
         if self.operations.fullest(id).is_some() {
             self.take_part(id, &part, now);
+            self.see(id, &part);
         }
     }
 

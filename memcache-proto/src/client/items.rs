@@ -82,6 +82,13 @@ impl Items {
         self.found.is_empty()
     }
 
+    /// How many bytes their values have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let len = |found: &Found| found.end.saturating_sub(found.start) as usize;
+        self.found.iter().map(len).sum()
+    }
+
     /// The numbers of the keys, each with its item, borrowed.
     pub fn iter(&self) -> impl Iterator<Item = (usize, ItemRef<'_>)> {
         self.found.iter().map(|found| (found.number as usize, self.item(found)))

@@ -155,6 +155,7 @@ mod notice;
 mod operation;
 mod operations;
 mod outcome;
+mod seen;
 mod slots;
 mod sparing;
 mod stream;
@@ -186,6 +187,7 @@ pub use outcome::{
     DeadServer, Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored,
 };
 
+pub use seen::Seen;
 pub use sparing::Released;
 
 use closing::Cause;
@@ -362,7 +364,9 @@ impl Client {
     /// The items that an operation on many keys has found so far. They will not be in its outcome: this is how
     /// an answer larger than you want to keep is taken piece by piece.
     pub fn take_items(&mut self, operation: OperationId) -> Items {
-        self.operations.take_items(operation)
+        let items = self.operations.take_items(operation);
+        self.see_items(operation, &items);
+        items
     }
 
     /// How many items [`take_items`](Self::take_items) would give.

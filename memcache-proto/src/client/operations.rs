@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::items::Items;
 use super::outcome::{Failure, FailureKind, Many, Outcome, Reply};
+use super::seen::Seen;
 use super::waiter::Waiter;
 use crate::Time;
 use crate::routing::ServerIndex;
@@ -42,6 +43,8 @@ pub(super) struct Operations {
     withdrawn: u64,
     /// How many operations wait for more keys.
     in_parts: usize,
+    /// What has been seen of the operation of each index, the last that was looked at.
+    seen: Vec<(Option<OperationId>, Seen)>,
 }
 
 struct Entry {
@@ -351,6 +354,29 @@ impl Operations {
             Some(Entry { outcome: Some(Outcome::Many(many)), .. }) => many.replies.len(),
             _ => 0,
         }
+    }
+
+    /// Whether it is an operation on one key.
+    pub(super) fn is_one(&self, id: OperationId) -> bool {
+        self.entry(id).is_some_and(|entry| matches!(entry.outcome, Some(Outcome::One(_))))
+    }
+
+    /// What has been seen of an operation, also if it has been taken.
+    pub(super) fn seen(&self, id: OperationId) -> Seen {
+        let seen = self.seen.get(id.index()).filter(|&&(of, _)| of == Some(id));
+        seen.map_or_else(Seen::default, |&(_, seen)| seen)
+    }
+
+    /// What has been seen of an operation, to be added to.
+    pub(super) fn seen_mut(&mut self, id: OperationId) -> &mut Seen {
+        if self.seen.len() <= id.index() {
+            self.seen.resize(id.index() + 1, (None, Seen::default()));
+        }
+        let (of, seen) = &mut self.seen[id.index()];
+        if *of != Some(id) {
+            (*of, *seen) = (Some(id), Seen::default());
+        }
+        seen
     }
 
     /// Forgets an operation, whatever its state.

@@ -376,6 +376,30 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// A short name for metrics: `"socket_timeout"`. It never changes, and there are few of them.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            FailureKind::AllDead(_) => "all_dead",
+            FailureKind::Dead(_) => "dead",
+            FailureKind::Connect(_) => "connect",
+            FailureKind::SocketTimeout => "socket_timeout",
+            FailureKind::OperationTimeout => "operation_timeout",
+            FailureKind::Eof => "eof",
+            FailureKind::ClosedAtCommand => "closed_at_command",
+            FailureKind::Disconnected => "disconnected",
+            FailureKind::Protocol(_) => "protocol",
+            FailureKind::Form => "form",
+            FailureKind::Refused => "refused",
+            FailureKind::LoginRefused => "login_refused",
+            FailureKind::LoginRequired => "login_required",
+            FailureKind::Server(_) => "server",
+            FailureKind::Unknown(_) => "unknown",
+            FailureKind::Rejected(_) => "rejected",
+            FailureKind::OtherOperation => "other_operation",
+        }
+    }
+
     /// What a server's error says.
     fn of(line: ErrorLine) -> Self {
         match line {

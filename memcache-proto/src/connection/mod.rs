@@ -445,6 +445,12 @@ impl Connection {
         })
     }
 
+    /// How many requests wait for their replies, or to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Bytes of requests that wait, sent or not.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {

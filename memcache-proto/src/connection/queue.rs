@@ -201,6 +201,10 @@ impl Queue {
         self.first + self.requests.len() as u64
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.sent == self.end()
     }

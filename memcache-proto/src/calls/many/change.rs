@@ -59,6 +59,10 @@ impl<K: ToKey> Call for ChangeMany<K> {
     type Output = Many<usize, K>;
     type Answer = Counted<Self>;
 
+    fn name(&self) -> CallName {
+        self.name
+    }
+
     fn submit(
         self,
         calls: &Calls,

@@ -53,6 +53,10 @@ impl<K: ToKey, R: Reading, F: FnMut(K, R::Read)> Call for GetEach<K, R, F> {
     type Output = Many<usize, K>;
     type Answer = EachFound<K, R, F>;
 
+    fn name(&self) -> CallName {
+        self.0.name()
+    }
+
     fn submit(
         self,
         calls: &Calls,

@@ -127,6 +127,10 @@ impl<K: ToKey, R: Reading, M: Extend<(K, R::Read)>> Call for GetMany<K, R, M> {
     type Output = Many<M, K>;
     type Answer = Found<K, R, M>;
 
+    fn name(&self) -> CallName {
+        self.name
+    }
+
     fn submit(
         self,
         calls: &Calls,

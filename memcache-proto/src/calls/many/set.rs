@@ -96,6 +96,10 @@ impl<K: ToKey, V: ToValue> Call for SetMany<K, V> {
     type Output = Many<usize, K>;
     type Answer = Counted<Self>;
 
+    fn name(&self) -> CallName {
+        self.name
+    }
+
     fn submit(
         self,
         calls: &Calls,
