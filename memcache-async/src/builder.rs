@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -200,10 +201,10 @@ impl<R: Runtime> Builder<R> {
     }
 
     /// The client, on what `any` makes of the runtime.
-    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what a URL says is taken out"))]
     fn build_on(mut self, any: impl FnOnce(R) -> Arc<dyn AnyRuntime>) -> Result<Client, Error> {
         #[cfg(feature = "tls")]
         let tls = memcache_tls::Tls::take(&mut self.config, self.tls.take())?;
+        self.config.settings.retry.seed ^= RandomState::new().build_hasher().finish();
         let calls = Arc::new(self.config.build(unix_now)?);
         let runtime = any(self.runtime);
         #[cfg(feature = "tls")]

@@ -9,7 +9,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use memcache_proto::calls::{Answer, Call, Calls, Config, Error, Source, Watch};
 use memcache_proto::client::{
     Action, Client, ConnectFailure, ConnectionId, Delivery, Failure, FailureKind, OperationId,
-    Outcome,
+    Outcome, Retry,
 };
 use memcache_proto::{Origin, Time};
 
@@ -88,6 +88,8 @@ impl<S> Connection<S> {
             config.add_server("stream", 1);
         }
         config.settings.connections_per_server = 1;
+        // There is no other connection to make anything again on.
+        config.settings.retry = Retry::times(0);
         let calls = config.build(unix_now)?;
         let client = Client::new(calls.cluster().clone());
         let (state, unflushed, error) = (State::New, false, None);

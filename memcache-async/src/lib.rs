@@ -112,7 +112,7 @@ pub use memcache_proto::calls::{
 };
 pub use memcache_proto::client::{
     ClusterError, ConnectFailure, Credentials, CredentialsError, DeadServer, DeathCause, Delivery,
-    Failure, FailureKind, NoticeEvent, Rejection, Stored,
+    Failure, FailureKind, NoticeEvent, Rejection, Retry, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
 pub use memcache_proto::routing::{

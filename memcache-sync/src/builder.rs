@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -154,10 +155,10 @@ impl Builder {
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
     /// came from outside.
-    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what it has is taken out"))]
     pub fn build(mut self) -> Result<Client, Error> {
         #[cfg(feature = "tls")]
         let tls = self.take_tls()?;
+        self.config.settings.retry.seed ^= RandomState::new().build_hasher().finish();
         let calls = self.config.build(unix_now)?;
         let connector = self.connector;
         #[cfg(feature = "tls")]

@@ -356,6 +356,13 @@ macro_rules! __settings {
             self
         }
 
+        /// Which requests that failed are made again, how often, and after how long: `.retry(Retry::times(3))`. See
+        /// [`Retry`](crate::Retry). Default: none.
+        pub fn retry(mut self, retry: $crate::client::Retry) -> Self {
+            self.config.settings.retry = retry;
+            self
+        }
+
         /// The bounds of everything, the longest value for instance.
         pub fn limits(mut self, limits: $crate::Limits) -> Self {
             self.config.settings.limits = limits;

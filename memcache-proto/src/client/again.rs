@@ -123,7 +123,12 @@ impl Client {
             }
             Err(kind) => {
                 let failure = waiter.failure(server, one.delivery, kind);
-                self.operations.deliver(waiter.operation, number, Err(failure));
+                match one.key {
+                    Some(_) if !matches!(end.cause, Cause::Asked) && request.doubt.is_none() => {
+                        self.fail(&one.command, &waiter, number, failure, now);
+                    }
+                    _ => self.operations.deliver(waiter.operation, number, Err(failure)),
+                }
                 false
             }
         }
@@ -161,6 +166,15 @@ impl Client {
                 may_go_twice && !waiter.resent
             }
         }
+    }
+}
+
+/// The key of a command that has one; empty for a command to a server. `space` is room for one that is written as
+/// base64.
+pub(super) fn key_of<'a>(command: &Command<'a>, space: &'a mut [u8; MAX_KEY_LEN]) -> &'a [u8] {
+    match command.as_meta() {
+        Some(meta) => meta.key().decode(space).unwrap_or_default(),
+        None => keys_of(command).next().map(|key| key.as_bytes()).unwrap_or_default(),
     }
 }
 

@@ -2,7 +2,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::{Credentials, DeadServer};
+use portable_atomic::{AtomicU64, Ordering};
+
+use super::{Credentials, DeadServer, Retry};
 use crate::routing::{
     DeadRetry, Distribution, Health, KeyHash, Route, Selector, Server, ServerIndex,
 };
@@ -44,6 +46,8 @@ pub struct Settings {
     /// connection which had been idle and turned out to be closed is sent again; no, because it may be
     /// applied twice. Lookups are, `mg` among them, whatever it has the server do beside.
     pub resend_stores: bool,
+    /// Which requests that failed are made again, how often, and after how long; none.
+    pub retry: Retry,
     /// Whether a server that was dead is told `flush_all` before anything else is asked of it, because it
     /// may hold what has changed elsewhere meanwhile; no. Its answer is ignored.
     pub flush_on_reconnect: bool,
@@ -105,6 +109,7 @@ impl Default for Settings {
             connections_per_server: 1,
             merge_gets: false,
             resend_stores: false,
+            retry: Retry::times(0),
             flush_on_reconnect: false,
             failover: true,
             credentials: None,
@@ -141,6 +146,8 @@ pub struct Cluster {
     /// Those that have refused a login are dead here.
     logins: Health,
     settings: Settings,
+    /// How many clients there have been.
+    clients: AtomicU64,
 }
 
 impl Cluster {
@@ -160,7 +167,8 @@ impl Cluster {
             return Err(ClusterError::NoServers);
         }
         let [health, logins] = [(); 2].map(|()| Health::new(servers.len()));
-        Ok(Cluster { servers, selector, health, logins, settings })
+        let clients = AtomicU64::new(0);
+        Ok(Cluster { servers, selector, health, logins, settings, clients })
     }
 
     /// The servers, in the order given.
@@ -216,6 +224,11 @@ impl Cluster {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// A number that no other client of the cluster has.
+    pub(super) fn number_client(&self) -> u64 {
+        self.clients.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What chooses the server of a key as it is sent: the caller's own number, if there is one.

@@ -169,7 +169,7 @@ impl Client {
         let command = operation.command(&key);
         let waiter = Waiter::new(id, number, hash, &command);
         let sent = self.send(&command, key.as_bytes(), waiter, now);
-        self.submitted(sent, id, number)
+        self.submitted(sent, &command, (id, number, hash), now)
     }
 
     /// Has the keys of an operation from this number on travel with those that went to their servers before, as
@@ -266,7 +266,7 @@ impl Client {
         let command = Command::from(request.with_key(key));
         let waiter = Waiter::new(id, number, hash, &command);
         let sent = self.send(&command, bytes, waiter, now);
-        self.submitted(sent, id, number)
+        self.submitted(sent, &command, (id, number, hash), now)
     }
 
     fn check_value(&self, len: usize, flags: Flags) -> Result<(), Rejection> {
@@ -286,15 +286,16 @@ impl Client {
     fn submitted(
         &mut self,
         sent: Result<(), FailureKind>,
-        id: OperationId,
-        number: u32,
+        command: &Command<'_>,
+        (id, number, hash): (OperationId, u32, Option<i64>),
+        now: Time,
     ) -> Result<(), Rejection> {
         match sent {
             Ok(()) => Ok(()),
             Err(FailureKind::Rejected(reason)) => Err(reason),
             Err(kind) => {
-                let failure = Failure::not_sent(None, kind);
-                self.operations.deliver(id, number, Err(failure));
+                let waiter = Waiter::new(id, number, hash, command);
+                self.fail(command, &waiter, number, Failure::not_sent(None, kind), now);
                 Ok(())
             }
         }

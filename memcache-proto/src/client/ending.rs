@@ -11,13 +11,15 @@ impl Client {
     /// rest, or serve somebody else.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.slots.are_at_rest() && !self.operations.wait_for_parts()
+        let rests = self.slots.are_at_rest() && !self.operations.wait_for_parts();
+        rests && self.is_nothing_put_off()
     }
 
     /// Cancels every operation and closes every connection that is not idle, so that
     /// [`is_idle`](Self::is_idle) holds. No server is dead for it.
     pub fn reset(&mut self, now: Time) {
         self.operations.clear();
+        self.later.clear();
         for at in self.slots.at_work() {
             self.close(at, Cause::Asked, now);
         }
@@ -27,6 +29,7 @@ impl Client {
     /// operation connects again.
     pub fn disconnect_all(&mut self, now: Time) {
         self.operations.stop_all_parts(&FailureKind::Disconnected);
+        self.stop_later();
         for at in 0..self.slots.len() {
             self.close(at, Cause::Asked, now);
         }

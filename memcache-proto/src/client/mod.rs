@@ -118,6 +118,7 @@
 //!   once; stores (and `incr`, `delete`, `touch`, `ms`, `md`, `ma`) only if [`Settings::resend_stores`] asks
 //!   for it. So are reads that waited behind a command at which the connection ended.
 //! * What is said to be [not sent](Delivery::NotSent) never is.
+//! * What failed is made again only as [`Settings::retry`] asks for: by default not at all.
 //!
 //! # Who is dead
 //!
@@ -155,6 +156,7 @@ mod notice;
 mod operation;
 mod operations;
 mod outcome;
+mod retry;
 mod seen;
 mod slots;
 mod sparing;
@@ -187,11 +189,13 @@ pub use outcome::{
     DeadServer, Failure, FailureKind, Item, Many, Outcome, Reply, ServerReply, Stored,
 };
 
+pub use retry::Retry;
 pub use seen::Seen;
 pub use sparing::Released;
 
 use closing::Cause;
 use operations::Operations;
+use retry::Later;
 use slots::{Slot, Slots, State};
 
 /// A client of a [`Cluster`] and its connections. See the [module](self) for the loop that drives it.
@@ -202,6 +206,10 @@ pub struct Client {
     actions: VecDeque<Action>,
     chunks: Chunks,
     notices: VecDeque<Notice>,
+    /// What failed and is made again later.
+    later: Later,
+    /// Which client of the cluster it is.
+    number: u64,
 }
 
 /// How many notices wait to be taken.
@@ -212,12 +220,14 @@ impl Client {
     #[must_use]
     pub fn new(cluster: Arc<Cluster>) -> Self {
         Client {
+            number: cluster.number_client(),
             slots: Slots::new(cluster.clone()),
             cluster,
             operations: Operations::default(),
             actions: VecDeque::new(),
             chunks: Chunks::new(),
             notices: VecDeque::new(),
+            later: Later::default(),
         }
     }
 

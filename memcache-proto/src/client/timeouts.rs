@@ -15,7 +15,8 @@ impl Client {
     /// [`handle_timeout`](Self::handle_timeout) then as always: it does nothing, and this gives a later time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.slots.next_due().into_iter().chain(self.operations.next_deadline()).min()
+        let next = [self.slots.next_due(), self.operations.next_deadline(), self.next_retry()];
+        next.into_iter().flatten().min()
     }
 
     /// Gives up on what has taken too long by `now`. Calling it early does nothing.
@@ -45,6 +46,7 @@ impl Client {
             };
             self.close_as(connection.index(), cause, verdict, now);
         }
+        self.make_again(now);
     }
 
     /// What a connection that has taken too long says of its server.
@@ -118,6 +120,7 @@ impl Client {
                 }
             }
         }
+        self.expire_later();
         for id in expired {
             self.operations.finish(id, FailureKind::OperationTimeout);
         }

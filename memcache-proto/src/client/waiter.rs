@@ -20,6 +20,8 @@ pub(super) struct Waiter {
     is_pinned: bool,
     /// How many servers were passed over before this one.
     pub(super) attempt: u8,
+    /// How often it has been made again after it failed.
+    pub(super) retries: u8,
     /// Whether it was sent before, on a connection that turned out to be closed.
     pub(super) resent: bool,
     /// Whether its command changes anything on the server.
@@ -71,6 +73,7 @@ impl Waiter {
             hash: hash.unwrap_or_default(),
             is_pinned: hash.is_some(),
             attempt: 0,
+            retries: 0,
             resent: false,
             changes: nature::changes(command),
             start: 0,
@@ -85,6 +88,7 @@ impl Waiter {
             hash: self.hash,
             is_pinned: self.is_pinned,
             attempt: self.attempt,
+            retries: self.retries,
             resent: self.resent,
             changes: self.changes,
             start: 0,
@@ -105,7 +109,8 @@ impl Waiter {
     /// Whether one more key of this operation can wait with these: they must have come equally far.
     #[inline]
     pub(super) fn may_grow(&self, operation: OperationId) -> bool {
-        self.operation == operation && !self.is_pinned && self.attempt == 0 && !self.resent
+        let is_new = self.attempt == 0 && self.retries == 0 && !self.resent;
+        self.operation == operation && !self.is_pinned && is_new
     }
 
     /// Whether the first of its keys is of the part of the operation that begins with this number. What a part

@@ -170,6 +170,8 @@ pub const LIST: &[Mark] = &[
         "lookup behind another's command",
         "A lookup was sent again, as its connection ended at another's command.",
     ),
+    mark("put off", "A request failed and waited to be made again, as `retry` asks for."),
+    mark("made again", "A request that had failed was made again."),
     mark("sent again once only", "A request was not sent again, because it had been before."),
     mark(
         "closed at a command",

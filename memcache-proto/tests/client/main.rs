@@ -15,6 +15,7 @@ mod pair;
 mod parts;
 mod reconnect;
 mod replies;
+mod retry;
 #[cfg(feature = "server")]
 mod server;
 mod timeouts;

@@ -27,6 +27,8 @@ pub(crate) struct Judge {
     /// The bounds of the clients.
     pub(crate) limits: Limits,
     pub(crate) resend_stores: bool,
+    /// How often a request is made again at most that failed.
+    pub(crate) retries: usize,
     pub(crate) flushes: bool,
     /// Whether each connection has to log in.
     logs_in: bool,
@@ -161,6 +163,7 @@ impl Judge {
             broken: None,
             limits: settings.limits,
             resend_stores: settings.resend_stores,
+            retries: settings.retry.attempts.into(),
             flushes: settings.flush_on_reconnect,
             logs_in: settings.credentials.is_some(),
             merges: settings.merge_gets,
@@ -191,6 +194,12 @@ impl Judge {
             leases: BTreeSet::new(),
             swaps: BTreeSet::new(),
         }
+    }
+
+    /// How often a request may be sent: once more if its connection was closed while it was idle, and as often more
+    /// as it is made again.
+    pub(crate) fn times(&self, is_read: bool) -> usize {
+        if is_read || self.resend_stores { 2 + self.retries } else { 1 }
     }
 
     pub(crate) fn breaks(&mut self, check: &str, message: String) {
@@ -233,9 +242,8 @@ impl Judge {
         self.event += 1;
         let wire_key = [&settings.key_prefix[..], &draft.key].concat();
         let tag = self.stamp(draft.tag(wire_key.clone()), draft.serial);
-        let times = if draft.is_read() || self.resend_stores { 2 } else { 1 };
         let servers = if shape == Shape::Servers { self.servers } else { 1 };
-        let limit = times * u32::try_from(servers).unwrap_or(u32::MAX);
+        let limit = u32::try_from(self.times(draft.is_read()) * servers).unwrap_or(u32::MAX);
         if !matches!(tag, Tag::Serial(_)) {
             self.plains.entry((client, tag.clone())).or_default().limit += limit;
         }
@@ -507,8 +515,8 @@ impl Judge {
         } else if begun > limit {
             self.breaks(checks::ONCE, format!("{named} is sent {begun} times"));
         } else if let Some(wire) = self.wires.get_mut(&place.link) {
-            // What had waited for another connection stands behind what has not.
-            let moved = losses < self.losses[place.client];
+            // What had waited for another connection, or to be made again, stands behind what has not.
+            let moved = losses < self.losses[place.client] || self.retries > 0;
             let last = wire.last_serial;
             if !moved {
                 wire.last_serial = last.max(serial);

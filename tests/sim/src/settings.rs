@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use memcache_proto::Limits;
 use memcache_proto::calls::Recache;
-use memcache_proto::client::{Credentials, Settings};
+use memcache_proto::client::{Credentials, Retry, Settings};
 use memcache_proto::routing::{Distribution, KeyHash, RendezvousKeys};
 
 use crate::conduct::Conduct;
@@ -286,7 +286,7 @@ fn asks(batches: bool, source: &mut dyn Source) -> Vec<AskKind> {
 }
 
 fn settings(source: &mut dyn Source) -> (Settings, Logins) {
-    let logins;
+    let (logins, retry);
     let (dead_retry, kind) = source.below_both(3, 4);
     let dead_retry = [SECOND * 5, SECOND, Duration::ZERO][dead_retry];
     let settings = Settings {
@@ -312,7 +312,12 @@ fn settings(source: &mut dyn Source) -> (Settings, Logins) {
         hash_with_prefix_key: !source.one_in(2),
         connections_per_server: 1 + source.below(3),
         merge_gets: source.one_in(2),
-        resend_stores: source.one_in(2),
+        resend_stores: {
+            let (resend, kind) = source.below_both(2, 4);
+            retry = Retry::times([0, 0, 1, 4][kind]).backoff(SECOND / 50).max_backoff(SECOND / 5);
+            resend == 1
+        },
+        retry,
         flush_on_reconnect: {
             let (flush, kind) = source.below_both(3, 4);
             logins = [Logins::None, Logins::None, Logins::Right, Logins::Refused][kind];

@@ -112,7 +112,7 @@ impl Judge {
     /// values.
     fn remember(&mut self, serial: u64, told: Option<&Telling>, reply: &Reply) {
         let event = self.event;
-        let resend = usize::from(self.resend_stores);
+        let times = [false, true].map(|is_read| self.times(is_read));
         let Some(part) = self.part_mut(serial) else { return };
         part.acknowledged = match reply {
             Reply::Stored | Reply::Number(_) | Reply::Ok => true,
@@ -120,7 +120,7 @@ impl Judge {
             _ => false,
         };
         let (key, from, what) = (part.key.clone(), part.submitted, part.what);
-        let times = if what.is_read() { 2 } else { 1 + resend };
+        let times = times[usize::from(what.is_read())];
         if let Some(act) = part.act.clone() {
             let answer = told.and_then(|told| told.said.answer());
             self.history.calls.push(Call { from, to: event, key: key.clone(), act, answer, times });

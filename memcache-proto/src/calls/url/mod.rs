@@ -102,6 +102,9 @@ pub use vars::VarsError;
 /// | `failover` | switch | whether a key whose server is dead goes to another one |
 /// | `flush_on_reconnect` | switch | whether a server that was dead is flushed |
 /// | `resend_stores` | switch | whether a store that may have been lost is sent again |
+/// | `retry` | number | how often a request that failed is made again at most |
+/// | `retry_backoff`, `retry_max_backoff` | time | how long it waits at first, and at most |
+/// | `retry_refused`, `retry_lost`, `retry_timeouts` | switch | whether it is, by what it failed by |
 /// | `unavailable_is_miss` | switch | whether a lookup on a dead server is a miss |
 /// | `cache_cas` | number | how many cas uniques each `cas_ids` remembers |
 /// | `recache_lease`, `recache_early`, `recache_wait`, `recache_pause` | time | the times of `get_or_set_with` ([`Recache`](super::Recache)) |

@@ -69,6 +69,14 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     switch("failover", |config, on| config.settings.failover = on),
     switch("flush_on_reconnect", |config, on| config.settings.flush_on_reconnect = on),
     switch("resend_stores", |config, on| config.settings.resend_stores = on),
+    number("retry", |config, times| {
+        config.settings.retry.attempts = u8::try_from(times).unwrap_or(u8::MAX);
+    }),
+    time("retry_backoff", |config, time| config.settings.retry.backoff = time),
+    time("retry_max_backoff", |config, time| config.settings.retry.max_backoff = time),
+    switch("retry_refused", |config, on| config.settings.retry.refused = on),
+    switch("retry_lost", |config, on| config.settings.retry.lost = on),
+    switch("retry_timeouts", |config, on| config.settings.retry.timeouts = on),
     switch("unavailable_is_miss", |config, on| config.unavailable_is_miss = on),
     number("cache_cas", |config, ids| config.cache_cas = ids),
     time("recache_lease", |config, time| config.recache.lease = time),
