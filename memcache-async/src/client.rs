@@ -11,6 +11,7 @@ use memcache_proto::value::FromValue;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 use crate::builder::Builder;
 use crate::get_stream::GetStream;
+use crate::region::Region;
 use crate::running::Running;
 use crate::runtime::AnyRuntime;
 use crate::shared::Shared;
@@ -190,7 +191,7 @@ impl Client {
     }
 
     /// For the steps of one call.
-    fn budget(&self) -> Within {
+    pub(crate) fn budget(&self, (): &()) -> Within {
         Within::new(self, self.calls().cluster().settings().operation_timeout)
     }
 
@@ -216,6 +217,36 @@ impl Client {
     #[must_use]
     pub fn within(&self, time: Duration) -> Within {
         Within::new(self, Some(time))
+    }
+
+    /// Items that can be invalidated all at once, by one command, however many they are.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use memcache_async::Client;
+    ///
+    /// # let server = memcache_sync::server::Server::start()?;
+    /// # let address = server.address();
+    /// # smol::block_on(async {
+    /// let client = Client::new([address])?; // "127.0.0.1:11211", say
+    /// let users = client.region("users")?;
+    /// users.set("42", "Ada", Duration::from_secs(60)).await?;
+    /// assert_eq!(users.get::<String>("42").await?.as_deref(), Some("Ada"));
+    /// users.invalidate_all().await?;
+    /// assert_eq!(users.get::<String>("42").await?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Make the region once and keep it: it remembers the latest generation that it has seen. [`Region`] says what
+    /// its calls cost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] if no key can begin with `name`, or none could follow it within 250 bytes.
+    pub fn region(&self, name: impl AsRef<[u8]>) -> Result<Region, Error> {
+        Region::new(self, None, name.as_ref())
     }
 
     memcache_proto::__calls!([async] [] self);

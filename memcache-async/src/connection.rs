@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// For the steps of one call.
-    fn budget(&mut self) -> &mut Self {
+    fn budget(&mut self, (): &()) -> &mut Self {
         self
     }
 

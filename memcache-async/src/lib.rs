@@ -49,6 +49,7 @@ mod driver;
 mod exchange;
 mod get_stream;
 mod lending;
+mod region;
 mod room;
 mod running;
 mod runtime;
@@ -78,6 +79,7 @@ pub use driver::Driver;
 pub use get_stream::GetStream;
 #[cfg(feature = "tls")]
 pub use memcache_tls::{Tls, TlsError};
+pub use region::Region;
 pub use runtime::{Runtime, Spawn, Stream, connect_any, connect_failure};
 pub use spare::{ReadSpare, WithSpare};
 pub use within::Within;

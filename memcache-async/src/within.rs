@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use memcache_proto::calls::{Call, Calls, Error};
 
 use crate::client::Client;
+use crate::region::Region;
 
 /// A client whose calls have to end by a certain time: [`Client::within`] makes it. It has the calls of the client.
 ///
@@ -21,6 +22,15 @@ impl Within {
     pub(crate) fn new(client: &Client, time: Option<Duration>) -> Self {
         let until = time.and_then(|time| client.runtime().now().checked_add(time));
         Within { client: client.clone(), until }
+    }
+
+    /// As [`Client::region`], with calls that have to end by the same time as those made here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::region`].
+    pub fn region(&self, name: impl AsRef<[u8]>) -> Result<Region, Error> {
+        Region::new(&self.client, Some(self.clone()), name.as_ref())
     }
 
     memcache_proto::__calls!([async] [] self);
@@ -43,7 +53,7 @@ impl Within {
         self.client.calls()
     }
 
-    fn budget(&self) -> &Self {
+    fn budget(&self, (): &()) -> &Self {
         self
     }
 

@@ -32,6 +32,7 @@ mod connector;
 mod dialing;
 mod pool;
 mod process;
+mod region;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;
@@ -45,6 +46,7 @@ pub use client::Client;
 pub use connector::{Connector, Sockets, Stream, connect_failure};
 #[cfg(feature = "tls")]
 pub use memcache_tls::{Tls, TlsError};
+pub use region::Region;
 pub use within::Within;
 
 /// All of the core, for what is not named here.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use memcache_proto::calls::{Call, Calls, Error};
 
 use crate::client::Client;
+use crate::region::Region;
 
 /// A client whose calls have to end by a certain time: [`Client::within`] makes it. It has the calls of the client.
 ///
@@ -22,6 +23,15 @@ impl Within {
     pub(crate) fn new(client: &Client, time: Option<Duration>) -> Self {
         let until = time.and_then(|time| Instant::now().checked_add(time));
         Within { client: client.clone(), until }
+    }
+
+    /// As [`Client::region`], with calls that have to end by the same time as those made here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::region`].
+    pub fn region(&self, name: impl AsRef<[u8]>) -> Result<Region, Error> {
+        Region::new(&self.client, Some(self.clone()), name.as_ref())
     }
 
     memcache_proto::__calls!([] [] self);
@@ -44,7 +54,7 @@ impl Within {
         self.client.calls()
     }
 
-    fn budget(&self) -> &Self {
+    fn budget(&self, (): &()) -> &Self {
         self
     }
 

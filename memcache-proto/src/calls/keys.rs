@@ -29,6 +29,8 @@ type Encoder = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Cause> + Send + Sync>;
 pub struct KeyRules {
     unchecked: bool,
     encoder: Option<Encoder>,
+    /// What stands before all keys, if they are those of a region.
+    region: Option<Arc<[u8]>>,
 }
 
 impl KeyRules {
@@ -52,6 +54,12 @@ impl KeyRules {
         self
     }
 
+    /// The same rules, for keys behind this.
+    pub(super) fn in_region(mut self, prefix: Arc<[u8]>) -> Self {
+        self.region = Some(prefix);
+        self
+    }
+
     /// The key to send, behind `prefix`.
     #[inline]
     pub(super) fn apply<'k, K: ToKey + ?Sized>(
@@ -63,17 +71,22 @@ impl KeyRules {
         if self.encoder.is_some() {
             bytes = self.encode(bytes)?;
         }
-        if !prefix.is_empty() {
-            if bytes.is_empty() {
-                return Err(KeyError::Empty.into());
-            }
-            bytes = Cow::Owned([prefix, &bytes].concat());
+        if !prefix.is_empty() || self.region.is_some() {
+            bytes = Cow::Owned(self.behind(prefix, &bytes)?);
         }
         let key_ref = match self.unchecked {
             true => KeyRef::checked(bytes, check_wire)?,
             false => KeyRef::checked(bytes, check)?,
         };
         Ok(CallKey { key: key_ref, hash: key.route() })
+    }
+
+    fn behind(&self, prefix: &[u8], key: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        if key.is_empty() {
+            return Err(KeyError::Empty.into());
+        }
+        let region = self.region.as_deref().unwrap_or_default();
+        Ok([region, prefix, key].concat())
     }
 
     fn encode<'k>(&self, bytes: Cow<'k, [u8]>) -> Result<Cow<'k, [u8]>, KeyFault> {
@@ -89,7 +102,10 @@ impl KeyRules {
         key: &K,
         space: &'a mut [u8; MAX_KEY_LEN],
     ) -> Result<&'a [u8], KeyFault> {
-        let bytes = self.encode(key.to_bytes())?;
+        let mut bytes = self.encode(key.to_bytes())?;
+        if self.region.is_some() {
+            bytes = Cow::Owned(self.behind(b"", &bytes)?);
+        }
         let len = bytes.len();
         let whole = space.get_mut(..len).ok_or(KeyError::TooLong { len, max: MAX_KEY_LEN })?;
         whole.copy_from_slice(&bytes);
@@ -102,7 +118,7 @@ impl fmt::Debug for KeyRules {
         f.debug_struct("KeyRules")
             .field("check_keys", &!self.unchecked)
             .field("key_encoder", &self.encoder.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -41,6 +41,11 @@ pub fn gat<V: FromValue, K: ToKey>(key: K, expiry: impl Into<Expiry>) -> Lookup<
     Lookup { key, ask: Ask::Gat(expiry.into()), answer: One(value) }
 }
 
+/// A get whose outcome is read so.
+pub(super) fn get_as<K: ToKey, T>(key: K, answer: One<T>) -> Lookup<K, T> {
+    Lookup { key, ask: Ask::Get, answer }
+}
+
 impl<K: ToKey, T> Call for Lookup<K, T> {
     type Output = T;
     type Answer = One<T>;

@@ -57,6 +57,7 @@ mod names;
 mod observe;
 mod profile;
 mod recache;
+mod region;
 mod results;
 mod servers;
 mod settings;
@@ -104,6 +105,7 @@ pub use names::CallName;
 pub use observe::{Observation, Observer, OnEnd, Watch};
 pub use profile::Profile;
 pub use recache::{Found as FoundValue, Lease, Otherwise, Recache, Recaching, Turn};
+pub use region::{AnswerInRegion, Asked, Generation, InRegion, Known, Region};
 pub use results::{FailedKey, Many, PerServer};
 use sealed::Sealed;
 pub use servers::{
@@ -381,6 +383,8 @@ mod sealed {
     impl<V> Sealed for super::WithCas<V> {}
     impl<T> Sealed for super::OnServers<'_, T> {}
     impl<T> Sealed for super::One<T> {}
+    impl<C> Sealed for super::InRegion<C> {}
+    impl<A> Sealed for super::AnswerInRegion<A> {}
     impl<K, V, M> Sealed for super::Found<K, V, M> {}
     impl<B: super::many::Batch> Sealed for super::Counted<B> {}
     impl<K, R, F> Sealed for super::GetEach<K, R, F> {}

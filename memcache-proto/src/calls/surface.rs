@@ -1,5 +1,6 @@
 mod meta;
 mod recached;
+mod region;
 mod steps;
 
 /// The calls of a client as methods, the same of every adapter: put it into the `impl` of a type that
@@ -7,12 +8,24 @@ mod steps;
 /// [`Calls`](crate::calls::Calls) or what derefs to them, and a method `budget` that gives what the steps of one
 /// call run on, of such a type; in a crate that names the types of the calls at its root.
 ///
+/// `budget` takes a reference to what the steps of one call keep, of any type that has a default: `&()` if nothing.
+///
 /// `[async]` or `[]` says whether `run` is awaited, `[mut]` or `[]` whether it takes `&mut self`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __calls {
     (@run [async] $run:expr) => { $run.await };
     (@run [] $run:expr) => { $run };
+    ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
+        $crate::__key_calls!([$($async)?] [$($mut)?] $self);
+        $crate::__client_calls!([$($async)?] [$($mut)?] $self);
+    };
+}
+
+/// The calls on keys as methods: a part of [`__calls!`](crate::__calls).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __key_calls {
     ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
         /// The value of `key`; `None` where there is none.
         ///
@@ -376,6 +389,18 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
+        $crate::__steps!([$($async)?] [$($mut)?] $self);
+
+        $crate::__meta_calls!([$($async)?] [$($mut)?] $self);
+    };
+}
+
+/// The calls that are not on keys, and those on keys that a client alone can make, as methods: a part of
+/// [`__calls!`](crate::__calls).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client_calls {
+    ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
         /// Invalidates every item on every server.
         ///
         /// # Errors
@@ -426,9 +451,7 @@ macro_rules! __calls {
             $crate::__calls!(@run [$($async)?] $self.run(call))
         }
 
-        $crate::__steps!([$($async)?] [$($mut)?] $self);
-
-        $crate::__meta_calls!([$($async)?] [$($mut)?] $self);
+        $crate::__cas_id_calls!([$($async)?] [$($mut)?] $self);
 
         /// Room for the cas uniques that [`gets_into`](Self::gets_into) remembers, as many as the setting
         /// `cache_cas` says. Each thread or task has one of its own.

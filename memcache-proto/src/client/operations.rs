@@ -22,6 +22,9 @@ pub struct OperationId {
 }
 
 impl OperationId {
+    /// That of no operation of any client.
+    pub(crate) const NONE: OperationId = OperationId { index: u32::MAX, generation: u32::MAX };
+
     /// A small number that no other operation has at the same time; it is used again after. Wakers,
     /// for instance, can stand in a `Vec` under it.
     #[must_use]

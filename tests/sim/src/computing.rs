@@ -170,7 +170,7 @@ impl Clerk {
         &self.calls
     }
 
-    fn budget(&self) -> &Self {
+    fn budget(&self, (): &()) -> &Self {
         self
     }
 

@@ -61,7 +61,7 @@ impl Inner {
         self.network.pass(pause);
     }
 
-    fn budget(&self) -> &Self {
+    fn budget(&self, (): &()) -> &Self {
         self
     }
 

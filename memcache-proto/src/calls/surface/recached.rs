@@ -50,7 +50,8 @@ macro_rules! __recached {
         {
             use $crate::calls::{self, Fetched, Otherwise, Turn};
 
-            let budget = $self.budget();
+            let kept = Default::default();
+            let budget = $self.budget(&kept);
             let mut part = calls::Recaching::new(budget.calls().recache());
             let lease = loop {
                 let call = part.look::<V, _>(&key);
@@ -69,7 +70,7 @@ macro_rules! __recached {
             };
             let cas = lease.as_ref().map(|lease| lease.cas);
             let computed = $crate::__steps!(@computed [$($async)?] compute);
-            let budget = $self.budget();
+            let budget = $self.budget(&kept);
             let value = match computed {
                 Ok(value) => value,
                 Err(error) => {

@@ -36,13 +36,14 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
-            let budget = $self.budget();
+            let kept = Default::default();
+            let budget = $self.budget(&kept);
             let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            let budget = $self.budget();
+            let budget = $self.budget(&kept);
             let call = $crate::calls::set(&key, &value, expiry);
             let stored = $crate::__calls!(@run [$($async)?] budget.run(call));
             Ok($crate::calls::Fetched::Computed { value, stored })
@@ -66,13 +67,14 @@ macro_rules! __steps {
             E: From<$crate::calls::Error>,
             $($bound)*
         {
-            let budget = $self.budget();
+            let kept = Default::default();
+            let budget = $self.budget(&kept);
             let call = $crate::calls::get(&key);
             if let Some(value) = $crate::__calls!(@run [$($async)?] budget.run(call))? {
                 return Ok($crate::calls::Fetched::Hit(value));
             }
             let value = $crate::__steps!(@computed [$($async)?] compute)?;
-            let budget = $self.budget();
+            let budget = $self.budget(&kept);
             let call = $crate::calls::add(&key, &value, expiry);
             let stored = match $crate::__calls!(@run [$($async)?] budget.run(call)) {
                 Ok(true) => Ok(()),
@@ -110,7 +112,8 @@ macro_rules! __steps {
             mut change: impl FnMut(Option<V>) -> Option<W>,
         ) -> Result<Option<W>, $crate::calls::Error> {
             let expiry = expiry.into();
-            let budget = $self.budget();
+            let kept = Default::default();
+            let budget = $self.budget(&kept);
             let attempts = budget.calls().limits().max_cas_attempts.max(1);
             for _ in 0..attempts {
                 let call = $crate::calls::gets(&key);
@@ -133,7 +136,14 @@ macro_rules! __steps {
             }
             Err($crate::calls::Error::Contended { attempts })
         }
+    };
+}
 
+/// The calls that remember cas uniques as methods: a part of [`__calls!`](crate::__calls).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cas_id_calls {
+    ([$($async:tt)?] [$($mut:tt)?] $self:ident) => {
         /// As [`gets`](Self::gets), and `ids` remembers the cas unique for
         /// [`cas_from`](Self::cas_from): what python-memcached does with `cache_cas`.
         ///
