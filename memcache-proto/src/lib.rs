@@ -79,6 +79,7 @@ pub mod client;
 pub mod codec;
 pub mod connection;
 mod credentials;
+pub mod discovery;
 mod eight;
 mod error;
 mod escape;

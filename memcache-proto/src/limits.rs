@@ -75,6 +75,10 @@ pub struct Limits {
     /// that it waited for ended; 100. A server that ends a connection after each reply is so asked a
     /// hundred times, and not once for each request.
     pub max_moves: u32,
+    /// How many servers may be discovered. A list of more is refused, and the one before it stays. It also
+    /// bounds the answer to `config get`, to 320 bytes a server. Default: 1,024; the services that hand such
+    /// lists out stop at a few hundred.
+    pub max_servers: usize,
     /// The largest value that a compressed one may inflate to, in bytes. While it is inflated it may
     /// take up to twice that. Default: 32 MiB, which holds 1 MiB of compressed text with ease.
     pub max_inflated_len: usize,
@@ -97,6 +101,7 @@ impl Default for Limits {
             max_stats_bytes: 64 << 20,
             max_cas_attempts: 100,
             max_moves: 100,
+            max_servers: 1024,
             max_inflated_len: 32 << 20,
         }
     }

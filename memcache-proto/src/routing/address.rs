@@ -1,3 +1,5 @@
+mod tcp;
+
 use alloc::boxed::Box;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
