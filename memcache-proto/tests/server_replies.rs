@@ -4,7 +4,7 @@
 mod server_harness;
 
 use memcache_proto::Time;
-use memcache_proto::server::Settings;
+use memcache_proto::server::{Configuration, Settings};
 use server_harness::{Script, Server, UNIX_START, check};
 
 const SCRIPTS: &[Script] = &[
@@ -143,6 +143,23 @@ const SCRIPTS: &[Script] = &[
 #[test]
 fn scripts_get_their_replies_however_they_arrive() {
     check(SCRIPTS);
+}
+
+#[test]
+fn a_configuration_endpoint_tells_of_its_cluster() {
+    for piece in [usize::MAX, 1, 7] {
+        let mut server = Server::new(Settings::default());
+        let ask = b"config get cluster\r\nconfig get other\r\nconfig set cluster\r\nmn\r\n";
+        assert_eq!(server.ask(ask, piece), "ERROR\r\nERROR\r\nERROR\r\nMN\r\n");
+        for (version, servers, len) in [(12, "a|10.0.0.1|1 b||2", 21), (13, "", 4)] {
+            let configuration = Configuration { version, servers: servers.into() };
+            server.store.set_configuration(Some(configuration));
+            let text = format!("CONFIG cluster 0 {len}\r\n{version}\n{servers}\n\r\nEND\r\n");
+            assert_eq!(server.ask(ask, piece), format!("{text}ERROR\r\nERROR\r\nMN\r\n"));
+        }
+        server.store.set_configuration(None);
+        assert_eq!(server.ask(b"config get cluster\r\n", piece), "ERROR\r\n");
+    }
 }
 
 #[test]

@@ -188,6 +188,11 @@ fn rows() -> Vec<Row> {
                 value: b"bar",
             },
         ),
+        (b"CONFIG cluster 0 0\r\n\r\n", config("cluster", b"")),
+        (
+            b"CONFIG cluster 0 23\r\n12\na|10.0.0.1|1 b||2\n\r\n\r\n",
+            config("cluster", b"12\na|10.0.0.1|1 b||2\n\r\n"),
+        ),
         (b"END\r\n", Response::End),
         (b"STORED\r\n", Response::Stored),
         (b"NOT_STORED\r\n", Response::NotStored),
@@ -314,6 +319,10 @@ fn rows() -> Vec<Row> {
         wire.extend_from_slice(value);
         wire.extend_from_slice(b"\r\n");
         rows.push(Row { wire, response: value_of(key, value), canonical: true });
+        let mut wire = format!("CONFIG {key} 0 {len}\r\n").into_bytes();
+        wire.extend_from_slice(value);
+        wire.extend_from_slice(b"\r\n");
+        rows.push(Row { wire, response: config(key, value), canonical: true });
     }
     rows
 }
@@ -326,7 +335,17 @@ fn malformed() -> Vec<(Limits, Vec<u8>, ProtocolError)> {
     let max_line = |max_line_len| Limits { max_line_len, ..Limits::default() };
     let max_value = |max_value_len| Limits { max_value_len, ..Limits::default() };
     let long = |head: &[u8], len: usize, tail: &[u8]| [head, &vec![b'x'; len], tail].concat();
+    let max_servers = |max_servers| Limits { max_servers, ..Limits::default() };
     vec![
+        // A configuration has as many bytes as so many servers may need, and no cas unique.
+        (max_servers(2), b"CONFIG cluster 0 705\r\n".to_vec(), ValueTooLong { len: 705 }),
+        (max_value(3), b"CONFIG cluster 0 4\r\n".to_vec(), ValueTooLong { len: 4 }),
+        (default, b"CONFIG cluster 0 1\r\nab\r\n".to_vec(), UnterminatedValue),
+        (default, b"CONFIG cluster 0 1 7\r\n1\r\n".to_vec(), Malformed),
+        (default, b"CONFIG cluster 0\r\n".to_vec(), Malformed),
+        (default, b"CONFIG\r\n".to_vec(), Malformed),
+        (default, b"CONFIG  0 1\r\n".to_vec(), Malformed),
+        (default, b"CONFIGURE cluster 0 1\r\n1\r\n".to_vec(), Malformed),
         // Numbers.
         (default, b"18446744073709551616\r\n".into(), NumberOutOfRange),
         (default, b"99999999999999999999999999999\r\n".into(), NumberOutOfRange),
@@ -511,6 +530,10 @@ fn value_of<'a, K: AsRef<[u8]> + ?Sized>(name: &'static K, value: &'a [u8]) -> R
 
 fn stat(name: &'static [u8], value: &'static [u8]) -> Response<'static> {
     Response::Stat { name, value }
+}
+
+fn config(name: &'static str, text: &'static [u8]) -> Response<'static> {
+    Response::Config { name: key(name), flags: Flags::new(0), text }
 }
 
 fn metadump(

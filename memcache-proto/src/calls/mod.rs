@@ -109,8 +109,8 @@ pub use region::{AnswerInRegion, Asked, Generation, InRegion, Known, Region};
 pub use results::{FailedKey, Many, PerServer};
 use sealed::Sealed;
 pub use servers::{
-    EachServer, OnServers, flush_all, flush_all_after, get_slab_stats, get_slabs, ping, stats,
-    version,
+    EachServer, OnServers, config_get, flush_all, flush_all_after, get_slab_stats, get_slabs, ping,
+    stats, version,
 };
 pub use slabs::Slabs;
 pub use status::{Load, ServerStatus, Status};

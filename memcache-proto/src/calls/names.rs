@@ -28,6 +28,7 @@ names! {
     SetMany "set_many", AddMany "add_many", ReplaceMany "replace_many", Delete "delete", DeleteMany "delete_many", Touch "touch",
     TouchMany "touch_many",
     Incr "incr", Decr "decr", FlushAll "flush_all", Version "version", Ping "ping", Stats "stats",
+    ConfigGet "config_get",
     MetaGet "meta_get", ItemInfo "item_info", MetaSet "meta_set", MetaDelete "meta_delete",
     Invalidate "invalidate", MetaIncr "meta_incr", MetaDecr "meta_decr", MetaDebug "meta_debug",
     AppendOrCreate "append_or_create", PrependOrCreate "prepend_or_create",

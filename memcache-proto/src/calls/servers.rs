@@ -2,16 +2,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use super::names::CallName;
 use super::slabs::Slabs;
 use super::{Answer, Call, Calls, Error, PerServer, Source};
-use crate::Expiry;
 use crate::client::{Failure, FailureKind, Operation, OperationId, Outcome, Reply};
 use crate::codec::StatsArgument;
 use crate::routing::ServerIndex;
+use crate::{Expiry, Key};
 
 /// A call on every server: made by [`flush_all`], [`flush_all_after`], [`version`], [`ping`], [`stats`],
-/// [`get_slabs`] and [`get_slab_stats`]. It returns a `T` of each.
+/// [`get_slabs`], [`get_slab_stats`] and [`config_get`]. It returns a `T` of each.
 pub struct OnServers<'a, T> {
     ask: Ask<'a>,
     read: fn(Reply) -> Option<T>,
@@ -23,6 +25,7 @@ enum Ask<'a> {
     Version,
     Ping,
     Stats(StatsArgument<'a>),
+    ConfigGet(Key<'a>),
 }
 
 /// The answer to a call on every server.
@@ -89,6 +92,19 @@ pub fn get_slab_stats() -> OnServers<'static, Slabs> {
     OnServers { ask: Ask::Stats(StatsArgument::Slabs), read }
 }
 
+/// The configuration of this name that every server has, `None` if it has none: `cluster` of a configuration
+/// endpoint. Other servers answer `ERROR`. [`Discovered::of_config`](crate::discovery::Discovered::of_config)
+/// reads the text.
+#[must_use]
+pub fn config_get(name: Key<'_>) -> OnServers<'_, Option<Bytes>> {
+    let read = |reply| match reply {
+        Reply::Item(item) => Some(Some(item.value)),
+        Reply::Miss => Some(None),
+        _ => None,
+    };
+    OnServers { ask: Ask::ConfigGet(name), read }
+}
+
 impl<T> Call for OnServers<'_, T> {
     type Output = PerServer<T>;
     type Answer = EachServer<T>;
@@ -99,6 +115,7 @@ impl<T> Call for OnServers<'_, T> {
             Ask::Version => CallName::Version,
             Ask::Ping => CallName::Ping,
             Ask::Stats(_) => CallName::Stats,
+            Ask::ConfigGet(_) => CallName::ConfigGet,
         }
     }
 
@@ -115,6 +132,7 @@ impl<T> Call for OnServers<'_, T> {
             }
             Ask::Version | Ask::Ping => Operation::Version,
             Ask::Stats(argument) => Operation::Stats(argument),
+            Ask::ConfigGet(name) => Operation::ConfigGet(name),
         };
         Ok((submit(operation)?, EachServer(self.read)))
     }

@@ -9,6 +9,7 @@ pub(super) fn is_read(command: &Command<'_>) -> bool {
         Command::Get { .. }
             | Command::Gat { .. }
             | Command::Version
+            | Command::ConfigGet(_)
             | Command::Stats(_)
             | Command::MetaGet(_)
             | Command::MetaDebug(_)
@@ -18,7 +19,9 @@ pub(super) fn is_read(command: &Command<'_>) -> bool {
 /// Whether it changes anything on the server, so that it matters whether it was applied.
 pub(super) fn changes(command: &Command<'_>) -> bool {
     match command {
-        Command::Get { .. } | Command::Version | Command::MetaDebug(_) => false,
+        Command::Get { .. } | Command::Version | Command::ConfigGet(_) | Command::MetaDebug(_) => {
+            false
+        }
         Command::Stats(argument) => argument.changes(),
         Command::MetaGet(get) => get.changes(),
         _ => true,

@@ -138,6 +138,9 @@ pub enum Operation<'a> {
     Version,
     /// Ask every server for statistics. [`Outcome::servers`](super::Outcome::servers).
     Stats(StatsArgument<'a>),
+    /// Ask every server for a configuration by its name: it is an [`Item`](super::Item), or a miss. A server that
+    /// is no configuration endpoint answers with an error. [`Outcome::servers`](super::Outcome::servers).
+    ConfigGet(Key<'a>),
 }
 
 /// An item to be stored.
@@ -212,6 +215,7 @@ impl<'a> Operation<'a> {
             }
             Operation::Version => Scope::Servers(Command::Version),
             Operation::Stats(argument) => Scope::Servers(Command::Stats(argument)),
+            Operation::ConfigGet(name) => Scope::Servers(Command::ConfigGet(name)),
         }
     }
 
@@ -268,6 +272,7 @@ impl<'a> Operation<'a> {
             | Operation::Part(_)
             | Operation::FlushAll { .. }
             | Operation::Version
+            | Operation::ConfigGet(_)
             | Operation::Stats(_) => Command::Version,
         }
     }

@@ -189,7 +189,8 @@ impl Stream {
         let first_waiter = self.first_waiter + self.waiters.len() as u64;
         let stats = matches!(command, Command::Stats(_));
         let is_get = matches!(command, Command::Get { .. } | Command::Gat { .. });
-        let held = (is_get && !merge).then_some(waiter.operation);
+        let is_config = matches!(command, Command::ConfigGet(_));
+        let held = (is_config || (is_get && !merge)).then_some(waiter.operation);
         if let Some(operation) = held {
             operations.hold(operation);
         }

@@ -130,6 +130,9 @@ pub enum Command<'a> {
     },
     /// `stats [<argument>]`
     Stats(StatsArgument<'a>),
+    /// `config get <name>`: the servers of a cluster, asked of a configuration endpoint. Other servers answer
+    /// `ERROR`.
+    ConfigGet(Key<'a>),
     /// `lru_crawler metadump <target>`: a line for each item. Wants a connection of its own.
     Metadump(MetadumpTarget),
     /// `mg <key> <flags>*`: look a key up.
@@ -383,6 +386,7 @@ impl Command<'_> {
                 }
                 put(out, &[b"\r\n"]);
             }
+            Command::ConfigGet(name) => put(out, &[b"config get ", name.as_bytes(), b"\r\n"]),
             Command::Metadump(target) => {
                 put(out, &[b"lru_crawler metadump "]);
                 match target {

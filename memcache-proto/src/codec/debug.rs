@@ -10,6 +10,7 @@ impl fmt::Debug for Response<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value_len = match self {
             Response::Value { value, .. } | Response::Va { value, .. } => Some(value.len()),
+            Response::Config { text, .. } => Some(text.len()),
             _ => None,
         };
         put_line(f, "Response", value_len, |out| self.encode(out))
@@ -64,10 +65,12 @@ mod tests {
         let (flags, exptime, verb) = (Flags::new(7), Exptime::NEVER, StoreVerb::Set);
         let store = Command::Store { verb, key, flags, exptime, value, noreply: true };
         let set = MetaSet::set(meta_key, value);
+        let config = Response::Config { name: key, flags, text: value };
         let va = Response::Va { flags: MetaFlags::NONE, value };
         let cases = [
             (format!("{:?}", Response::Value { key, flags, cas: Some(5), value }), "VALUE k 7 9 5"),
             (format!("{va:?}"), "VA 9"),
+            (format!("{config:?}"), "CONFIG k 7 9"),
             (format!("{:?}", Response::Stored), "STORED"),
             (format!("{store:?}"), "set k 7 0 9 noreply"),
             (format!("{:?}", Command::MetaSet(set)), "ms k 9"),

@@ -6,7 +6,9 @@ use super::frequent::{self, Deliver};
 use super::grammar::{VALUE_KEY_AT, find};
 use super::large::{Large, LargeValue, MIN_SPACE};
 use super::meta::MetaFlags;
-use super::parse_response::{Found, HEAD_LEN, Header, block, check_line, find_any, va_header};
+use super::parse_response::{
+    Found, HEAD_LEN, Header, block, check_line, config_header, find_any, va_header,
+};
 use crate::value::Flags;
 use crate::{Key, Limits, ProtocolError};
 
@@ -20,6 +22,8 @@ const FIRST_LEN: usize = 4 << 10;
 const NEAR: usize = 8 << 10;
 /// Where the length stands in a `VA` line.
 const VA_LEN_AT: usize = b"VA ".len();
+/// Where the name stands in a `CONFIG` line.
+const CONFIG_NAME_AT: usize = b"CONFIG ".len();
 
 /// Responses from a stream of bytes that arrives in any pieces.
 ///
@@ -87,6 +91,14 @@ struct Pending {
     large: bool,
 }
 
+impl Pending {
+    /// Whether the value is to have a buffer of its own. Configurations have none: they are few, and bounded.
+    #[inline]
+    fn is_large(&self, limits: &Limits) -> bool {
+        self.value_len > limits.inline_value_len && !matches!(self.line, Line::Config)
+    }
+}
+
 /// What is kept of a line whose bytes stay in the shared buffer.
 #[derive(Clone, Copy)]
 enum Line {
@@ -97,6 +109,8 @@ enum Line {
     },
     /// Its flags are read once more when its value is there: they are many, and they point into it.
     Va,
+    /// Rare and short: it is read once more, too.
+    Config,
 }
 
 impl Line {
@@ -104,6 +118,7 @@ impl Line {
         match *header {
             Header::Value { key, flags, cas } => Line::Value { key_len: key.len(), flags, cas },
             Header::Va { .. } => Line::Va,
+            Header::Config { .. } => Line::Config,
         }
     }
 
@@ -117,6 +132,10 @@ impl Line {
             }
             Line::Va => {
                 let (_, (header, _)) = va_header(line.get(VA_LEN_AT..)?).ok()?;
+                Some(header)
+            }
+            Line::Config => {
+                let (_, (header, _)) = config_header(line.get(CONFIG_NAME_AT..)?).ok()?;
                 Some(header)
             }
         }
@@ -297,7 +316,7 @@ impl Decoder {
     #[inline]
     pub fn spare(&mut self) -> Option<&mut Vec<u8>> {
         let State::Value(pending) = &self.state else { return None };
-        if pending.value_len <= self.limits.inline_value_len {
+        if !pending.is_large(&self.limits) {
             return None;
         }
         let reserved = self.limits.reserved_value_len;
@@ -472,6 +491,8 @@ impl Decoder {
         Some(match header {
             Header::Value { key, flags, cas } => Item::LargeValue { key, flags, cas, value },
             Header::Va { flags } => Item::LargeVa { flags, value },
+            // It has never had a buffer of its own.
+            Header::Config { .. } => return None,
         })
     }
 
@@ -480,7 +501,7 @@ impl Decoder {
     fn wants_room(&self) -> bool {
         match &self.state {
             State::Value(Pending { large: true, .. }) => false,
-            State::Value(pending) if pending.value_len > self.limits.inline_value_len => true,
+            State::Value(pending) if pending.is_large(&self.limits) => true,
             _ => {
                 self.buffer.len() - self.end < MIN_SPACE
                     || self.large.is_oversized()
@@ -492,7 +513,7 @@ impl Decoder {
     #[cold]
     fn make_room(&mut self) {
         if let State::Value(pending) = &self.state {
-            if pending.value_len > self.limits.inline_value_len {
+            if pending.is_large(&self.limits) {
                 return self.begin_large(0);
             }
         }

@@ -18,6 +18,11 @@ impl<'a> Response<'a> {
                 }
                 put(out, &[b"\r\n", value]);
             }
+            Response::Config { name, flags, text } => {
+                put(out, &[b"CONFIG ", name.as_bytes(), b" "]);
+                put(out, &[digits.format(flags.bits()).as_bytes(), b" "]);
+                put(out, &[digits.format(text.len()).as_bytes(), b"\r\n", text]);
+            }
             Response::Va { flags, value } => {
                 put(out, &[b"VA ", digits.format(value.len()).as_bytes()]);
                 flags.encode(out);
@@ -107,6 +112,7 @@ impl<'a> Response<'a> {
             Response::En(_) => (b"EN", b""),
             Response::Mn => (b"MN", b""),
             Response::Value { .. }
+            | Response::Config { .. }
             | Response::Va { .. }
             | Response::Me { .. }
             | Response::Number(_)

@@ -408,6 +408,7 @@ pub(crate) fn command_line(line: &[u8]) -> Result<CommandLine<'_>, LineError> {
         b"shutdown" => shutdown(rest)?,
         b"stats" => stats(rest)?,
         b"lru_crawler" => lru_crawler(rest)?,
+        b"config" => config(rest)?,
         b"mg" => return Ok(CommandLine::Meta(MetaLine::parse(MetaName::Get, rest)?)),
         b"ms" => {
             let line = MetaLine::parse(MetaName::Set, rest)?;
@@ -612,6 +613,16 @@ fn lru_crawler(rest: &[u8]) -> Result<Command<'_>, LineError> {
         _ => MetadumpTarget::Class(c_uint(target).ok_or(Refusal::BadClass)?),
     };
     Ok(Command::Metadump(target))
+}
+
+fn config(rest: &[u8]) -> Result<Command<'_>, LineError> {
+    let words = Words::of(rest);
+    match (words.count, words.first) {
+        (2, [b"get", name, ..]) => {
+            Ok(Command::ConfigGet(Key::from_wire(name).ok_or(Refusal::Unknown)?))
+        }
+        _ => Err(Refusal::Unknown.into()),
+    }
 }
 
 fn unknown(line: &[u8]) -> LineError {

@@ -37,6 +37,8 @@ pub(super) enum Header<'a> {
     Value { key: Key<'a>, flags: Flags, cas: Option<u64> },
     /// `VA`
     Va { flags: MetaFlags<'a> },
+    /// `CONFIG`
+    Config { name: Key<'a>, flags: Flags },
 }
 
 impl<'a> Header<'a> {
@@ -46,6 +48,7 @@ impl<'a> Header<'a> {
         match self {
             Header::Value { key, flags, cas } => Response::Value { key, flags, cas, value },
             Header::Va { flags } => Response::Va { flags, value },
+            Header::Config { name, flags } => Response::Config { name, flags, text: value },
         }
     }
 }
@@ -77,6 +80,7 @@ pub(super) fn find_any<'a>(input: &'a [u8], limits: &Limits) -> Result<Found<'a>
     let header = match input {
         [b'V', b'A', b'L', ..] => preceded(literal(b"VALUE "), value_header).parse(input),
         [b'V', b'A', b' ', ..] => preceded(literal(b"VA "), va_header).parse(input),
+        [b'C', b'O', ..] => preceded(literal(b"CONFIG "), config_header).parse(input),
         _ => {
             return match other_line(input) {
                 Ok((rest, response)) => whole(response, input, rest, limits),
@@ -142,7 +146,10 @@ fn header_and_block<'a>(
 ) -> Result<Found<'a>, ProtocolError> {
     let header_len = input.len() - rest.len();
     check_line(header_len, limits)?;
-    let value_len = check_value(len, limits)?;
+    let value_len = match header {
+        Header::Config { .. } => check_value_to(len, max_config_len(limits))?,
+        Header::Value { .. } | Header::Va { .. } => check_value(len, limits)?,
+    };
     match block(rest, value_len)? {
         Some((value, rest)) => Ok(Found::Whole(header.with(value), input.len() - rest.len())),
         None => Ok(Found::Header { header, header_len, value_len }),
@@ -162,12 +169,34 @@ pub(super) fn check_line(len: usize, limits: &Limits) -> Result<(), ProtocolErro
 /// Refuses a value of `len` bytes that is longer than the limit.
 #[inline]
 pub(super) fn check_value(len: u64, limits: &Limits) -> Result<usize, ProtocolError> {
+    check_value_to(len, limits.max_value_len)
+}
+
+#[inline]
+fn check_value_to(len: u64, max: usize) -> Result<usize, ProtocolError> {
     // What comes with a value is added to its length, which must not overflow whatever the limit.
-    let max = limits.max_value_len.min(MAX_LEN);
+    let max = max.min(MAX_LEN);
     match usize::try_from(len) {
         Ok(len) if len <= max => Ok(len),
         _ => Err(ProtocolError::ValueTooLong { len }),
     }
+}
+
+/// The longest configuration, in bytes: what the limit of servers may need.
+fn max_config_len(limits: &Limits) -> usize {
+    /// A version, and the ends of lines.
+    const HEAD: usize = 64;
+    /// A host, an address and a port, and what stands between them.
+    const SERVER: usize = 320;
+    limits.max_servers.saturating_mul(SERVER).saturating_add(HEAD).min(limits.max_value_len)
+}
+
+/// A `CONFIG` line, from the name on, and the length that it announces.
+pub(super) fn config_header(input: &[u8]) -> Parsed<'_, (Header<'_>, u64)> {
+    let (input, name) = key_and_space(input)?;
+    let (input, (flags, len)) =
+        (terminated(number, byte(b' ')), terminated(number, crlf)).parse(input)?;
+    Ok((input, (Header::Config { name, flags: Flags::from_wire(flags) }, len)))
 }
 
 /// A `VALUE` line, from the key on, and the length that it announces.

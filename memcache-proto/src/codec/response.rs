@@ -41,6 +41,17 @@ pub enum Response<'a> {
         /// The value, without its CR LF.
         value: &'a [u8],
     },
+    /// `CONFIG <name> <flags> <bytes>` and the text of a configuration, which answers `config get`. `END`
+    /// follows.
+    Config {
+        /// The name that was asked for.
+        name: Key<'a>,
+        /// Always 0 so far.
+        flags: Flags,
+        /// The text, without the CR LF behind it. Of a cluster it is a line with a version and a line of
+        /// servers: [`Discovered::of_config`](crate::discovery::Discovered::of_config) reads it.
+        text: &'a [u8],
+    },
     /// `END`: no more values, or no more lines.
     End,
     /// `STORED`

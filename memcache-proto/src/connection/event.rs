@@ -18,7 +18,7 @@ pub struct Event<'a> {
 /// What happened to a request.
 #[non_exhaustive]
 pub enum Reply<'a> {
-    /// A value that a get found. More events follow.
+    /// A value that a get found, or the text of a configuration. More events follow.
     Value {
         /// Which of the request's keys it is, counted from 0.
         index: usize,

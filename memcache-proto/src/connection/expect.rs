@@ -26,6 +26,8 @@ pub(super) enum Expect {
     Memlimit,
     /// Lines, then `END`; or `RESET`, or `OK`.
     Stats(StatsExpect),
+    /// One `CONFIG`, or none, then `END`.
+    Config,
     /// Lines, then `END`, with nothing else in flight.
     Metadump,
     /// What answers a meta request.
@@ -139,6 +141,7 @@ impl Expect {
             Command::CacheMemlimit { .. } => Expect::Memlimit,
             Command::Version => Expect::Version,
             Command::Stats(argument) => Expect::Stats(StatsExpect::of(argument)),
+            Command::ConfigGet(_) => Expect::Config,
             Command::Metadump(_) => Expect::Metadump,
             Command::Quit | Command::Shutdown { .. } => Expect::Eof,
             Command::MetaGet(ref get) => {
@@ -208,7 +211,7 @@ impl Expect {
             _ => {}
         }
         match (self, response) {
-            (Expect::Values { .. }, Response::End)
+            (Expect::Values { .. } | Expect::Config, Response::End)
             | (Expect::Stored | Expect::CasStored, Response::Stored)
             | (Expect::Stored, Response::NotStored)
             | (Expect::CasStored, Response::Exists | Response::NotFound)

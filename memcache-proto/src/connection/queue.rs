@@ -452,6 +452,11 @@ impl Queue {
                 let value = ValueBytes::Shared(value);
                 return Ok((event(Reply::Value { index, flags, cas, value }), None));
             }
+            Item::Response(Response::Config { name, flags, text }) => {
+                Self::check_config(&self.text, self.base, request, name)?;
+                let value = ValueBytes::Shared(text);
+                return Ok((event(Reply::Value { index: 0, flags, cas: None, value }), None));
+            }
             Item::Response(response) => response,
         };
         if is_refusal(&response) {
@@ -485,6 +490,25 @@ impl Queue {
                 sometimes!("unexpected response");
                 Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse))
             }
+        }
+    }
+
+    /// Refuses a configuration that was not asked for, or that came already.
+    fn check_config(
+        text: &[u8],
+        base: u64,
+        request: &mut Request,
+        name: Key<'_>,
+    ) -> Result<(), CloseReason> {
+        if request.expect != Expect::Config || request.parts > 0 {
+            return Err(CloseReason::Protocol(ProtocolError::UnexpectedResponse));
+        }
+        request.parts += 1;
+        let at = usize::try_from(request.start - base).unwrap_or(usize::MAX);
+        let line = text.get(at..at.saturating_add(request.len)).unwrap_or_default();
+        match line.strip_suffix(b"\r\n").is_some_and(|line| line.ends_with(name.as_bytes())) {
+            true if line.len() == b"config get \r\n".len() + name.len() => Ok(()),
+            _ => Err(CloseReason::Protocol(ProtocolError::UnexpectedKey)),
         }
     }
 

@@ -61,4 +61,4 @@ mod store;
 mod table;
 
 pub use connection::Connection;
-pub use store::{Next, Settings, Store};
+pub use store::{Configuration, Next, Settings, Store};

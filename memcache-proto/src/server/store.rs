@@ -8,7 +8,7 @@ use super::stats::Stats;
 use super::table::{Item, Marks, Table, item_size};
 use crate::codec::grammar::c_unsigned;
 use crate::codec::parse_command::{StoreHeader, ValueHeader};
-use crate::codec::{Command, Response, StoreVerb};
+use crate::codec::{Command, Refusal, Response, StoreVerb};
 use crate::value::Flags;
 use crate::{Credentials, Exptime, Key, Time};
 
@@ -36,6 +36,26 @@ pub struct Settings {
     pub version: String,
     /// What `stats` says is the process id; 0.
     pub process_id: u32,
+    /// What `config get cluster` is answered, as by the configuration endpoint of a cloud's cluster. Default:
+    /// `None`; the answer is `ERROR` then, which is memcached's.
+    pub configuration: Option<Configuration>,
+}
+
+/// What a configuration endpoint tells of its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// The number of this configuration, which rises with each change.
+    pub version: u64,
+    /// The servers, as `host|address|port` with spaces between them. The address may be empty.
+    pub servers: String,
+}
+
+impl Configuration {
+    /// The text that a client is sent.
+    #[must_use]
+    pub fn text(&self) -> String {
+        alloc::format!("{}\n{}\n", self.version, self.servers)
+    }
 }
 
 impl Default for Settings {
@@ -47,6 +67,7 @@ impl Default for Settings {
             credentials: None,
             version: "1.6.18".into(),
             process_id: 0,
+            configuration: None,
         }
     }
 }
@@ -194,6 +215,10 @@ impl Store {
                 self.put_stats(argument, clock, out);
                 return Next::Continue;
             }
+            Command::ConfigGet(name) => {
+                self.put_configuration(name, out);
+                return Next::Continue;
+            }
             Command::Metadump(target) => {
                 self.put_metadump(target, clock, out);
                 return Next::Continue;
@@ -203,6 +228,22 @@ impl Store {
             response.encode(out);
         }
         Next::Continue
+    }
+
+    /// Has `config get cluster` answered by this from now on.
+    pub fn set_configuration(&mut self, configuration: Option<Configuration>) {
+        self.settings.configuration = configuration;
+    }
+
+    fn put_configuration(&self, name: Key<'_>, out: &mut Vec<u8>) {
+        match &self.settings.configuration {
+            Some(configuration) if name.as_bytes() == b"cluster" => {
+                let (flags, text) = (Flags::new(0), configuration.text());
+                Response::Config { name, flags, text: text.as_bytes() }.encode(out);
+                Response::End.encode(out);
+            }
+            _ => Refusal::Unknown.response().encode(out),
+        }
     }
 
     /// Says that a connection was opened; for `stats`.

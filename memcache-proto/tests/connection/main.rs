@@ -183,6 +183,7 @@ pub(crate) fn commands<'a>(keys: &'a [Key<'a>]) -> Vec<(Command<'a>, &'static [&
         (Command::Stats(StatsArgument::DetailDump), &["END"]),
         (Command::Stats(StatsArgument::Cachedump { class: 1, limit: 0 }), &["END"]),
         (Command::Stats(StatsArgument::Other(one)), &["END", "OK", "RESET"]),
+        (Command::ConfigGet(one), &["END"]),
         (Command::Metadump(MetadumpTarget::All), &["END", "BUSY currently", "BADCLASS no"]),
         (Command::Quit, &[]),
         (Command::Shutdown { graceful: false }, &[]),

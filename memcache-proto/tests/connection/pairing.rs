@@ -75,25 +75,31 @@ fn lines_of_a_longer_reply_fit_only_where_they_belong() {
     let prefix = "PREFIX a get 2 hit 1 set 1 del 0\r\n";
     let item = "ITEM foo [1 b; 0 s]\r\n";
     let dump = "key=foo exp=-1 la=1 cas=2 fetch=no cls=1 size=63\n";
+    let config = "CONFIG foo 0 1\r\n1\r\n";
     let keys = [key("foo"), key("bar")];
     for (command, _) in commands(&keys) {
         let (found, line) = (Some("0 value 0 1"), Some("0 line"));
         // A cas unique that was not asked for does no harm; one that was asked for must be there.
         let expected = match command {
             Command::Get { cas: false, .. } | Command::Gat { cas: false, .. } => {
-                [found, found, None, None, None, None]
+                [found, found, None, None, None, None, None]
             }
-            Command::Get { .. } | Command::Gat { .. } => [None, found, None, None, None, None],
+            Command::Get { .. } | Command::Gat { .. } => {
+                [None, found, None, None, None, None, None]
+            }
             Command::Stats(StatsArgument::General | StatsArgument::Items) => {
-                [None, None, line, None, None, None]
+                [None, None, line, None, None, None, None]
             }
-            Command::Stats(StatsArgument::DetailDump) => [None, None, None, line, None, None],
-            Command::Stats(StatsArgument::Cachedump { .. }) => [None, None, None, None, line, None],
-            Command::Stats(StatsArgument::Other(_)) => [None, None, line, line, line, None],
-            Command::Metadump(_) => [None, None, None, None, None, line],
-            _ => [None; 6],
+            Command::Stats(StatsArgument::DetailDump) => [None, None, None, line, None, None, None],
+            Command::Stats(StatsArgument::Cachedump { .. }) => {
+                [None, None, None, None, line, None, None]
+            }
+            Command::Stats(StatsArgument::Other(_)) => [None, None, line, line, line, None, None],
+            Command::Metadump(_) => [None, None, None, None, None, line, None],
+            Command::ConfigGet(_) => [None, None, None, None, None, None, found],
+            _ => [None; 7],
         };
-        let parts = [value, with_cas, stat, prefix, item, dump];
+        let parts = [value, with_cas, stat, prefix, item, dump, config];
         for (part, expected) in parts.into_iter().zip(expected) {
             let mut bench = Bench::new();
             bench.submit(command);
@@ -572,4 +578,30 @@ fn there_is_always_room_to_read_to() {
     }
     let events = bench.events();
     assert_eq!(events.len(), 2, "{events:?}");
+}
+
+#[test]
+fn a_configuration_is_the_one_that_was_asked_for_and_comes_once() {
+    let (one, other) = ("CONFIG foo 0 1\r\n1\r\n", "CONFIG fo 0 1\r\n1\r\n");
+    let longer = "CONFIG get foo 0 1\r\n1\r\n";
+    let cases = [
+        (format!("{one}END\r\n"), vec!["0 value 0 1", "0 last"], None),
+        ("END\r\n".into(), vec!["0 last"], None),
+        (other.into(), vec!["0 failed Unanswered"], Some(ProtocolError::UnexpectedKey)),
+        (longer.into(), vec!["0 failed Unanswered"], Some(ProtocolError::Malformed)),
+        (
+            format!("{one}{one}"),
+            vec!["0 value 0 1", "0 failed Unanswered"],
+            Some(ProtocolError::UnexpectedResponse),
+        ),
+    ];
+    for (reply, events, error) in cases {
+        for piece in [1, usize::MAX] {
+            let mut bench = Bench::new();
+            bench.submit(Command::ConfigGet(key("foo")));
+            assert_eq!(bench.write(), "config get foo\r\n");
+            assert_eq!(bench.read_in(piece, reply.as_bytes()), events, "{reply:?}");
+            assert_eq!(bench.close_reason(), error.map(CloseReason::Protocol), "{reply:?}");
+        }
+    }
 }

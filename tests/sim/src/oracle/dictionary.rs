@@ -64,6 +64,7 @@ fn commands() -> Vec<Command<'static>> {
         Command::Decr { key, delta: 0, noreply },
         Command::Metadump(MetadumpTarget::All),
         Command::Metadump(MetadumpTarget::Hash),
+        Command::ConfigGet(Key::new(b"cluster").expect("a key")),
         Command::MetaNoop,
         Command::MetaDebug(MetaKey::from(key)),
     ];
@@ -131,6 +132,7 @@ fn responses() -> Vec<Response<'static>> {
     let (exp, la, cas, fetch, cls, size) = (-1, number, 0, true, 0, 0);
     let mut responses = vec![
         Response::Value { key, flags: Flags::new(0), cas: Some(0), value: text },
+        Response::Config { name: key, flags: Flags::new(0), text },
         Response::End,
         Response::Stored,
         Response::NotStored,

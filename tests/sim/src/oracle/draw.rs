@@ -141,6 +141,7 @@ pub(super) fn command<R>(
         19 => meta_arithmetic(source, then),
         20 => then(&Command::Quit),
         21 => then(&Command::Shutdown { graceful: yes(source) }),
+        22 if yes(source) => then(&Command::ConfigGet(checked(&key(source)))),
         22 => then(&Command::Metadump(MetadumpTarget::All)),
         _ => {
             let class = MetadumpTarget::Class(narrow(source));
@@ -412,6 +413,7 @@ pub(super) fn response<R>(source: &mut dyn Source, then: impl FnOnce(&Response<'
             then(source.pick(&[
                 Response::Me { key: &name, items: &items },
                 Response::Item { key: checked(&name), bytes, exptime },
+                Response::Config { name: checked(&name), flags: Flags::new(0), text: &items },
             ]))
         }
         _ => {

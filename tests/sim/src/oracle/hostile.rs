@@ -176,7 +176,8 @@ impl World {
             (6, _) => Operation::TouchMany { keys: &keys, exptime, noreply },
             (7, 0) => Operation::Incr { key, delta: 1, noreply },
             (7, _) => Operation::Decr { key, delta: 1, noreply },
-            (8, _) => Operation::Version,
+            (8, 0) => Operation::Version,
+            (8, _) => Operation::ConfigGet(Key::new("cluster").expect("a key")),
             (9, _) => Operation::FlushAll { delay: None },
             (10, _) => Operation::Stats(memcache_proto::codec::StatsArgument::General),
             _ => return self.submit_meta(source),
@@ -212,7 +213,10 @@ impl World {
             Action::Connect { connection, .. } => match source.below(4) {
                 0 | 1 => {
                     let server = server::Connection::new(Limits::default());
-                    let store = Store::new(server::Settings::default());
+                    let servers = "a|10.0.0.1|11211 b||1".into();
+                    let configuration = Some(server::Configuration { version: 7, servers });
+                    let settings = server::Settings { configuration, ..Default::default() };
+                    let store = Store::new(settings);
                     let socket = Socket { id: connection, server, store };
                     self.sockets.insert(connection.index(), socket);
                     self.client.connected(connection, now);

@@ -88,13 +88,18 @@ fn naive(input: &[u8], limits: &Limits) -> Naive {
     let Some(mut said) = line_says(line) else { return Naive::Wrong };
     let Some(announced) = announced else { return Naive::Whole(said, line_len) };
     let Ok(value_len) = usize::try_from(announced) else { return Naive::Wrong };
-    if value_len > limits.max_value_len {
+    // A configuration may be as long as 320 bytes a server, and 64 beside.
+    let longest = match said[0] == b"CONFIG" {
+        true => limits.max_value_len.min(limits.max_servers.saturating_mul(320).saturating_add(64)),
+        false => limits.max_value_len,
+    };
+    if value_len > longest {
         return Naive::Wrong;
     }
     match behind.get(value_len..).unwrap_or_default() {
         [b'\r', b'\n', ..] => {
-            // A VALUE has its value last, a VA before its flags.
-            let at = if said[0] == b"VALUE" { said.len() } else { 1 };
+            // A VA has its value before its flags, the others have theirs last.
+            let at = if said[0] == b"VA" { 1 } else { said.len() };
             said.insert(at, behind[..value_len].to_vec());
             Naive::Whole(said, line_len + value_len + 2)
         }
@@ -107,7 +112,7 @@ fn naive(input: &[u8], limits: &Limits) -> Naive {
 fn value_len(line: &[u8]) -> Result<Option<u64>, ()> {
     let words = words(line);
     let word = match words[0] {
-        b"VALUE" => words.get(3),
+        b"VALUE" | b"CONFIG" => words.get(3),
         b"VA" if words.len() > 1 => words.get(1),
         _ => return Ok(None),
     };
@@ -147,6 +152,10 @@ fn line_says(line: &[u8]) -> Option<Said> {
                 _ => return None,
             };
             said.extend([self::key(key)?, number(client_flags)?, cas]);
+        }
+        b"CONFIG" => {
+            let &[name, client_flags, _] = words else { return None };
+            said.extend([self::key(name)?, number(client_flags)?]);
         }
         b"STAT" => {
             let behind = line.strip_prefix(b"STAT ")?;

@@ -18,6 +18,9 @@ pub(super) fn said(response: &Response<'_>) -> Option<Said> {
         Response::Value { key, flags, cas, value } => {
             word("VALUE", &[key.as_bytes(), &digits(flags.bits()), &some(cas), value])
         }
+        Response::Config { name, flags, text } => {
+            word("CONFIG", &[name.as_bytes(), &digits(flags.bits()), text])
+        }
         Response::End => word("END", &[]),
         Response::Stored => word("STORED", &[]),
         Response::NotStored => word("NOT_STORED", &[]),
