@@ -2,11 +2,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::discovery::DiscoverySettings;
 use super::{
     Calls, Error, KeyRules, Observation, Observer, Recache, ServerList, Url, UrlError, UrlTls,
     VarsError,
 };
 use crate::client::{Cluster, Credentials, CredentialsError, NoticeEvent, Settings};
+use crate::discovery::DiscoveryError;
 use crate::routing::{AddressError, Server, ServerAddress};
 use crate::value::Transcoder;
 
@@ -43,6 +45,8 @@ pub struct Config {
     /// An adapter that can do TLS takes this out (`config.tls.take()`) and connects by it. If it is still here,
     /// [`build`](Self::build) fails, so that what should be encrypted is never sent plain.
     pub tls: Option<UrlTls>,
+    /// How the servers are found that are not named here.
+    pub discovery: DiscoverySettings,
     /// An error that has been found already: [`build`](Self::build) returns it. Default: `None`.
     pub error: Option<Error>,
 }
@@ -123,21 +127,14 @@ impl Config {
     /// | [`Error::Credentials`] | no server can know the user or the password |
     /// | the one in [`error`](Self::error) | there is one |
     /// | [`Error::WithoutTls`] | [`tls`](Self::tls) has not been taken out |
+    /// | [`Error::Discovery`] | the source of [`discovery`](Self::discovery) has not been taken out |
     /// | [`Error::Address`] | the address of a server is not an address |
     /// | [`Error::Cluster`] | no server has a weight, or no key can begin with the prefix |
     pub fn build(
         mut self,
         unix_now: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Result<Calls, Error> {
-        if let Some(error) = self.credentials_error {
-            return Err(Error::Credentials(error));
-        }
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        if self.tls.is_some() {
-            return Err(Error::WithoutTls);
-        }
+        self.check()?;
         let servers = self.servers.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.settings.debug |= self.debug.is_some();
         self.settings.observe |= !self.observers.is_empty();
@@ -156,6 +153,29 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether anything is wrong but for the servers: an adapter that asks somebody for those looks first.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn check(&self) -> Result<(), Error> {
+        if let Some(error) = self.credentials_error {
+            return Err(Error::Credentials(error));
+        }
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        if self.tls.is_some() {
+            return Err(Error::WithoutTls);
+        }
+        match self.discovery.source {
+            Some(_) => Err(Error::Discovery(DiscoveryError::Unsupported)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -167,6 +187,7 @@ impl fmt::Debug for Config {
             .field("cache_cas", &self.cache_cas)
             .field("recache", &self.recache)
             .field("tls", &self.tls)
+            .field("discovery", &self.discovery)
             .field("error", &self.error)
             .finish_non_exhaustive()
     }

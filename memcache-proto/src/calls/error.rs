@@ -6,11 +6,14 @@ use core::fmt;
 
 use super::keys::KeyFault;
 use super::{UrlError, VarsError};
-use crate::client::{ClusterError, CredentialsError, DeadServer, Failure, Rejection, Stored};
+use crate::client::{
+    ClusterError, CredentialsError, DeadServer, Failure, FailureKind, Rejection, Stored,
+};
+use crate::discovery::DiscoveryError;
 use crate::escape::Quoting;
 use crate::routing::AddressError;
 use crate::value::{Cause, ValueError};
-use crate::{ExpiryError, KeyError};
+use crate::{ErrorLine, ExpiryError, KeyError};
 
 /// The adapter's own error behind a failure: over sockets a `std::io::Error`, to be had with
 /// `downcast_ref`.
@@ -85,6 +88,8 @@ pub enum Error {
     Cluster(ClusterError),
     /// Nobody can log in by the credentials that were given.
     Credentials(CredentialsError),
+    /// The servers were to be found out when the client was made, and that failed.
+    Discovery(DiscoveryError),
     /// The URL cannot be read.
     Url(UrlError),
     /// The text that lists the servers cannot be read.
@@ -146,6 +151,12 @@ impl Error {
             Error::OfKey { error, .. } => error.may_have_been_applied(),
             _ => false,
         }
+    }
+
+    /// Whether a server answered that it does not know the command.
+    pub(super) fn is_unknown_command(&self) -> bool {
+        let Error::Server { failure, .. } = self else { return false };
+        matches!(failure.kind, FailureKind::Server(ErrorLine::Error(_)))
     }
 
     /// Whether a server, or the network to it, was not there or too slow: what another attempt, later,
@@ -212,6 +223,7 @@ impl fmt::Display for Error {
             Error::Address(error) => error.fmt(f),
             Error::Cluster(error) => error.fmt(f),
             Error::Credentials(error) => error.fmt(f),
+            Error::Discovery(error) => error.fmt(f),
             Error::Url(error) => write!(f, "the URL is wrong {error}"),
             Error::Servers(error) => write!(f, "the list of servers is wrong {error}"),
             Error::Vars(error) => error.fmt(f),
@@ -297,6 +309,12 @@ impl From<AddressError> for Error {
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         Error::Cluster(error)
+    }
+}
+
+impl From<DiscoveryError> for Error {
+    fn from(error: DiscoveryError) -> Self {
+        Error::Discovery(error)
     }
 }
 

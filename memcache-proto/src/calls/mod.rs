@@ -44,6 +44,7 @@ mod cas_ids;
 mod change;
 mod config;
 mod connect_failure;
+pub mod discovery;
 mod error;
 mod fetched;
 mod instruments;

@@ -59,6 +59,13 @@ macro_rules! __settings {
             self.with_url($crate::calls::Url::from_vars(lookup).map_err(From::from))
         }
 
+        /// How long after the servers have been asked for they are asked for again, with
+        /// [`discover`](Self::discover). Less than 10 ms counts as 10 ms. Default: 60 s.
+        pub fn discover_every(mut self, every: std::time::Duration) -> Self {
+            self.config.discovery.every = every;
+            self
+        }
+
         fn with_url(mut self, url: Result<$crate::calls::Url, $crate::calls::Error>) -> Self {
             match url {
                 Ok(url) => {

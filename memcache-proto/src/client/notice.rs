@@ -1,8 +1,10 @@
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::FailureKind;
 use crate::Violation;
-use crate::routing::ServerIndex;
+use crate::discovery::DiscoveryError;
+use crate::routing::{ServerAddress, ServerIndex};
 
 /// Something that happened between a client and a server, for a log: what python-memcached prints with
 /// `debug=1`. It holds no value, and a key only where a server sent one in a line that it should not have
@@ -56,6 +58,23 @@ pub enum NoticeEvent {
         /// Why.
         reason: FailureKind,
     },
+    /// Whoever was asked for the servers told of others, which the client goes on with. In place of a server's
+    /// name stands that of whoever was asked.
+    ServersChanged {
+        /// How many there are now.
+        count: usize,
+        /// Those that were not there before.
+        added: Vec<ServerAddress>,
+        /// Those that are not there any more.
+        removed: Vec<ServerAddress>,
+    },
+    /// Whoever was asked for the servers could not tell, or told what cannot be. The client goes on with those
+    /// that it has, and goes on asking; this is not said again before a list has been taken. In place of a
+    /// server's name stands that of whoever was asked.
+    NotDiscovered {
+        /// Why.
+        error: DiscoveryError,
+    },
 }
 
 impl NoticeEvent {
@@ -66,12 +85,14 @@ impl NoticeEvent {
             NoticeEvent::MarkedDead { .. }
             | NoticeEvent::LoginRefused
             | NoticeEvent::UnexpectedReply { .. }
-            | NoticeEvent::NotFlushed { .. } => true,
+            | NoticeEvent::NotFlushed { .. }
+            | NoticeEvent::NotDiscovered { .. } => true,
             NoticeEvent::Revived
             | NoticeEvent::Disconnected { .. }
             | NoticeEvent::Retry { .. }
             | NoticeEvent::Reconnect
-            | NoticeEvent::FlushOnReconnect => false,
+            | NoticeEvent::FlushOnReconnect
+            | NoticeEvent::ServersChanged { .. } => false,
         }
     }
 }
@@ -92,6 +113,24 @@ impl fmt::Display for NoticeEvent {
             NoticeEvent::Reconnect => write!(f, "connecting again"),
             NoticeEvent::FlushOnReconnect => write!(f, "flushing, as it was dead"),
             NoticeEvent::NotFlushed { reason } => write!(f, "not flushed: {reason}"),
+            NoticeEvent::ServersChanged { count, added, removed } => {
+                write!(f, "there are {count} servers now")?;
+                list(f, "added", added)?;
+                list(f, "removed", removed)
+            }
+            NoticeEvent::NotDiscovered { error } => {
+                write!(f, "going on with the servers that are known: {error}")
+            }
         }
     }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, word: &str, servers: &[ServerAddress]) -> fmt::Result {
+    for (number, server) in servers.iter().enumerate() {
+        match number {
+            0 => write!(f, "; {word} {server}")?,
+            _ => write!(f, ", {server}")?,
+        }
+    }
+    Ok(())
 }

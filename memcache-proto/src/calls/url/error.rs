@@ -99,6 +99,10 @@ pub enum UrlErrorKind {
     Credentials(CredentialsError),
     /// No server is named.
     NoServers,
+    /// A second `config+`, `dns+` or `dnssrv+`.
+    TwoSources,
+    /// A `config+`, `dns+` or `dnssrv+` in a list of servers, which is not a URL.
+    SourceInList,
     /// A path behind servers that are hosts.
     Path,
     /// A server of `memcached+unix` that is not an absolute path.
@@ -160,6 +164,13 @@ impl fmt::Display for UrlErrorKind {
             UrlErrorKind::NoServers => f.write_str(
                 "no server is named; a host is written memcached://host, a Unix socket \
                  memcached+unix:///path",
+            ),
+            UrlErrorKind::TwoSources => {
+                f.write_str("only one can be asked for the servers: one config+, dns+ or dnssrv+")
+            }
+            UrlErrorKind::SourceInList => f.write_str(
+                "who knows the servers is named in a URL, not in a list of servers: \
+                 memcached://config+host:port",
             ),
             UrlErrorKind::Path => f.write_str(
                 "a path cannot follow hosts; a Unix socket among them is written unix:%2Fpath",

@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use super::piece::Piece;
 use super::{UrlError, UrlErrorKind, values};
+use crate::discovery::Source;
 use crate::routing::{AddressError, Endpoint, Server, ServerAddress};
 
 /// What stands between the servers of a list. Django's `LOCATION` has either.
@@ -50,9 +51,14 @@ impl ServerList {
         if list.trim().text.is_empty() {
             return Err(list.error(UrlErrorKind::NoServers));
         }
-        let servers = list
-            .split(SEPARATORS)
-            .map(|item| server(item.trim(), |address| Ok(address.trim().text.to_string())));
+        let decode = |address: Piece<'_>| Ok(address.trim().text.to_string());
+        let servers = list.split(SEPARATORS).map(|item| {
+            let item = item.trim();
+            match source(item, decode)? {
+                None => server(item, decode),
+                Some(_) => Err(item.error(UrlErrorKind::SourceInList)),
+            }
+        });
         servers.collect::<Result<_, _>>().map(ServerList)
     }
 
@@ -87,6 +93,18 @@ impl fmt::Display for ServerList {
             write!(f, "{comma}{}{}", address_text(&server.address), Weight(server.weight))?;
         }
         Ok(())
+    }
+}
+
+/// Who knows the servers, if that is what stands in a list in place of one.
+pub(super) fn source<'t>(
+    item: Piece<'t>,
+    decode: impl FnOnce(Piece<'t>) -> Result<String, UrlError>,
+) -> Result<Option<Source>, UrlError> {
+    match Source::parse(&decode(item)?) {
+        None => Ok(None),
+        Some(Ok(source)) => Ok(Some(source)),
+        Some(Err(error)) => Err(item.error(UrlErrorKind::Address(error))),
     }
 }
 
@@ -190,6 +208,7 @@ mod tests {
             ("a*-1", Weight, 2, Some("-1")),
             ("a*1.5", Weight, 2, Some("1.5")),
             ("a*2147483648,b", Weight, 2, Some("2147483648")),
+            ("a, dns+b", UrlErrorKind::SourceInList, 3, Some("dns+b")),
             ("memcached://user:pw@a", AtSign, 19, None),
         ];
         for (text, kind, position, quoted) in cases {

@@ -10,13 +10,14 @@ mod values;
 mod vars;
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
 use super::Config;
 use crate::client::Credentials;
+use crate::discovery::Source;
 use crate::routing::{Endpoint, Server};
 use list::{Weight, address_text};
 use parameters::{CONNECTIONS_PER_SERVER, Kind, MERGE_GETS, PARAMETERS, SESSIONS, Value};
@@ -56,6 +57,16 @@ pub use vars::VarsError;
 /// weight behind them. Each is an address as [`ServerAddress`](crate::routing::ServerAddress) takes it: `host`,
 /// `host:port`, `[::1]:port`, `inet:host:port`, `inet6:[host]:port`. A Unix socket among hosts is written
 /// `unix:%2Frun%2Fm.sock`. At least one must be named.
+///
+/// In place of servers, or among them, may stand who knows the servers:
+///
+/// | URL | servers |
+/// |---|---|
+/// | `memcached://config+HOST:PORT` | those that a configuration endpoint tells of, in the clouds of Amazon and Google |
+/// | `memcached://dns+HOST:PORT` | every address of the host |
+/// | `memcached://dnssrv+NAME` | every SRV record of the name: `dnssrv+_memcache._tcp.example.org` |
+///
+/// It is asked again every `discover_every`. Servers that stand beside it are used until it has answered.
 ///
 /// # Login
 ///
@@ -108,6 +119,7 @@ pub use vars::VarsError;
 /// | `unavailable_is_miss` | switch | whether a lookup on a dead server is a miss |
 /// | `cache_cas` | number | how many cas uniques each `cas_ids` remembers |
 /// | `recache_lease`, `recache_early`, `recache_wait`, `recache_pause` | time | the times of `get_or_set_with` ([`Recache`](super::Recache)) |
+/// | `discover_every` | time | how long after the servers have been asked for they are asked for again |
 /// | `sessions` | number | how many threads may use the client at the same moment; in `memcache-sync` |
 /// | `connections_per_server` | number | how many connections there may be to one server; in `memcache-async` |
 /// | `merge_gets` | switch | whether gets that wait are merged into one; in `memcache-async` |
@@ -139,6 +151,7 @@ pub struct Url {
     tls: bool,
     credentials: Option<Credentials>,
     servers: Vec<Server>,
+    source: Option<Source>,
     /// By the place of their parameter in [`PARAMETERS`], which is the order to apply them in.
     values: BTreeMap<usize, Value>,
 }
@@ -157,6 +170,12 @@ impl Url {
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// Who knows the servers that are not named. `None` if the URL names nobody.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// Who logs in. `None` if the URL names no user.
@@ -215,6 +234,9 @@ impl Url {
         if self.tls {
             config.tls = self.tls();
         }
+        if self.source.is_some() {
+            config.discovery.source.clone_from(&self.source);
+        }
         for (parameter, value) in self.parameters() {
             parameter.apply(value, config);
         }
@@ -237,7 +259,7 @@ impl From<ServerList> for Url {
     /// The URL of these servers, without TLS, login or settings.
     fn from(list: ServerList) -> Self {
         let servers = list.into_iter().collect();
-        Url { tls: false, credentials: None, servers, values: BTreeMap::new() }
+        Url { tls: false, credentials: None, servers, source: None, values: BTreeMap::new() }
     }
 }
 
@@ -253,7 +275,7 @@ impl fmt::Display for Url {
     /// A URL that is parsed as this one, but for the password: `***` stands in its place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_path = |server: &Server| matches!(server.address.endpoint(), Endpoint::Unix { path } if path.starts_with('/'));
-        let paths = !self.tls && self.servers.iter().all(is_path);
+        let paths = !self.tls && self.source.is_none() && self.servers.iter().all(is_path);
         let scheme = match (self.tls, paths) {
             (true, _) => parse::TLS,
             (false, true) => parse::UNIX,
@@ -264,8 +286,13 @@ impl fmt::Display for Url {
             encode(f, credentials.user(), b"")?;
             f.write_str(":***@")?;
         }
-        for (number, server) in self.servers.iter().enumerate() {
-            f.write_str(if number == 0 { "" } else { "," })?;
+        let mut comma = "";
+        if let Some(source) = &self.source {
+            encode(f, source.to_string().as_bytes(), b":[]+")?;
+            comma = ",";
+        }
+        for server in &self.servers {
+            f.write_str(core::mem::replace(&mut comma, ","))?;
             match server.address.endpoint() {
                 Endpoint::Unix { path } if paths => encode(f, path.as_bytes(), b"/:")?,
                 _ => encode(f, address_text(&server.address).as_bytes(), b":[]")?,

@@ -83,6 +83,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     time("recache_early", |config, time| config.recache.early = time),
     time("recache_wait", |config, time| config.recache.wait = time),
     time("recache_pause", |config, time| config.recache.pause = time),
+    time("discover_every", |config, time| config.discovery.every = time),
     // Those of one adapter, which asks the URL for them.
     number(SESSIONS, |_, _| {}),
     number(CONNECTIONS_PER_SERVER, |_, _| {}),

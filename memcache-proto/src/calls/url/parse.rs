@@ -9,6 +9,7 @@ use super::parameters::{self, Kind, Value};
 use super::piece::Piece;
 use super::{Url, UrlError, UrlErrorKind};
 use crate::client::{Credentials, CredentialsError};
+use crate::discovery::Source;
 use crate::routing::Server;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,15 +38,15 @@ pub(super) fn url(text: &str) -> Result<Url, UrlError> {
         Some((place, query)) => (place, Some(query)),
         None => (rest, None),
     };
-    let servers = match scheme {
+    let (servers, source) = match scheme {
         Scheme::Plain | Scheme::Tls => hosts(place)?,
-        Scheme::Unix => paths(place)?,
+        Scheme::Unix => (paths(place)?, None),
     };
     let values = match query {
         Some(query) => parameters(query, scheme)?,
         None => BTreeMap::new(),
     };
-    Ok(Url { tls: scheme == Scheme::Tls, credentials, servers, values })
+    Ok(Url { tls: scheme == Scheme::Tls, credentials, servers, source, values })
 }
 
 fn scheme(whole: Piece<'_>) -> Result<(Scheme, Piece<'_>), UrlError> {
@@ -97,7 +98,10 @@ fn credentials(login: Piece<'_>) -> Result<Credentials, UrlError> {
     })
 }
 
-fn hosts(place: Piece<'_>) -> Result<Vec<Server>, UrlError> {
+/// The servers, and who knows others.
+type Hosts = (Vec<Server>, Option<Source>);
+
+fn hosts(place: Piece<'_>) -> Result<Hosts, UrlError> {
     let (hosts, path) =
         match place.text.find('/').and_then(|at| place.until(at).zip(place.from(at))) {
             Some((hosts, path)) => (hosts, Some(path)),
@@ -109,7 +113,15 @@ fn hosts(place: Piece<'_>) -> Result<Vec<Server>, UrlError> {
     if let Some(path) = path.filter(|path| path.text != "/") {
         return Err(path.error(UrlErrorKind::Path));
     }
-    hosts.split(SEPARATORS).map(|item| list::server(item, Piece::decode_text)).collect()
+    let (mut servers, mut source) = (Vec::new(), None);
+    for item in hosts.split(SEPARATORS) {
+        match list::source(item, Piece::decode_text)? {
+            None => servers.push(list::server(item, Piece::decode_text)?),
+            Some(_) if source.is_some() => return Err(item.error(UrlErrorKind::TwoSources)),
+            found => source = found,
+        }
+    }
+    Ok((servers, source))
 }
 
 fn paths(place: Piece<'_>) -> Result<Vec<Server>, UrlError> {

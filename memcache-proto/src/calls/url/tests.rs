@@ -62,6 +62,54 @@ fn servers_and_logins() {
     }
 }
 
+#[test]
+fn a_url_may_name_who_knows_the_servers() {
+    let cases = [
+        ("memcached://config+h", "config+h:11211", "", "memcached://config+h:11211"),
+        ("memcached+tls://config+h:1/", "config+h:1", "", "memcached+tls://config+h:1"),
+        ("memcached://u:p@dns+h:1/", "dns+h:1", "", "memcached://u:***@dns+h:1"),
+        (
+            "memcached://dnssrv+_memcache._tcp.example.org/?discover_every=5",
+            "dnssrv+_memcache._tcp.example.org",
+            "",
+            "memcached://dnssrv+_memcache._tcp.example.org/?discover_every=5s",
+        ),
+        (
+            "memcached://a,dns+h,b*2",
+            "dns+h:11211",
+            "a b",
+            "memcached://dns+h:11211,a:11211,b:11211*2",
+        ),
+        ("memcached://config%2Bh", "config+h:11211", "", "memcached://config+h:11211"),
+        ("memcached://dns+inet:h:1", "dns+h:1", "", "memcached://dns+h:1"),
+        ("memcached://config+unix:%2Fs", "config+unix:/s", "", "memcached://config+unix:%2Fs"),
+        ("memcached://a", "", "a", "memcached://a:11211"),
+    ];
+    for (text, source, servers, shown) in cases {
+        let url = Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = url.source().map(ToString::to_string);
+        assert_eq!(found.unwrap_or_default(), source, "{text}");
+        let names = url.servers().iter().map(|server| server.address.to_string());
+        let names = names.map(|name| name.replace(":11211", "")).collect::<Vec<_>>();
+        assert_eq!(names.join(" "), servers, "{text}");
+        assert_eq!(url.to_string(), shown, "{text}");
+        // Nobody but an adapter that can ask makes a client of it.
+        let config = config(text);
+        assert_eq!(config.discovery.source.as_ref(), url.source(), "{text}");
+        let refused = matches!(config.build(|| 0), Err(Error::Discovery(_)));
+        assert!(refused || source.is_empty() || text.contains("tls"), "{text}");
+    }
+    let wrong = [
+        ("memcached://config+h,dns+h", UrlErrorKind::TwoSources, 21),
+        ("memcached://a,config+", UrlErrorKind::Address(AddressError::Empty), 14),
+    ];
+    for (text, kind, position) in wrong {
+        let error = Url::parse(text).unwrap_err();
+        assert_eq!((error.kind(), error.position()), (&kind, position), "{text}");
+    }
+    assert_eq!(config("memcached://a").discovery.every, Duration::from_secs(60));
+}
+
 /// One setting of each parameter: what it is by default, and what it is after the text.
 #[test]
 fn every_parameter_sets_what_it_says() {
@@ -113,6 +161,7 @@ fn every_parameter_sets_what_it_says() {
         ("recache_early=7", of!(recache.early), seconds(7)),
         ("recache_wait=7", of!(recache.wait), seconds(7)),
         ("recache_pause=7", of!(recache.pause), seconds(7)),
+        ("discover_every=7", of!(discovery.every), seconds(7)),
     ];
     let mut tried = BTreeSet::new();
     for (query, read, expected) in &cases {
