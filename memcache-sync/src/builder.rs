@@ -11,6 +11,7 @@ use memcache_proto::value::Cause;
 use crate::client::Client;
 use crate::connector::{Connector, Sockets};
 use crate::dialing::{Dialer, Secrets};
+use crate::discovery::{self, Discover, Keeper, Stop};
 use crate::pool::Pool;
 
 /// The settings of a [`Client`], by python-memcached's names where it has them.
@@ -46,6 +47,7 @@ pub struct Builder {
     sessions: usize,
     connector: Arc<dyn Connector>,
     secrets: Option<Arc<Secrets>>,
+    discover: Option<Box<dyn Discover>>,
     #[cfg(feature = "tls")]
     tls: Option<memcache_tls::Tls>,
 }
@@ -57,6 +59,7 @@ impl Default for Builder {
             sessions: 64,
             connector: Arc::new(Sockets),
             secrets: None,
+            discover: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -148,30 +151,81 @@ impl Builder {
         memcache_tls::Tls::take(&mut self.config, self.tls.take())
     }
 
-    /// The client. It connects when it is used.
+    /// Has `discover` say which servers there are, [now and then](Self::discover_every), on a thread that ends with
+    /// the client: a [`ClusterConfig`](crate::ClusterConfig), [`Dns`](crate::Dns), or a [`Discover`] of yours. A URL
+    /// may name it, too: `memcached://config+host:port`.
+    ///
+    /// ```
+    /// use memcache_sync::{Client, ClusterConfig, Expiry};
+    /// # use memcache_sync::{proto::server::Configuration, server::Server};
+    /// # let node = Server::start()?;
+    /// # let servers = format!("|127.0.0.1|{}", node.port().unwrap());
+    /// # let endpoint = Server::builder().configuration(Configuration { version: 1, servers }).bind("127.0.0.1:0")?;
+    /// # let endpoint = endpoint.address();
+    ///
+    /// // "my-cluster.cfg.use1.cache.amazonaws.com:11211", say
+    /// let client = Client::builder().discover(ClusterConfig::new(endpoint)).build()?;
+    /// client.set("greeting", "hello", Expiry::Never)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`build`](Self::build) asks once if no server is named beside it, and fails with [`Error::Discovery`] if it
+    /// learns of none. Servers that are named are used until the first answer has come.
+    ///
+    /// Another list than the last is gone on with as by [`set_servers`](Client::set_servers): calls that have begun
+    /// end with the servers that they began with, and none is lost. Keys of servers that come or go move, as with
+    /// any change of servers; with [`Distribution::Ketama`](crate::Distribution::Ketama) the fewest do. Servers are
+    /// sorted by address, so the order of a list moves nothing.
+    ///
+    /// A list that cannot be had, cannot be read, is empty, longer than
+    /// [`Limits::max_servers`](crate::Limits::max_servers) or older than the last is refused: the client goes on
+    /// with the servers that it has, and [`debug`](Self::debug) is told once, until a list has been taken again.
+    ///
+    /// In a process that was forked off later nobody asks; its clients go on with the servers that they have.
+    pub fn discover(mut self, discover: impl Discover) -> Self {
+        self.discover = Some(Box::new(discover));
+        self
+    }
+
+    /// The client. It connects when it is used; but if it has servers to [`discover`](Self::discover) and none to
+    /// begin with, this asks for them, and returns when it knows them.
     ///
     /// # Errors
     ///
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
-    /// came from outside.
+    /// came from outside; [`Error::Discovery`] if the servers cannot be found out.
     pub fn build(mut self) -> Result<Client, Error> {
         #[cfg(feature = "tls")]
         let tls = self.take_tls()?;
         self.config.settings.retry.seed ^= RandomState::new().build_hasher().finish();
-        let calls = self.config.build(unix_now)?;
         let connector = self.connector;
         #[cfg(feature = "tls")]
         let connector = match &tls {
             Some(tls) => Arc::new(crate::tls::WithTls::new(connector, tls)),
             None => connector,
         };
-        let dialer = Dialer { connector, secrets: self.secrets };
-        Ok(Client::from_pool(Pool::new(calls, dialer, self.sessions)))
+        let dialer = Arc::new(Dialer { connector, secrets: self.secrets });
+        // What the program says has the last word, as with everything in a URL.
+        let discover = match (self.discover, self.config.discovery.source.take()) {
+            (Some(discover), _) => Some(discover),
+            (None, Some(source)) => Some(discovery::of_source(source)?),
+            (None, None) => None,
+        };
+        let Some(discover) = discover else {
+            let pool = Pool::new(self.config.build(unix_now)?, dialer, self.sessions);
+            return Ok(Client::from_pool(Arc::new(pool)));
+        };
+        let keeper = Keeper::new(discover, &mut self.config, &dialer)?;
+        let stop = Arc::new(Stop::default());
+        let pool = Pool::new(self.config.build(unix_now)?, dialer, self.sessions);
+        let pool = Arc::new(pool.stopping(stop.clone()));
+        keeper.start(&pool, stop)?;
+        Ok(Client::from_pool(pool))
     }
 }
 
-fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 

@@ -99,8 +99,8 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn from_pool(pool: Pool) -> Self {
-        Client(Arc::new(pool))
+    pub(crate) fn from_pool(pool: Arc<Pool>) -> Self {
+        Client(pool)
     }
 
     pub(crate) fn calls(&self) -> Arc<Calls> {

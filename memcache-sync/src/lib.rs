@@ -30,6 +30,7 @@ mod builder;
 mod client;
 mod connector;
 mod dialing;
+mod discovery;
 mod pool;
 mod process;
 mod region;
@@ -44,6 +45,7 @@ mod within;
 pub use builder::Builder;
 pub use client::Client;
 pub use connector::{Connector, Sockets, Stream, connect_failure};
+pub use discovery::{ClusterConfig, Discover, Dns, Endpoints};
 #[cfg(feature = "tls")]
 pub use memcache_tls::{Tls, TlsError};
 pub use region::Region;
@@ -61,6 +63,7 @@ pub use memcache_proto::client::{
     Failure, FailureKind, NoticeEvent, Rejection, Retry, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
+pub use memcache_proto::discovery::{Discovered, DiscoveryError};
 pub use memcache_proto::routing::{
     AddressError, CustomHash, Distribution, Endpoint, Family, KeyHash, RendezvousKeys,
     ServerAddress,

@@ -9,6 +9,7 @@ use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
 
 use crate::dialing::Dialer;
+use crate::discovery::Stop;
 use crate::session::{Session, Spare};
 
 /// The sessions of a client. One is used by one thread at a time, and comes back only when it owes
@@ -22,10 +23,13 @@ pub(crate) struct Pool {
     returned: Condvar,
     /// A session has spared a connection.
     spared: Condvar,
+    /// Ends what keeps the servers up to date.
+    stop: Option<Arc<Stop>>,
 }
 
-#[derive(Default)]
 struct State {
+    /// The cluster of the calls of now. A session of another is not taken back.
+    cluster: Arc<Cluster>,
     /// The one used last is used next, so that those not needed grow cold and can be closed. Boxed: they
     /// are large, and each call takes one out and brings it back.
     #[expect(clippy::vec_box, reason = "what is moved with each call is to be small")]
@@ -48,6 +52,19 @@ struct Wanted {
 }
 
 impl State {
+    fn new(cluster: Arc<Cluster>) -> Self {
+        State {
+            cluster,
+            idle: Vec::new(),
+            in_use: 0,
+            waiting: 0,
+            generation: 0,
+            wanted: VecDeque::new(),
+            tickets: 0,
+            spares: Vec::new(),
+        }
+    }
+
     /// Lets those who wait have what a session can spare.
     fn hand_on(&mut self, session: &mut Session) -> bool {
         let mut handed = false;
@@ -74,16 +91,23 @@ pub(crate) struct Lease<'a> {
 }
 
 impl Pool {
-    pub(crate) fn new(calls: Calls, dialer: Dialer, limit: usize) -> Self {
+    pub(crate) fn new(calls: Calls, dialer: Arc<Dialer>, limit: usize) -> Self {
         Pool {
+            state: Mutex::new(State::new(calls.cluster().clone())),
             calls: RwLock::new(Arc::new(calls)),
-            dialer: Arc::new(dialer),
+            dialer,
             origin: Origin::new(Instant::now()),
             limit,
-            state: Mutex::default(),
             returned: Condvar::new(),
             spared: Condvar::new(),
+            stop: None,
         }
+    }
+
+    /// Has this told when the client ends.
+    pub(crate) fn stopping(mut self, stop: Arc<Stop>) -> Self {
+        self.stop = Some(stop);
+        self
     }
 
     /// The time, as the core is told it.
@@ -98,6 +122,7 @@ impl Pool {
 
     /// Has later calls go by these.
     pub(crate) fn set_calls(&self, calls: Calls) {
+        self.state().cluster = calls.cluster().clone();
         *self.calls.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(calls);
     }
 
@@ -229,6 +254,14 @@ fn wait_while<'a>(
     state
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.stop {
+            stop.raise();
+        }
+    }
+}
+
 impl Deref for Lease<'_> {
     type Target = Session;
 
@@ -256,7 +289,8 @@ impl Drop for Lease<'_> {
                 self.pool.spared.notify_all();
             }
         }
-        if state.generation == self.generation {
+        let is_current = session.as_ref().is_some_and(|session| session.is_of(&state.cluster));
+        if is_current && state.generation == self.generation {
             state.idle.extend(session.take());
         }
         let awaited = state.waiting > 0;
@@ -278,7 +312,7 @@ mod tests {
         let mut config = Config::default();
         config.add_server("127.0.0.1:1", 1);
         config.settings.operation_timeout = operation_timeout;
-        let dialer = Dialer { connector: Arc::new(Sockets), secrets: None };
+        let dialer = Arc::new(Dialer { connector: Arc::new(Sockets), secrets: None });
         Pool::new(config.build(|| 0).unwrap(), dialer, limit)
     }
 
@@ -303,8 +337,11 @@ mod tests {
         let lent = pool.lease(&former, None).unwrap();
         pool.set_calls(former.with_servers(["127.0.0.1:2"]).unwrap());
         drop(lent);
+        assert_eq!(pool.state().idle.len(), 0);
         assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
+        let idle = pool.state().idle.len();
         drop(pool.lease(&former, None).unwrap());
+        assert!(pool.state().idle.len() <= idle, "it would keep its connections for ever");
         assert!(lease(&pool).unwrap().is_fit(pool.calls().cluster()));
     }
 

@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memcache_proto::Credentials;
-use memcache_proto::server::{Connection, Settings, Store};
+use memcache_proto::server::{Configuration, Connection, Settings, Store};
 use memcache_proto::{Limits, Origin};
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -75,6 +75,14 @@ impl Builder {
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.settings.credentials = Some(credentials);
+        self
+    }
+
+    /// Has the server be the configuration endpoint of a cluster, too: `config get cluster` is answered by this.
+    /// [`Server::set_configuration`] changes it.
+    #[must_use]
+    pub fn configuration(mut self, configuration: Configuration) -> Self {
+        self.settings.configuration = Some(configuration);
         self
     }
 
@@ -150,6 +158,11 @@ impl Server {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Has `config get cluster` answered by this from now on; by `ERROR` if it is `None`.
+    pub fn set_configuration(&self, configuration: Option<Configuration>) {
+        lock(&self.shared.store).set_configuration(configuration);
     }
 
     /// Stops it: closes all connections and ends all threads before it returns.

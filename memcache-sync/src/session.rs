@@ -93,7 +93,12 @@ impl Session {
 
     /// Whether it may be used for calls to this cluster, and its connections by other sessions.
     pub(crate) fn is_fit(&self, cluster: &Arc<Cluster>) -> bool {
-        self.is_own() && Arc::ptr_eq(self.calls.cluster(), cluster)
+        self.is_own() && self.is_of(cluster)
+    }
+
+    /// Whether it is a session of this cluster.
+    pub(crate) fn is_of(&self, cluster: &Arc<Cluster>) -> bool {
+        Arc::ptr_eq(self.calls.cluster(), cluster)
     }
 
     /// Makes the session look as it does after a fork.

@@ -121,6 +121,7 @@ impl Error {
             Error::Contended { .. } => "contended",
             Error::Unsupported => "unsupported",
             Error::Closed => "closed",
+            Error::Discovery(_) => "discovery",
             Error::Address(_)
             | Error::Cluster(_)
             | Error::Credentials(_)
