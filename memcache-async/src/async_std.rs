@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -40,6 +41,10 @@ impl Runtime for AsyncStd {
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an unknown kind of address")),
         }
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs().await?.collect())
     }
 
     async fn sleep_until(&self, deadline: Instant) {

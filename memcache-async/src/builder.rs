@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memcache_proto::calls::{Config, Error, Url};
 use memcache_proto::client::Credentials;
+use memcache_proto::discovery::DiscoveryError;
 use memcache_proto::routing::ServerAddress;
 use memcache_proto::value::Cause;
 
 use crate::client::Client;
 use crate::connection::Connection;
+use crate::discovery::{self, AnyDiscover, Discover, Keeper, Stop};
 use crate::driver::{Driver, Tasks};
 use crate::runtime::{AnyRuntime, Polled, Runtime, Secrets, Spawn, Spawned, WithSecrets};
 use crate::shared::Shared;
@@ -48,6 +50,7 @@ pub struct Builder<R> {
     runtime: R,
     config: Config,
     secrets: Option<Arc<Secrets>>,
+    discover: Option<Box<dyn AnyDiscover>>,
     #[cfg(feature = "tls")]
     tls: Option<memcache_tls::Tls>,
 }
@@ -62,6 +65,7 @@ impl<R> Builder<R> {
             runtime,
             config,
             secrets: None,
+            discover: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -155,18 +159,77 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// Has `discover` say which servers there are, [now and then](Self::discover_every), as one more future of the
+    /// runtime's, which ends with the client: a [`ClusterConfig`](crate::ClusterConfig), [`Dns`](crate::Dns), or a
+    /// [`Discover`] of yours. A URL may name it, too: `memcached://config+host:port`.
+    ///
+    /// ```
+    /// use memcache_async::{Client, ClusterConfig, Expiry};
+    /// # use memcache_sync::{proto::server::Configuration, server::Server};
+    /// # let node = Server::start()?;
+    /// # let servers = format!("|127.0.0.1|{}", node.port().unwrap());
+    /// # let endpoint = Server::builder().configuration(Configuration { version: 1, servers }).bind("127.0.0.1:0")?;
+    /// # let endpoint = endpoint.address();
+    ///
+    /// # smol::block_on(async {
+    /// // "my-cluster.cfg.use1.cache.amazonaws.com:11211", say
+    /// let client = Client::builder().discover(ClusterConfig::new(endpoint)).build_discovered().await?;
+    /// client.set("greeting", "hello", Expiry::Never).await?;
+    /// # Ok::<(), memcache_async::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Somebody has to be asked before there are servers: [`build_discovered`](Self::build_discovered) does that.
+    /// If servers are named beside it, [`build`](Self::build) does, too: they are used until the first answer has
+    /// come.
+    ///
+    /// Another list than the last is gone on with as by [`set_servers`](Client::set_servers): calls that have begun
+    /// end with the servers that they began with, and none is lost. Keys of servers that come or go move, as with
+    /// any change of servers; with [`Distribution::Ketama`](crate::Distribution::Ketama) the fewest do. Servers are
+    /// sorted by address, so the order of a list moves nothing.
+    ///
+    /// A list that cannot be had, cannot be read, is empty, longer than
+    /// [`Limits::max_servers`](crate::Limits::max_servers) or older than the last is refused: the client goes on
+    /// with the servers that it has, and [`debug`](Self::debug) is told once, until a list has been taken again.
+    ///
+    /// It has no effect on [`over`](Self::over).
+    pub fn discover(mut self, discover: impl Discover) -> Self {
+        self.discover = Some(Box::new(discover));
+        self
+    }
+
+    /// The client, once it is known which servers there are: those that [`discover`](Self::discover), or a URL, has
+    /// it find out are asked for first. Without either it is [`build`](Self::build).
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`Error::Discovery`] if the servers cannot be found out and none are named
+    /// beside.
+    pub async fn build_discovered(self) -> Result<Client, Error>
+    where
+        R: Spawn,
+    {
+        let mut ready = self.prepare(|runtime| Arc::new(Spawned(runtime)))?;
+        if let Some(keeper) = &mut ready.keeper {
+            keeper.begin(&mut ready.config).await?;
+        }
+        ready.build()
+    }
+
     /// The client. It connects when it is used, and has the runtime poll its drivers.
     ///
     /// # Errors
     ///
     /// [`Error::Address`], [`Error::Cluster`] or [`Error::Credentials`] where the servers, the key prefix or the
     /// credentials are none; [`Error::Servers`], [`Error::Url`], [`Error::Vars`] or [`Error::WithoutTls`] for what
-    /// came from outside.
+    /// came from outside; [`Error::Discovery`] if it has to find out about its servers before it can be used: that is
+    /// [`build_discovered`](Self::build_discovered).
     pub fn build(self) -> Result<Client, Error>
     where
         R: Spawn,
     {
-        self.build_on(|runtime| Arc::new(Spawned(runtime)))
+        self.prepare(|runtime| Arc::new(Spawned(runtime)))?.build()
     }
 
     /// The client, and the future that drives its connections: somebody has to poll it for as long as
@@ -196,16 +259,16 @@ impl<R: Runtime> Builder<R> {
     pub fn build_with_driver(self) -> Result<(Client, Driver), Error> {
         let tasks = Arc::new(Tasks::default());
         let polled = tasks.clone();
-        let client = self.build_on(|runtime| Arc::new(Polled { runtime, tasks: polled }))?;
+        let client =
+            self.prepare(|runtime| Arc::new(Polled { runtime, tasks: polled }))?.build()?;
         Ok((client, Driver::new(tasks)))
     }
 
-    /// The client, on what `any` makes of the runtime.
-    fn build_on(mut self, any: impl FnOnce(R) -> Arc<dyn AnyRuntime>) -> Result<Client, Error> {
+    /// All that a client is made of, on what `any` makes of the runtime.
+    fn prepare(mut self, any: impl FnOnce(R) -> Arc<dyn AnyRuntime>) -> Result<Ready, Error> {
         #[cfg(feature = "tls")]
         let tls = memcache_tls::Tls::take(&mut self.config, self.tls.take())?;
         self.config.settings.retry.seed ^= RandomState::new().build_hasher().finish();
-        let calls = Arc::new(self.config.build(unix_now)?);
         let runtime = any(self.runtime);
         #[cfg(feature = "tls")]
         let runtime = crate::tls::secured(runtime, tls.as_ref());
@@ -213,7 +276,37 @@ impl<R: Runtime> Builder<R> {
             Some(secrets) => Arc::new(WithSecrets { runtime, secrets }),
             None => runtime,
         };
-        Ok(Client::from_shared(Shared::new(calls, runtime)))
+        // What the program says has the last word, as with everything in a URL.
+        let discover = match (self.discover, self.config.discovery.source.take()) {
+            (Some(discover), _) => Some(discover),
+            (None, Some(source)) => Some(discovery::of_source(source)?),
+            (None, None) => None,
+        };
+        let keeper =
+            discover.map(|discover| Keeper::new(discover, &self.config, &runtime)).transpose()?;
+        Ok(Ready { config: self.config, runtime, keeper })
+    }
+}
+
+/// What a client is made of.
+struct Ready {
+    config: Config,
+    runtime: Arc<dyn AnyRuntime>,
+    keeper: Option<Keeper>,
+}
+
+impl Ready {
+    fn build(self) -> Result<Client, Error> {
+        let Ready { config, runtime, keeper } = self;
+        if keeper.is_some() && config.servers.is_empty() {
+            return Err(Error::Discovery(DiscoveryError::NotAsked));
+        }
+        let shared = Shared::new(Arc::new(config.build(unix_now)?), runtime.clone());
+        let Some(keeper) = keeper else { return Ok(Client::from_shared(shared, None)) };
+        let stop = Arc::new(Stop::default());
+        let client = Client::from_shared(shared, Some(stop.clone()));
+        runtime.spawn(Box::pin(keeper.keep(client.downgrade(), stop)));
+        Ok(client)
     }
 }
 

@@ -10,6 +10,7 @@ use memcache_proto::value::FromValue;
 
 #[cfg(any(feature = "smol", feature = "tokio"))]
 use crate::builder::Builder;
+use crate::discovery::Stop;
 use crate::get_stream::GetStream;
 use crate::region::Region;
 use crate::running::Running;
@@ -66,6 +67,17 @@ pub struct Client(Arc<Handle>);
 
 struct Handle {
     shares: Mutex<Shares>,
+    /// Ends what keeps the servers up to date.
+    stop: Option<Arc<Stop>>,
+}
+
+/// A client that may have been dropped.
+pub(crate) struct WeakClient(Weak<Handle>);
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(Client)
+    }
 }
 
 /// What the calls of now use, and what has been replaced by it and may still have calls to answer.
@@ -177,9 +189,14 @@ impl Client {
 }
 
 impl Client {
-    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+    /// A client that tells `stop` when it ends.
+    pub(crate) fn from_shared(shared: Arc<Shared>, stop: Option<Arc<Stop>>) -> Self {
         let shares = Shares { current: shared, retired: Vec::new() };
-        Client(Arc::new(Handle { shares: Mutex::new(shares) }))
+        Client(Arc::new(Handle { shares: Mutex::new(shares), stop }))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn runtime(&self) -> Arc<dyn AnyRuntime> {
@@ -408,7 +425,14 @@ impl Handle {
         Some(former)
     }
 
+    fn stop(&self) {
+        if let Some(stop) = &self.stop {
+            stop.raise();
+        }
+    }
+
     fn poll_close(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stop();
         let open = self.all().into_iter().filter(|shared| shared.poll_close(cx).is_pending());
         if open.count() > 0 { Poll::Pending } else { Poll::Ready(()) }
     }
@@ -416,6 +440,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.stop();
         let all = self.all();
         all.iter().for_each(Shared::abandon);
         self.current().runtime.end();

@@ -45,6 +45,7 @@ mod async_std;
 mod builder;
 mod client;
 mod connection;
+mod discovery;
 mod driver;
 mod exchange;
 mod get_stream;
@@ -75,6 +76,7 @@ pub use crate::tokio::Tokio;
 pub use builder::Builder;
 pub use client::Client;
 pub use connection::Connection;
+pub use discovery::{ClusterConfig, Discover, Dns, Endpoints};
 pub use driver::Driver;
 pub use get_stream::GetStream;
 #[cfg(feature = "tls")]
@@ -117,6 +119,7 @@ pub use memcache_proto::client::{
     Failure, FailureKind, NoticeEvent, Rejection, Retry, Stored,
 };
 pub use memcache_proto::codec::StatsArgument;
+pub use memcache_proto::discovery::{Discovered, DiscoveryError};
 pub use memcache_proto::routing::{
     AddressError, CustomHash, Distribution, Endpoint, Family, KeyHash, RendezvousKeys,
     ServerAddress,

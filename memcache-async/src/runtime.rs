@@ -37,6 +37,24 @@ pub trait Runtime: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
 
+    /// The addresses of a host: what [`Dns`](crate::Dns) asks for. Default: fails with
+    /// [`io::ErrorKind::Unsupported`], as a runtime that has no resolver does.
+    ///
+    /// # Errors
+    ///
+    /// Those of the resolver.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+        let _ = (host, port);
+        std::future::ready(Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the runtime resolves no names",
+        )))
+    }
+
     /// Is ready at `deadline`, or soon after; one that is ready early is only asked again.
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
 
@@ -138,6 +156,14 @@ pub(crate) struct Connected {
 /// What a runtime around another one, its field `runtime`, does as that does: all but connecting.
 macro_rules! but_for_connect {
     () => {
+        fn resolve(
+            self: std::sync::Arc<Self>,
+            host: String,
+            port: u16,
+        ) -> $crate::runtime::BoxFuture<std::io::Result<Vec<std::net::SocketAddr>>> {
+            self.runtime.clone().resolve(host, port)
+        }
+
         fn sleep_until(
             self: std::sync::Arc<Self>,
             deadline: std::time::Instant,
@@ -197,6 +223,8 @@ pub(crate) trait AnyRuntime: Send + Sync {
         deadline: Instant,
     ) -> BoxFuture<io::Result<Connected>>;
 
+    fn resolve(self: Arc<Self>, host: String, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>>;
+
     fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()>;
 
     fn now(&self) -> Instant;
@@ -205,6 +233,39 @@ pub(crate) trait AnyRuntime: Send + Sync {
 
     /// The client has ended.
     fn end(&self);
+}
+
+/// The runtime of a client, for another one that ends with it.
+pub(crate) struct Lent {
+    pub(crate) runtime: Arc<dyn AnyRuntime>,
+}
+
+impl AnyRuntime for Lent {
+    fn connect(
+        self: Arc<Self>,
+        address: ServerAddress,
+        deadline: Instant,
+    ) -> BoxFuture<io::Result<Connected>> {
+        self.runtime.clone().connect(address, deadline)
+    }
+
+    fn resolve(self: Arc<Self>, host: String, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
+        self.runtime.clone().resolve(host, port)
+    }
+
+    fn sleep_until(self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {
+        self.runtime.clone().sleep_until(deadline)
+    }
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn spawn(&self, driver: BoxFuture<()>) {
+        self.runtime.spawn(driver);
+    }
+
+    fn end(&self) {}
 }
 
 /// A runtime that polls the drivers itself.
@@ -227,6 +288,14 @@ macro_rules! any_runtime {
                 let stream = $self.$runtime.connect(&address, deadline).await?;
                 Ok(Connected { stream, credentials: None })
             })
+        }
+
+        fn resolve(
+            $self: Arc<Self>,
+            host: String,
+            port: u16,
+        ) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
+            Box::pin(async move { $self.$runtime.resolve(&host, port).await })
         }
 
         fn sleep_until($self: Arc<Self>, deadline: Instant) -> BoxFuture<()> {

@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -58,6 +58,10 @@ impl Runtime for Smol {
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an unknown kind of address")),
         }
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        smol::net::resolve((host, port)).await
     }
 
     async fn sleep_until(&self, deadline: Instant) {

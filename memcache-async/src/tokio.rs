@@ -1,5 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -83,6 +84,10 @@ impl Runtime for Tokio {
             }
         })
         .await
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.inside(async { Ok(lookup_host((host, port)).await?.collect()) }).await
     }
 
     async fn sleep_until(&self, deadline: Instant) {
