@@ -76,6 +76,8 @@ pub use crate::tokio::Tokio;
 pub use builder::Builder;
 pub use client::Client;
 pub use connection::Connection;
+#[cfg(feature = "dns-srv")]
+pub use discovery::Srv;
 pub use discovery::{ClusterConfig, Discover, Dns, Endpoints};
 pub use driver::Driver;
 pub use get_stream::GetStream;

@@ -45,6 +45,8 @@ mod within;
 pub use builder::Builder;
 pub use client::Client;
 pub use connector::{Connector, Sockets, Stream, connect_failure};
+#[cfg(feature = "dns-srv")]
+pub use discovery::Srv;
 pub use discovery::{ClusterConfig, Discover, Dns, Endpoints};
 #[cfg(feature = "tls")]
 pub use memcache_tls::{Tls, TlsError};

@@ -60,6 +60,26 @@ impl Discovered {
         Ok(Discovered::new(servers.collect::<Result<Vec<_>, _>>()?))
     }
 
+    /// The servers of these SRV records, each of weight 1: the host and the port of each. A host may end in the dot of
+    /// the root. A record of the root alone says that there is no such service, so it is no server.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] if a host is none, or a port is 0.
+    pub fn of_srv<H: AsRef<str>>(
+        records: impl IntoIterator<Item = (H, u16)>,
+    ) -> Result<Self, AddressError> {
+        let mut servers = Vec::new();
+        for (host, port) in records {
+            let host = host.as_ref();
+            let name = host.strip_suffix('.').unwrap_or(host);
+            if !name.is_empty() {
+                servers.push(ServerAddress::tcp(name, port)?);
+            }
+        }
+        Ok(Discovered::new(servers))
+    }
+
     /// The same servers, as the list of this number.
     #[must_use]
     pub fn with_version(mut self, version: u64) -> Self {
@@ -88,6 +108,24 @@ mod tests {
             let found = Discovered::of_addresses(&address, resolved).unwrap();
             let found = found.servers.iter().map(|server| server.address.to_string());
             assert_eq!(found.collect::<Vec<String>>().join(" "), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_host_and_a_port() {
+        let cases: [(&[(&str, u16)], Option<&str>); 5] = [
+            (&[("b.example.", 2), ("a.example", 1)], Some("b.example:2 a.example:1")),
+            (&[(".", 0), ("a.", 1)], Some("a:1")),
+            (&[], Some("")),
+            (&[("a.", 0)], None),
+            (&[("a/b.", 1)], None),
+        ];
+        for (records, expected) in cases {
+            let found = Discovered::of_srv(records.iter().copied()).ok().map(|found| {
+                let found = found.servers.iter().map(|server| server.address.to_string());
+                found.collect::<Vec<String>>().join(" ")
+            });
+            assert_eq!(found.as_deref(), expected, "{records:?}");
         }
     }
 }

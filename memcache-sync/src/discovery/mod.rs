@@ -3,6 +3,8 @@
 mod cluster_config;
 mod dns;
 mod keeper;
+#[cfg(feature = "dns-srv")]
+mod srv;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use crate::pool::Pool;
 pub use cluster_config::ClusterConfig;
 pub use dns::Dns;
 pub(crate) use keeper::{Keeper, Stop};
+#[cfg(feature = "dns-srv")]
+pub use srv::Srv;
 
 /// Knows which servers there are: a configuration endpoint ([`ClusterConfig`]), a resolver ([`Dns`]), or a
 /// registry of yours. [`Builder::discover`](crate::Builder::discover) has a client ask it.
@@ -111,6 +115,8 @@ pub(crate) fn of_source(source: Source) -> Result<Box<dyn Discover>, Error> {
     match source {
         Source::Config(address) => Ok(Box::new(ClusterConfig::of(Ok(address)))),
         Source::Dns(address) => Ok(Box::new(Dns::of(Ok(address)))),
+        #[cfg(feature = "dns-srv")]
+        Source::Srv(name) => Ok(Box::new(Srv::new(&name))),
         _ => Err(Error::Discovery(DiscoveryError::Unsupported)),
     }
 }

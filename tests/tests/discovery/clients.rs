@@ -1,5 +1,7 @@
 //! The clients, with what the tests need of them, so that one test is for all.
 
+#[cfg(feature = "dns-srv")]
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ pub(crate) struct Setup {
 enum Source {
     Config(String),
     Url(String),
+    #[cfg(feature = "dns-srv")]
+    Srv(&'static str, SocketAddr),
     Asking(fn() -> Result<Discovered, Cause>),
 }
 
@@ -34,6 +38,11 @@ impl Setup {
 
     pub(crate) fn url(url: &str) -> Self {
         Setup::new(Source::Url(url.into()))
+    }
+
+    #[cfg(feature = "dns-srv")]
+    pub(crate) fn srv(name: &'static str, name_server: SocketAddr) -> Self {
+        Setup::new(Source::Srv(name, name_server))
     }
 
     pub(crate) fn asking(ask: fn() -> Result<Discovered, Cause>) -> Self {
@@ -126,11 +135,13 @@ pub(crate) trait Client: Sized + Sync {
 }
 
 macro_rules! set_up {
-    ($builder:expr, $setup:ident, $config:path, $asking:expr) => {{
+    ($builder:expr, $setup:ident, $crate_name:ident, $asking:expr) => {{
         let mut builder = $builder.debug($setup.told.hook()).key_prefix($setup.prefix);
         builder = match $setup.source {
-            Source::Config(address) => builder.discover($config(&address)),
+            Source::Config(address) => builder.discover($crate_name::ClusterConfig::new(&address)),
             Source::Url(url) => builder.url(&url),
+            #[cfg(feature = "dns-srv")]
+            Source::Srv(name, at) => builder.discover($crate_name::Srv::new(name).name_server(at)),
             Source::Asking(ask) => builder.discover($asking(ask)),
         };
         if let Some(every) = $setup.every {
@@ -151,7 +162,7 @@ impl Client for memcache_sync::Client {
 
     fn build(setup: Setup) -> Result<Self, Error> {
         let builder = memcache_sync::Client::builder();
-        set_up!(builder, setup, memcache_sync::ClusterConfig::new, |ask| ask).build()
+        set_up!(builder, setup, memcache_sync, |ask| ask).build()
     }
 
     fn set(&self, key: &str, value: &str) -> Result<(), Error> {
@@ -169,7 +180,7 @@ async fn build_on<R: Runtime + Spawn>(
 ) -> Result<memcache_async::Client, Error> {
     let asking = |ask: fn() -> Result<Discovered, Cause>| move || std::future::ready(ask());
     let is_seeded = setup.server.is_some();
-    let builder = set_up!(builder, setup, memcache_async::ClusterConfig::new, asking);
+    let builder = set_up!(builder, setup, memcache_async, asking);
     if is_seeded { builder.build() } else { builder.build_discovered().await }
 }
 

@@ -115,6 +115,9 @@ macro_rules! each_client {
     };
 }
 
+#[cfg(feature = "dns-srv")]
+mod srv;
+
 each_client! {
     no_call_fails_while_servers_come_and_go,
     only_calls_to_a_server_that_is_gone_fail,
@@ -353,9 +356,6 @@ fn what_is_no_source_of_servers_is_an_error<C: Client>() {
         let error = setup.build::<C>().map(C::end).expect_err("there are no servers");
         assert!(error.to_string().contains(words), "{error}");
     }
-    let setup = Setup::url("memcached://dnssrv+_memcache._tcp.example.org/");
-    let error = setup.build::<C>().map(C::end).expect_err("it is built without");
-    assert!(matches!(error, Error::Discovery(DiscoveryError::Unsupported)), "{error}");
 }
 
 fn what_keeps_the_servers_ends_with_the_client<C: Client>() {
