@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_record_is_a_host_and_a_port() {
-        let cases: [(&[(&str, u16)], Option<&str>); 5] = [
+        type Records<'a> = &'a [(&'a str, u16)];
+        let cases: [(Records<'_>, Option<&str>); 5] = [
             (&[("b.example.", 2), ("a.example", 1)], Some("b.example:2 a.example:1")),
             (&[(".", 0), ("a.", 1)], Some("a:1")),
             (&[], Some("")),

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "dns-srv")]
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use memcache_async::{Builder, Runtime, Spawn, Tokio};
@@ -128,7 +128,7 @@ pub(crate) trait Client: Sized + Sync {
     /// Ends it in good order, if it can be.
     fn close(&self) {}
 
-    /// Drops it, and whatever it runs on.
+    /// Drops it.
     fn end(self) {
         drop(self);
     }
@@ -206,39 +206,37 @@ impl Client for OnSmol {
     }
 }
 
-pub(crate) struct OnTokio {
-    client: memcache_async::Client,
-    runtime: tokio::runtime::Runtime,
+/// It outlives the clients: what they have begun is to end by itself.
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().expect("a runtime")
+});
+
+/// Has the runtimes open what they keep open.
+pub(crate) fn begin_runtimes() {
+    smol::block_on(async { smol::Timer::after(Duration::from_millis(1)).await });
+    LazyLock::force(&RUNTIME);
 }
+
+pub(crate) struct OnTokio(memcache_async::Client);
 
 impl Client for OnTokio {
     const NAME: &'static str = "tokio";
 
     fn build(setup: Setup) -> Result<Self, Error> {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
-        let builder = Builder::new(Tokio::on(runtime.handle()));
-        let client = runtime.block_on(build_on(builder, setup))?;
-        Ok(OnTokio { client, runtime })
+        let builder = Builder::new(Tokio::on(RUNTIME.handle()));
+        RUNTIME.block_on(build_on(builder, setup)).map(OnTokio)
     }
 
     fn set(&self, key: &str, value: &str) -> Result<(), Error> {
-        self.runtime.block_on(self.client.set(key, value, Expiry::Never)).map(drop)
+        RUNTIME.block_on(self.0.set(key, value, Expiry::Never)).map(drop)
     }
 
     fn get(&self, key: &str) -> Result<Option<String>, Error> {
-        self.runtime.block_on(self.client.get(key))
+        RUNTIME.block_on(self.0.get(key))
     }
 
     fn close(&self) {
-        self.runtime.block_on(self.client.close());
-    }
-
-    fn end(self) {
-        // What the client has begun is to end by itself, not by the end of the runtime.
-        let OnTokio { client, runtime } = self;
-        drop(client);
-        std::thread::sleep(Duration::from_millis(20));
-        drop(runtime);
+        RUNTIME.block_on(self.0.close());
     }
 }

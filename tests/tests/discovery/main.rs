@@ -28,7 +28,9 @@ const WORKERS: usize = 6;
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    clients::begin_runtimes();
+    alone
 }
 
 fn node() -> Server {
