@@ -114,6 +114,8 @@ block 'feature json' | main | crate sync-json "$sync, $alone = [\"json\"] }"
     printf 'client.set("answer", 42, Expiry::Never)?;\n'
 } | main | crate sync-tracing "$sync, $alone = [\"tracing\"] }"
 
+block 'crate metrics' | main | crate sync-metrics "$sync, $alone = [\"metrics\", \"tracing\"] }"
+
 {
     printf '%s\n' "$use_sync"
     block 'let server = Server::start()?'
