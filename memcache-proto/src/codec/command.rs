@@ -212,7 +212,7 @@ pub enum StatsArgument<'a> {
     },
     /// Any other single word, `extstore` for instance. Only what ends in `END` or is one line in all can
     /// be read: not `sizes_enable` and `sizes_disable`, to which memcached 1.6.18 answers a `STAT` line
-    /// and no `END`.
+    /// and no `END`. A word that has a variant of its own is not for this: it is read as that.
     Other(Key<'a>),
 }
 

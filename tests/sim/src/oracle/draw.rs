@@ -5,7 +5,7 @@ use memcache_proto::codec::{
     MetadumpTarget, Response, StatsArgument, StoreVerb, Token,
 };
 use memcache_proto::value::Flags;
-use memcache_proto::{Exptime, Key};
+use memcache_proto::{Exptime, Key, Limits};
 
 use crate::{Choose, Source};
 
@@ -165,10 +165,15 @@ fn keys<R>(source: &mut dyn Source, then: impl FnOnce(Keys<'_>, &mut dyn Source)
 }
 
 fn stats<R>(source: &mut dyn Source, then: impl FnOnce(&Command<'_>) -> R) -> R {
-    let name = key(source);
-    let word = match &name[..] {
-        b"a" => checked(b"extstore"),
-        word => checked(word),
+    let name = match &key(source)[..] {
+        b"a" => b"extstore".to_vec(),
+        name => name.to_vec(),
+    };
+    // A word that has an argument of its own is that.
+    let text = [b"stats ", &name[..], b"\r\n"].concat();
+    let word = match Command::parse(&text, &Limits::default()) {
+        Ok(Some((Command::Stats(argument), _))) => argument,
+        _ => StatsArgument::General,
     };
     let (class, limit) = (narrow(source), narrow(source));
     let argument = *source.pick(&[
@@ -183,7 +188,7 @@ fn stats<R>(source: &mut dyn Source, then: impl FnOnce(&Command<'_>) -> R) -> R 
         StatsArgument::DetailOff,
         StatsArgument::DetailDump,
         StatsArgument::Cachedump { class, limit },
-        StatsArgument::Other(word),
+        word,
     ]);
     then(&Command::Stats(argument))
 }
