@@ -51,6 +51,7 @@ mod exchange;
 mod get_stream;
 mod lending;
 mod region;
+mod retrying;
 mod room;
 mod running;
 mod runtime;

@@ -2,7 +2,7 @@
 //! around calls that do not block.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use memcache_proto::routing::ServerIndex;
 use memcache_proto::{Origin, Time};
 
 use crate::driver::Driving;
-use crate::runtime::{AnyRuntime, BoxFuture, Stream};
+use crate::retrying::Retrying;
+use crate::runtime::{AnyRuntime, Stream};
 use crate::signal::Signal;
 use crate::state::State;
 
@@ -41,8 +42,8 @@ pub(crate) struct Effects {
     pub(crate) connects: Vec<(ConnectionId, Arc<Signal>)>,
     pub(crate) streams: Vec<Box<dyn Stream>>,
     pub(crate) notices: Vec<Notice>,
-    /// When something is made again later that nobody sees to.
-    pub(crate) retry_at: Option<Time>,
+    /// Whether something is made again later that nobody sees to.
+    pub(crate) retries: bool,
     /// Whether the client has been closed and no driver is left, whether or not anybody awaits that.
     pub(crate) ended: bool,
 }
@@ -175,20 +176,11 @@ impl Effects {
                 shared.runtime.spawn(Box::pin(driving));
             }
         }
-        if let Some(due) = self.retry_at {
-            let sleep = shared.runtime.clone().sleep_until(shared.instant(due));
-            shared.runtime.spawn(Box::pin(make_again(Arc::downgrade(shared), due, sleep)));
+        if self.retries {
+            shared.runtime.spawn(Box::pin(Retrying::new(shared)));
         }
         if self.ended {
             shared.runtime.end();
         }
-    }
-}
-
-/// Sees to the requests that are made again at a time, which no connection's driver knows of.
-async fn make_again(shared: Weak<Shared>, due: Time, sleep: BoxFuture<()>) {
-    sleep.await;
-    if let Some(shared) = shared.upgrade() {
-        shared.with(|state, effects| state.make_again(due, effects));
     }
 }

@@ -10,6 +10,7 @@ use memcache_proto::client::{
 use memcache_proto::routing::{ConnectFailure, ServerIndex};
 
 use crate::lending;
+use crate::retrying::Retrier;
 use crate::room::{Room, Ticket};
 use crate::runtime::Stream;
 use crate::shared::Effects;
@@ -44,8 +45,8 @@ pub(crate) struct State {
     pub(crate) in_parts: Vec<InParts>,
     /// Those who wait for the end.
     closers: Vec<Waker>,
-    /// When somebody sees to the requests that are made again later.
-    retry_at: Option<Time>,
+    /// Who sees to the requests that are made again later.
+    pub(crate) retrier: Option<Retrier>,
 }
 
 /// An operation whose replies can be taken as they come, or whose keys are given part by part.
@@ -121,7 +122,7 @@ impl State {
             retired: false,
             in_parts: Vec::new(),
             closers: Vec::new(),
-            retry_at: None,
+            retrier: None,
         }
     }
 
@@ -186,15 +187,14 @@ impl State {
         self.phase == Phase::Closed && self.drivers == 0
     }
 
+    /// Whether it has ended, and does nothing any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
     /// Whether calls are taken in.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
-    }
-
-    /// Makes those requests again that failed and whose time has come: it was to be this one.
-    pub(crate) fn make_again(&mut self, due: Time, effects: &mut Effects) {
-        self.retry_at.take_if(|at| *at == due);
-        self.client.handle_timeout(effects.now);
     }
 
     /// How many calls are under way, and how many wait for room.
@@ -361,10 +361,7 @@ impl State {
                 return self.settle(effects);
             }
         }
-        let is_sooner = |due: &Time| self.retry_at.is_none_or(|at| *due < at);
-        if let Some(due) = self.client.next_retry().filter(is_sooner) {
-            (self.retry_at, effects.retry_at) = (Some(due), Some(due));
-        }
+        self.settle_retries(effects);
         while let Some(notice) = self.client.poll_notice() {
             effects.notices.push(notice);
         }

@@ -117,3 +117,32 @@ fn waits_end_with_their_calls() {
         assert_eq!(client.status().calls, 0);
     });
 }
+
+/// A driver that somebody polls ends with the client, however long what was to be made again would have waited.
+#[test]
+fn a_driver_does_not_outlive_its_client() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = nobody.local_addr().expect("an address").to_string();
+    drop(nobody);
+    let hour = Duration::from_secs(3600);
+    let builder = memcache_async::Client::builder().server(&address).dead_retry(MS);
+    let builder = builder.retry(Retry::times(250).backoff(hour).max_backoff(hour));
+    let (client, driver) = builder.build_with_driver().expect("a client");
+    smol::block_on(async {
+        let work = async {
+            let call = client.get::<String>("a");
+            let timer = async {
+                smol::Timer::after(100 * MS).await;
+                Ok(None)
+            };
+            let ended = smol::future::or(call, timer).await;
+            assert_eq!(ended.expect("it waits for an hour"), None);
+            drop(client);
+        };
+        let too_long = async {
+            smol::Timer::after(Duration::from_secs(10)).await;
+            panic!("the driver goes on");
+        };
+        smol::future::zip(work, smol::future::or(driver, too_long)).await;
+    });
+}

@@ -131,6 +131,8 @@ pub(super) struct Later {
     requests: Vec<Waiting>,
     /// The bytes of their commands.
     bytes: usize,
+    /// When the first of them is due.
+    due: Option<Time>,
     /// A number for each operation that has had to wait.
     drawn: u64,
 }
@@ -149,7 +151,7 @@ struct Waiting {
 impl Later {
     /// When the first of them is due.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.requests.iter().map(|waiting| waiting.due).min()
+        self.due
     }
 
     pub(super) fn clear(&mut self) {
@@ -161,6 +163,7 @@ impl Later {
         let (taken, kept) = self.requests.drain(..).partition(is_wanted);
         self.requests = kept;
         self.bytes = self.requests.iter().map(|waiting| waiting.text.len()).sum();
+        self.due = self.requests.iter().map(|waiting| waiting.due).min();
         taken
     }
 }
@@ -224,6 +227,7 @@ impl Client {
         waiter.retries += 1;
         waiter.attempt = 0;
         waiter.resent |= failure.delivery == Delivery::Unanswered;
+        self.later.due = self.later.due.into_iter().chain([due]).min();
         self.later.requests.push(Waiting { due, text, waiter, number, failure });
     }
 
