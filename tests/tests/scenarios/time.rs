@@ -1,6 +1,6 @@
 //! What time does to items, and flush_all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memcache_sync::{Error, Expiry};
 
@@ -59,9 +59,15 @@ pub(crate) fn flush(context: &Context) {
 pub(crate) fn flush_delayed(context: &Context) {
     let client = &context.client;
     client.set("flush", 1, NEVER).expect("stored");
+    let began = Instant::now();
     let answers = client.flush_all_after(Duration::from_secs(2)).expect("asked");
     answers.into_result().expect("answered");
-    assert_eq!(get::<u8>(client, "flush"), Some(1), "not yet");
+    // Servers count whole seconds, so the second second is the last that it may be there for, and a busy machine may
+    // have taken the first.
+    let found = get::<u8>(client, "flush");
+    if began.elapsed() < Duration::from_millis(900) {
+        assert_eq!(found, Some(1), "not yet");
+    }
     client.pause(Duration::from_millis(3_300));
     assert_eq!(get::<u8>(client, "flush"), None, "by now");
     client.set("flush", 2, NEVER).expect("stored");
