@@ -18,6 +18,9 @@ use crate::{MAX_KEY_LEN, Time};
 /// waits, for twice as long each further time, and between half and the whole of that, so that those who fail together do not
 /// come back together. All that ends with `operation_timeout`, or the time that the call has.
 ///
+/// A server that is dead is left alone for `dead_retry` all the same. Where a key has no other server to go to, set that
+/// shorter than the waits, or they find it dead each time.
+///
 /// Whatever is set here, what a connection had not answered that was closed while it was idle is sent once more at once.
 ///
 /// ```
