@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Makes crates outside of the workspace, one for each runtime and each feature alone, whose code is that of README.md,
 # and runs them against memcached. MEMCACHED=/path/to/memcached names another build of it.
+#
+#   tests/fresh.sh              all of them
+#   tests/fresh.sh sync tokio   these alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 repository=$PWD
 readme=${README:-README.md}
+only=("$@")
 memcached=${MEMCACHED:-memcached}
 export CARGO_TARGET_DIR="$repository/target/fresh" CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 # A mistake of the README is told by rustc, its warnings are not.
@@ -58,6 +62,10 @@ block() {
 
 # crate NAME DEPENDENCIES: a crate whose main.rs is stdin, built and run. `cargo tree` must not show what matches `without`.
 crate() {
+    if [ ${#only[@]} != 0 ] && [[ " ${only[*]} " != *" $1 "* ]]; then
+        cat >/dev/null
+        return
+    fi
     local directory=$scratch/$1
     mkdir -p "$directory/src"
     # The versions are those of the workspace, which have been fetched.
@@ -182,4 +190,7 @@ smol = \"2\""
 without='(memcache-sync|rustix|smol|tokio) v'
 block 'use memcache_proto::codec::Command' | main |
     crate proto "memcache-proto = { path = \"$repository/memcache-proto\", default-features = false }"
+for name in "${only[@]}"; do
+    [ -e "$scratch/$name/src/main.rs" ] || { echo "there is no crate $name here" >&2; exit 2; }
+done
 printf 'README.md holds in fresh crates, in %s s\n' "$SECONDS"
